@@ -1,0 +1,1 @@
+"""Close billing periods from raw usage to paid invoices."""

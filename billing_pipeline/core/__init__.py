@@ -1,0 +1,1 @@
+"""Words that every stage shares: money, periods, durations, errors. Standard library only."""

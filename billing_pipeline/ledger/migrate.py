@@ -1,0 +1,80 @@
+"""Bring a database to this version's shape. Run by ``billing init`` as the owner; running it twice changes nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from billing_pipeline.core.errors import LedgerError
+from billing_pipeline.ledger.database import APPLICATION_ROLE, Ledger, explained, psycopg_url
+
+
+def upgrade(ledger: Ledger) -> tuple[str | None, str]:
+    """Create or upgrade the tables; returns the revision before and after.
+
+    Raises:
+        LedgerError: the owner may not create the application's role, or the ledger is newer than this program.
+    """
+    with _owner(ledger) as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('billing_pipeline migrations'))"))
+        before, newest = _revision(connection), _script().get_current_head()
+        assert newest is not None, "there is at least one migration"  # noqa: S101
+        _refuse_newer(before)
+        _application_role(connection)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before, newest
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("billing_pipeline.ledger") / "migrations"))
+    return config
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(revision: str | None) -> None:
+    known = {script.revision for script in _script().walk_revisions()}
+    if revision is not None and revision not in known:
+        raise LedgerError(
+            f"The ledger has revision {revision}, which this version of billing_pipeline does not know.",
+            hint="Install the version that wrote it, or a newer one.",
+        )
+
+
+def _application_role(connection: Connection) -> None:
+    """Roles belong to the server, not to the database: made once, shared by its ledgers."""
+    if connection.scalar(text("SELECT true FROM pg_roles WHERE rolname = :role"), {"role": APPLICATION_ROLE}):
+        return
+    try:
+        connection.execute(text(f"CREATE ROLE {APPLICATION_ROLE} NOLOGIN"))
+        connection.execute(text(f"GRANT {APPLICATION_ROLE} TO CURRENT_USER"))
+    except ProgrammingError as error:
+        raise LedgerError(
+            f"The owner may not create the role {APPLICATION_ROLE}.",
+            hint=f"As an administrator: CREATE ROLE {APPLICATION_ROLE} NOLOGIN; GRANT {APPLICATION_ROLE} TO <owner>;",
+        ) from error
+
+
+@contextmanager
+def _owner(ledger: Ledger) -> Iterator[Connection]:
+    engine = create_engine(psycopg_url(ledger.owner_url), poolclass=NullPool)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise explained(error, ledger.owner_url) from error
