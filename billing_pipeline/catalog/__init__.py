@@ -1,0 +1,43 @@
+"""What is sold, to whom, and where usage comes from. One dataclass a file; YAML in and out.
+
+To find something: the shapes are in ``meter.py``, ``plan.py`` and their like, reading in ``files.py`` and ``parse.py``,
+the rules between objects in ``check.py``, what this version cannot bill yet in ``support.py``.
+"""
+
+from billing_pipeline.catalog.account import Account
+from billing_pipeline.catalog.catalog import KINDS, Catalog, Kind
+from billing_pipeline.catalog.credit_grant import CreditGrant
+from billing_pipeline.catalog.customer import Credits, Customer, Exempt, Payment, TaxRate, TopUp
+from billing_pipeline.catalog.discount import Discount
+from billing_pipeline.catalog.meter import Convert, Meter
+from billing_pipeline.catalog.plan import Fee, Plan
+from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.product import Product
+from billing_pipeline.catalog.source import Constant, EventMapping, Source
+from billing_pipeline.catalog.subscription import Phase, Subscription
+
+__all__ = [
+    "KINDS",
+    "Account",
+    "Catalog",
+    "Constant",
+    "Convert",
+    "CreditGrant",
+    "Credits",
+    "Customer",
+    "Discount",
+    "EventMapping",
+    "Exempt",
+    "Fee",
+    "Kind",
+    "Meter",
+    "Payment",
+    "Phase",
+    "Plan",
+    "PlanPrice",
+    "Product",
+    "Source",
+    "Subscription",
+    "TaxRate",
+    "TopUp",
+]

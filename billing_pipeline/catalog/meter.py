@@ -1,0 +1,61 @@
+"""What is counted, and how."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from billing_pipeline.catalog.field_types import Id, Positive
+from billing_pipeline.core.period import Duration
+
+# Aggregations that look at events, not at their values.
+VALUELESS_AGGREGATIONS = frozenset({"count", "unique_count", "duration"})
+# What an aggregation needs beside itself; no other aggregation may have it.
+AGGREGATION_FIELDS = {"unique_count": "unique_by", "duration": "session_by"}
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """From the metered unit to the one that is priced.
+
+    Attributes:
+        divide_by: how many metered units make one priced unit.
+        round: whether a started unit counts as a whole one (up), not at all (down), nearest, or in part (none).
+    """
+
+    divide_by: Positive
+    round: Literal["up", "down", "nearest", "none"] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One thing that is counted.
+
+    Attributes:
+        id: unique name of the meter; events name it.
+        aggregation: how events become one quantity.
+        unit: the unit of the quantity, as printed, e.g. GB-s.
+        dimensions: what prices may depend on; more may be sent.
+        filter: count only events whose dimension has one of these values.
+        multiplier: a dimension that holds a number by which each value is multiplied.
+        convert: conversion to the unit that is priced.
+        unique_by: for unique_count, the dimension whose different values are counted.
+        session_by: for duration, the dimension that pairs a start with its stop.
+        max_session: for duration, when a session without a stop ends.
+        window: aggregate within each hour or day first, then sum.
+        deduplicate_by: what makes two reports the same event, its timestamp and dimensions or its event_id.
+        keep: which report of an event counts, the latest received or the first.
+    """
+
+    id: Id
+    aggregation: str
+    unit: str = ""
+    dimensions: tuple[Id, ...] = ()
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    multiplier: str | None = None
+    convert: Convert | None = None
+    unique_by: str | None = None
+    session_by: str | None = None
+    max_session: Duration | None = None
+    window: Literal["hour", "day"] | None = None
+    deduplicate_by: Literal["identity", "event_id"] = "identity"
+    keep: Literal["latest", "first"] = "latest"

@@ -1,0 +1,67 @@
+"""A named set of prices and fees. A used version never changes: changed content is a new version."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from billing_pipeline.catalog.field_types import Assigned, CurrencyCode, DefaultsToAccount, Id, NotNegative
+from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.core.period import Cadence, Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """A flat amount that recurs.
+
+    Attributes:
+        id: name of the fee, unique within its plan; subscriptions give quantities by it.
+        amount: for one unit and one `every`, in major units.
+        name: the fee's name, as printed; its id unless given.
+        every: how often it recurs.
+        timing: invoiced at the start (in_advance) or at the end (in_arrears) of what it pays for.
+        prorate: whether a part of a period costs a part of the amount.
+    """
+
+    id: Id
+    amount: NotNegative
+    name: str = ""
+    every: Cadence = Cadence.MONTH
+    timing: Literal["in_advance", "in_arrears"] = "in_advance"
+    prorate: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What subscriptions put customers on.
+
+    Attributes:
+        id: unique name of the plan.
+        currency: ISO 4217 code of all its amounts; the account's unless given.
+        version: 1 for a plan's first content, one more for each change; given when the catalog is applied.
+        billing: `period` (invoiced at the period's end) or `on_demand` (invoiced in windows as usage arrives).
+        invoice_every: for on_demand, the length of a window.
+        grace: overrides the product's and the account's grace.
+        fees: flat amounts that recur.
+        prices: what usage costs.
+        minimum: minimum spend of the whole plan, as a true-up line.
+    """
+
+    id: Id
+    currency: Annotated[CurrencyCode, DefaultsToAccount()]
+    version: Annotated[int, Assigned()] = 1
+    billing: Literal["period", "on_demand"] = "period"
+    invoice_every: Literal["day", "hour"] | None = None
+    grace: Duration | None = None
+    fees: tuple[Fee, ...] = ()
+    prices: tuple[PlanPrice, ...] = ()
+    minimum: NotNegative | None = None
+
+    def price(self, price_id: str) -> PlanPrice:
+        """The price of that id. Raises KeyError where the plan has none."""
+        for price in self.prices:
+            if price.id == price_id:
+                return price
+        raise KeyError(price_id)

@@ -1,0 +1,53 @@
+"""A customer on plans, phase after phase."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+from billing_pipeline.catalog.field_types import Assigned, Id, NotNegative
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A customer on one plan, from ``start`` to ``end``.
+
+    Attributes:
+        plan: id of the plan in force.
+        start: when the phase starts, a local day or an instant; the subscription's start for the first phase.
+        end: when the next phase starts, or the subscription ends; derived from them.
+        plan_version: the plan's version in force; given when the phase is first applied, and kept.
+    """
+
+    plan: str
+    start: datetime
+    end: Annotated[datetime | None, Assigned()] = None
+    plan_version: Annotated[int | None, Assigned()] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Puts a customer on a plan.
+
+    Attributes:
+        id: unique name of the subscription.
+        customer: id of the customer.
+        start: when it starts, a local day or an instant; it cannot move later.
+        phases: the plans in force one after the other; `plan: x` is short for a single one.
+        end: when it ends, a local day or an instant; without one it goes on.
+        quantities: how many of a fee, by the fee's id; 1 unless given.
+    """
+
+    id: Id
+    customer: str
+    start: datetime
+    phases: tuple[Phase, ...]
+    end: datetime | None = None
+    quantities: Mapping[str, NotNegative] = field(default_factory=dict)
+
+    def phase_at(self, instant: datetime) -> Phase | None:
+        """The phase in force at ``instant``, or None outside the subscription."""
+        for phase in self.phases:
+            if phase.start <= instant and (phase.end is None or instant < phase.end):
+                return phase
+        return None
