@@ -27,8 +27,8 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default=Path(".billing"),
-        description="Where everything lives that has no place of its own. In the working folder, so that two projects do "
-        "not meet; relative paths are taken from there.",
+        description="Where everything lives that has no place of its own. In the working folder, so that two "
+        "projects do not meet.",
     )
     database_url: str | None = Field(
         default=None,
@@ -37,8 +37,8 @@ class Settings(BaseSettings):
     )
     database_owner_url: str | None = Field(
         default=None,
-        description="The same database as its owner, who migrates; the application's role may not change what is final. "
-        "None: database_url, for a server with one role.",
+        description="The same database as its owner, who migrates; the application's role may not change what is "
+        "final. None: database_url, for a server with one role.",
     )
     lake: str = Field(
         default_factory=lambda known: str(known["home"] / "lake"),
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     )
     time_zone: str = Field(
         default="UTC",
-        description="The billing time zone, an IANA name: a period begins at its local midnight. Fixed by 'billing init'.",
+        description="The billing time zone, an IANA name: periods begin at its midnight. Fixed by 'billing init'.",
     )
     period: Cadence = Field(
         default=Cadence.MONTH,
