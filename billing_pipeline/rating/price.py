@@ -1,0 +1,203 @@
+"""A price: its terms as the catalog writes them, read once and strictly, and what a quantity costs at it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, Inexact, InvalidOperation, Overflow, getcontext, setcontext
+from typing import Literal, cast, get_args
+
+from billing_pipeline.core.errors import CatalogError, RatingError
+from billing_pipeline.core.money import EXACT, LARGEST_AMOUNT
+from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.exact import QUOTIENT_DECIMALS, settle
+from billing_pipeline.rating.price_models import PRICE_MODELS, Needs, PriceModel, QuantityModel
+from billing_pipeline.rating.rates import Rate, RateIndex, index_rates, parse_rates, written
+from billing_pipeline.rating.terms import build, choice, decimal, listed, mapping, refuse_unknown, term_types, text
+
+TiersPer = Literal["dimension", "subscription"]
+
+ZERO = Decimal(0)
+NO_DIMENSIONS: Mapping[str, str] = {}
+_BY_DIMENSION = ("by", "rates", "default", "tiers_per")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """How one meter's quantity is priced. Made by :func:`parse_price`.
+
+    Attributes:
+        model: the model's name in ``PRICE_MODELS``.
+        by: the dimensions whose values are priced; each combination of values is a charge of its own.
+        rates: the models for named values.
+        default: the model for all other values, which share it and its tiers; without ``by``, the only model.
+        tiers_per: whether tiers and included units count per combination of values (``dimension``) or over all of
+            them (``subscription``).
+        included: free units, taken off before the model sees a quantity.
+    """
+
+    model: str
+    by: tuple[str, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    default: PriceModel | None = None
+    tiers_per: TiersPer = "dimension"
+    included: Decimal = ZERO
+    index: RateIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the rates for look-up. Raises CatalogError where two of them tie."""
+        object.__setattr__(self, "index", index_rates(self.rates))
+
+    @property
+    def matches(self) -> tuple[Mapping[str, str], ...]:
+        """The combinations that are priced on their own; all others share the default."""
+        return tuple(rate.match for rate in self.rates)
+
+    @property
+    def needs(self) -> Needs:
+        """What metering has to supply."""
+        return PRICE_MODELS[self.model].needs
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether usage received after the lock can be billed as a difference."""
+        return PRICE_MODELS[self.model].adjustable
+
+    def rate_for(self, dimensions: Mapping[str, str] = NO_DIMENSIONS) -> PriceModel:
+        """The model for these dimension values: the most specific match, else the default.
+
+        Raises:
+            RatingError: nothing matches and there is no default; never a silent zero.
+        """
+        rate = self.index.find(dimensions) if self.rates else None
+        model = rate.model if rate else self.default
+        if model is None:
+            priced = {name: dimensions.get(name, "") for name in self.by}
+            raise RatingError(f"No rate matches {written(priced)}.", hint="Add a rate for it, or a default.")
+        return model
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a quantity costs, exact and unrounded, and why: the details add up to the amount."""
+
+    amount: Decimal
+    details: tuple[LineDetail, ...]
+
+
+def parse_price(terms: Mapping[str, object]) -> Price:
+    """Read a price. ``included`` may stand among its terms; minimum, maximum and convert stand beside them.
+
+    Raises:
+        CatalogError: a field is unknown, missing, malformed or contradicts another; ``path`` says which.
+    """
+    given = dict(mapping(terms, ()))
+    if "model" not in given:
+        raise CatalogError("The price has no 'model'.", hint=f"Models: {', '.join(sorted(PRICE_MODELS))}.")
+    name = choice(given.pop("model"), tuple(PRICE_MODELS), ("model",))
+    kind = PRICE_MODELS[name]
+    included = _included(kind, given.pop("included", None))
+    own = {key: given.pop(key) for key in _BY_DIMENSION if key in given}
+    if own:
+        return _by_dimension(name, own, given, included)
+    refuse_unknown(given, (*term_types(kind), *_BY_DIMENSION), ())
+    return Price(name, default=build(kind, given), included=included)
+
+
+def _included(kind: type[PriceModel], value: object) -> Decimal:
+    included = ZERO if value is None else decimal(value, ("included",))
+    if included and not issubclass(kind, QuantityModel):
+        hint = "Use free_events or free_amount."
+        raise CatalogError("Included units go with models of a quantity.", hint=hint, path=("included",))
+    return included
+
+
+def _by_dimension(name: str, own: Mapping[str, object], given: Mapping[str, object], included: Decimal) -> Price:
+    """A price with ``by``: either rates, a default or both, or else one model for each combination of values."""
+    kind = PRICE_MODELS[name]
+    by = tuple(text(item, ("by", i)) for i, item in enumerate(listed(own.get("by", ()), ("by",))))
+    if not by or len(set(by)) != len(by):
+        raise CatalogError("'by' must name the dimensions that are priced, each once.", path=("by",))
+    tiers_per = choice(own.get("tiers_per", "dimension"), get_args(TiersPer), ("tiers_per",))
+    if {"rates", "default"} & own.keys():
+        refuse_unknown(given, _BY_DIMENSION, ())  # with rates, the model's fields stand in each rate
+        rates = parse_rates(kind, own.get("rates", ()), by)
+        default = build(kind, own["default"], ("default",)) if "default" in own else None
+    else:
+        rates, default = (Rate({}, build(kind, given)),), None
+    price = Price(name, by, rates, default, cast(TiersPer, tiers_per), included)
+    _check_dimensional(price)
+    return price
+
+
+def _check_dimensional(price: Price) -> None:
+    models = [*(rate.model for rate in price.rates), *([price.default] if price.default else [])]
+    if not models:
+        raise CatalogError("The price has no rates.", hint="Add rates, a default, or both.", path=("rates",))
+    if price.tiers_per == "subscription" and any(model != models[0] for model in models):
+        hint = "Give all rates the same amounts, or count tiers per dimension."
+        raise CatalogError("Tiers over all values need one table of rates.", hint=hint, path=("tiers_per",))
+    if price.tiers_per == "dimension" and any(getattr(m, "zero_usage", "none") != "none" for m in models):
+        hint = "Use tiers_per: subscription, or a fee."
+        raise CatalogError("Without usage there is no value whose flat amount is due.", hint=hint, path=("by",))
+
+
+def charge(
+    price: Price,
+    quantity: Decimal,
+    dimensions: Mapping[str, str] = NO_DIMENSIONS,
+    *,
+    included: Decimal | None = None,
+    measures: Iterable[Decimal] | None = None,
+) -> Charge:
+    """What ``quantity`` costs.
+
+    Args:
+        price: from :func:`parse_price`.
+        quantity: the pricing quantity, after unit conversion; a negative one is rated as zero.
+        dimensions: the values that it was used with.
+        included: free units in place of the price's own, where only a part of the period is charged.
+        measures: for a price that ``needs`` events or amounts: one number an event, in the order of (timestamp,
+            arrival).
+
+    Raises:
+        RatingError: no rate matches, measures are missing, or the amount is larger than any bill.
+    """
+    model = price.rate_for(dimensions)
+    before = getcontext()
+    setcontext(EXACT)
+    try:
+        details = _details(model, quantity, price.included if included is None else included, measures)
+        amount = ZERO
+        for detail in details:
+            amount += detail.amount
+        if amount.as_tuple().exponent <= -QUOTIENT_DECIMALS:  # type: ignore[operator]  # finite: EXACT traps NaN
+            details = tuple(detail._replace(amount=settle(detail.amount)) for detail in details)
+            amount = sum((detail.amount for detail in details), ZERO)
+    except (Inexact, InvalidOperation, Overflow):
+        raise _too_large(quantity) from None
+    finally:
+        setcontext(before)
+    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
+        raise _too_large(quantity)
+    return Charge(amount, details)
+
+
+def _details(
+    model: PriceModel, quantity: Decimal, included: Decimal, measures: Iterable[Decimal] | None
+) -> tuple[LineDetail, ...]:
+    if not isinstance(model, QuantityModel):
+        if measures is None:
+            raise RatingError(f"The price needs the {model.needs} that make up the quantity.")
+        return model.details(measures)
+    if quantity < 0:
+        quantity = ZERO
+    if not included or not quantity:
+        return model.details(quantity)
+    free = min(quantity, included)
+    return (LineDetail("included", free, ZERO, ZERO), *model.details(quantity - free))
+
+
+def _too_large(quantity: Decimal) -> RatingError:
+    return RatingError(
+        f"{quantity:.6E} units cost more than any bill ({LARGEST_AMOUNT:.0E}), or have more digits than any number.",
+        hint="Check the quantity's unit and the price.",
+    )

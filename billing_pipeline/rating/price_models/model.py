@@ -1,0 +1,61 @@
+"""What a price model is: frozen numbers, and ``details`` from what was measured to reasons."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+from billing_pipeline.rating.detail import LineDetail
+
+# What a model is given: one aggregated quantity; the value of each event in the order of (timestamp, arrival); or the
+# amount that each event carries.
+Needs = Literal["quantity", "events", "amounts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A worked example, printed in docs/prices.md and rated by the tests.
+
+    Attributes:
+        case: a quote case, as ``billing quote --jsonl`` reads it.
+        amount: its exact amount.
+        because: the arithmetic, in words.
+    """
+
+    case: Mapping[str, object]
+    amount: str
+    because: str
+
+
+class QuantityModel(ABC):
+    """Prices one aggregated quantity."""
+
+    __slots__ = ()
+    needs: ClassVar[Needs] = "quantity"
+    adjustable: ClassVar[bool] = True  # whether usage received after the lock can be billed as a difference
+    example: ClassVar[Example]
+
+    @abstractmethod
+    def details(self, quantity: Decimal) -> tuple[LineDetail, ...]:
+        """Why ``quantity``, zero or more, costs what it costs. Runs in the EXACT context."""
+
+    def running(self, quantities: Sequence[Decimal]) -> tuple[Decimal, ...]:
+        """The exact amount due so far at each cumulative quantity of an on-demand phase."""
+        return tuple(sum((d.amount for d in self.details(q)), Decimal(0)) for q in quantities)
+
+
+class EventModel(ABC):
+    """Prices measures of single events: their values, or the amounts that they carry (``needs`` says which)."""
+
+    __slots__ = ()
+    needs: ClassVar[Needs]
+    adjustable: ClassVar[bool] = True
+    example: ClassVar[Example]
+
+    @abstractmethod
+    def details(self, measures: Iterable[Decimal]) -> tuple[LineDetail, ...]:
+        """Why these events, in order, cost what they cost. Runs in the EXACT context."""
+
+
+PriceModel = QuantityModel | EventModel

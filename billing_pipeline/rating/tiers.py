@@ -1,0 +1,130 @@
+"""Tiers: where the unit amount changes. ``up_to`` is inclusive, the last tier is open."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from typing import ClassVar, Literal, Protocol
+
+from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.money import EXACT
+from billing_pipeline.rating.detail import LineDetail, plain
+
+ZERO, ONE = Decimal(0), Decimal(1)
+
+# Whether the first tier's flat amount is due where nothing was used: systems that people come from differ.
+ZeroUsage = Literal["none", "first_tier_flat"]
+
+
+class Bounded(Protocol):
+    """Anything that holds up to a bound."""
+
+    @property
+    def up_to(self) -> Decimal | None:
+        """Inclusive; None for the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A range of units and what they cost.
+
+    Attributes:
+        up_to: the last quantity that still belongs here; absent in the last tier.
+        unit_amount: major units per unit.
+        flat_amount: major units, once, where the tier is entered.
+    """
+
+    up_to: Decimal | None = None
+    unit_amount: Decimal = ZERO
+    flat_amount: Decimal = ZERO
+    at_least_one: ClassVar[tuple[str, ...]] = ("unit_amount", "flat_amount")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tier, ready to price: what it says on a line, and what all tiers below it cost when they are full."""
+
+    description: str
+    start: Decimal
+    unit_amount: Decimal
+    flat: tuple[LineDetail, ...]
+    below: tuple[LineDetail, ...] = ()
+
+    def all_of(self, quantity: Decimal) -> tuple[LineDetail, ...]:
+        """All of ``quantity`` at this tier's amounts."""
+        part = LineDetail(self.description, quantity, self.unit_amount, quantity * self.unit_amount)
+        return (part, *self.flat)
+
+    def climb_to(self, quantity: Decimal) -> tuple[LineDetail, ...]:
+        """Each tier its own part of a ``quantity`` that ends in this one."""
+        return self.below + self.all_of(quantity - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Tiers prepared once, when a price is read, so that a quantity costs one look-up and one multiplication."""
+
+    bounds: tuple[Decimal, ...]
+    steps: tuple[Step, ...] = field(repr=False)
+
+    def index(self, quantity: Decimal) -> int:
+        """The number of the tier that holds ``quantity``; a bound belongs to the tier below it."""
+        return bisect_left(self.bounds, quantity)
+
+    def step(self, quantity: Decimal) -> Step:
+        """The tier that holds ``quantity``."""
+        return self.steps[bisect_left(self.bounds, quantity)]
+
+    def at_zero(self, zero_usage: ZeroUsage) -> tuple[LineDetail, ...]:
+        """What is due where nothing was used."""
+        return self.steps[0].flat if zero_usage == "first_tier_flat" else ()
+
+
+def ladder(tiers: Sequence[Tier], descriptions: Sequence[str] = ()) -> Ladder:
+    """Prepare ``tiers``. Raises CatalogError where they do not ascend to one open tier."""
+    bounds = ascending(tiers)
+    starts = (ZERO, *bounds)
+    steps: list[Step] = []
+    with localcontext(EXACT):
+        for start, tier, description in zip(starts, tiers, descriptions or ranges(tiers), strict=True):
+            below = steps[-1].climb_to(start) if steps else ()
+            steps.append(Step(description, start, tier.unit_amount, flat_detail(tier, description), below))
+    return Ladder(bounds, tuple(steps))
+
+
+def flat_detail(tier: Tier, description: str) -> tuple[LineDetail, ...]:
+    """The tier's flat amount as a detail, where it has one."""
+    amount = tier.flat_amount
+    return (LineDetail(f"{description}: flat amount", ONE, amount, amount),) if amount else ()
+
+
+def ascending(tiers: Sequence[Bounded]) -> tuple[Decimal, ...]:
+    """The bounds of ``tiers``. Raises CatalogError where they do not ascend from above 0 to one open tier."""
+    if not tiers:
+        raise CatalogError("There are no tiers.", hint="The last has no up_to; one may be the only.", path=("tiers",))
+    previous = ZERO
+    bounds = []
+    for i, tier in enumerate(tiers):
+        is_last = i == len(tiers) - 1
+        if is_last != (tier.up_to is None):
+            message = "The last tier must be open." if is_last else "Only the last tier may be open."
+            raise CatalogError(message, hint="Leave up_to out in the last tier, and only there.", path=("tiers", i))
+        if tier.up_to is not None:
+            if tier.up_to <= previous:
+                raise CatalogError(
+                    f"up_to {tier.up_to} does not exceed {previous}.",
+                    hint="Write tiers in ascending order.",
+                    path=("tiers", i, "up_to"),
+                )
+            bounds.append(previous := tier.up_to)
+    return tuple(bounds)
+
+
+def ranges(tiers: Sequence[Bounded]) -> tuple[str, ...]:
+    """Each tier in words: ``up to 100``, ``over 100 up to 1000``, ``over 1000``."""
+    words, start = [], ""
+    for tier in tiers:
+        end = f"up to {plain(tier.up_to)}" if tier.up_to is not None else ""
+        words.append(" ".join(part for part in (start, end) if part) or "all units")
+        start = f"over {plain(tier.up_to)}" if tier.up_to is not None else ""
+    return tuple(words)
