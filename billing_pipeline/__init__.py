@@ -1,1 +1,17 @@
-"""Close billing periods from raw usage to paid invoices."""
+"""Close billing periods from raw usage to paid invoices. Which file to open for which question:
+
+what is sold, and to whom                     catalog/
+how a file becomes events                     usage/sources/, usage/normalize.py
+which report of an event counts               usage/deduplicate.py
+how much was used                             metering/measure.py, metering/aggregations/
+which usage a price counts                    metering/segments.py
+how a quantity becomes money                  rating/price_models/, rating/rate.py
+which documents there are, when they lock     invoicing/assemble.py
+who collects                                  payments/gateways/
+what keeps every promise                      ledger/ (tables.py first)
+what a person can ask for                     operations/, one verb a file
+what Dagster shows                            definitions.py, pipeline/
+what the command line offers                  cli/
+"""
+
+__version__ = "0.1.0"

@@ -83,6 +83,7 @@ catalog_entry = _fact(
     Column("change", BigInteger, ForeignKey("catalog_change.number"), primary_key=True),
     Column("kind", Text, primary_key=True),
     Column("id", Text, primary_key=True),
+    Column("customer", Text, comment="whom the entry concerns; null: possibly everyone"),
     Column("content", JSONB, nullable=False),
     Index("catalog_entry_kind_id_change_idx", "kind", "id", "change"),
 )
@@ -248,6 +249,7 @@ rated_line = _work(
     Column("dimensions", JSONB, nullable=False),
     Column("quantity", QUANTITY),
     Column("amount_minor", MINOR, nullable=False),
+    Column("phase_start", INSTANT),
     Index("rated_line_period_customer_idx", "period", "customer"),
 )
 

@@ -198,7 +198,8 @@ CREATE TABLE rated_line (
     service_end DATE,
     dimensions JSONB NOT NULL,
     quantity NUMERIC,
-    amount_minor NUMERIC(30, 0) NOT NULL
+    amount_minor NUMERIC(30, 0) NOT NULL,
+    phase_start TIMESTAMP WITH TIME ZONE
 );
 
 CREATE INDEX rated_line_period_customer_idx ON rated_line (period, customer);
@@ -266,6 +267,7 @@ CREATE TABLE catalog_entry (
     change BIGINT NOT NULL,
     kind TEXT NOT NULL,
     id TEXT NOT NULL,
+    customer TEXT,
     content JSONB NOT NULL,
     CONSTRAINT catalog_entry_pkey PRIMARY KEY (change, kind, id),
     CONSTRAINT catalog_entry_change_fkey FOREIGN KEY(change) REFERENCES catalog_change (number)
@@ -593,3 +595,28 @@ ALTER TABLE finalization ADD CONSTRAINT finalization_version_fkey
     FOREIGN KEY (document, version) REFERENCES document_version (document, version);
 ALTER TABLE document_line ADD CONSTRAINT document_line_version_fkey
     FOREIGN KEY (document, version) REFERENCES document_version (document, version);
+
+-- What a document says now: its newest version, or before its period's end its draft (never both).
+CREATE VIEW current_document AS
+SELECT d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.window_end, d.bucket, d.currency,
+       s.*, f.version AS final_version, f.number, f.cutoff, f.finalized_at, f.fingerprint, v.voided_at,
+       CASE WHEN v.document IS NOT NULL THEN 'void' WHEN f.document IS NOT NULL THEN 'finalized' ELSE 'draft' END
+           AS status,
+       coalesce(p.status, 'not_due') AS payment_status
+FROM document AS d
+JOIN customer AS c ON c.code = d.customer
+CROSS JOIN LATERAL (
+    (SELECT version, false AS replaceable, lock_at, subtotal_minor, credits_applied_minor, tax_minor, total_minor,
+            customer_credit_applied_minor, amount_due_minor, has_usage, covers, content, as_of_batch, as_of_change,
+            recorded_at, reason, code_version
+     FROM document_version WHERE document = d.id ORDER BY version DESC LIMIT 1)
+    UNION ALL
+    SELECT 1, true, lock_at, subtotal_minor, credits_applied_minor, tax_minor, total_minor,
+           customer_credit_applied_minor, amount_due_minor, has_usage, covers, content, as_of_batch, as_of_change,
+           recorded_at, reason, code_version
+    FROM draft_document WHERE document = d.id
+) AS s
+LEFT JOIN finalization AS f ON f.document = d.id
+LEFT JOIN document_void AS v ON v.document = d.id
+LEFT JOIN payment AS p ON p.document = d.id;
+GRANT SELECT ON current_document TO billing_app;

@@ -1,0 +1,97 @@
+"""Which documents a period gives a customer, and which line stands on which."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan, SegmentKey
+from billing_pipeline.metering.segments import Segment
+from billing_pipeline.rating.rate import RatedLine
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where a segment's usage goes: kind and issue date."""
+
+    kind: DocumentKind
+    issue_date: date
+
+
+def document_plans(
+    terms: Terms,
+    period: BillingPeriod,
+    calendar: BillingCalendar,
+    in_force: Iterable[Segment],
+    billed: Collection[SegmentKey] = (),
+) -> list[DocumentPlan]:
+    """The documents that the prices in force call for, in the order of their issue dates.
+
+    Args:
+        terms: the customer's.
+        period: P, whose usage is billed.
+        calendar: gives local days.
+        in_force: the customer's segments in P.
+        billed: segments whose usage a finalized document of P bills; they are never billed twice.
+    """
+    by_slot: dict[_Slot, list[Segment]] = defaultdict(list)
+    for segment in in_force:
+        if segment.key not in billed:
+            by_slot[_slot(terms, period, segment)].append(segment)
+    plans = [
+        DocumentPlan(
+            identity=DocumentIdentity(terms.customer.id, slot.kind, period.first_day, slot.issue_date),
+            currency=terms.customer.currency,
+            lock_at=_lock_at(terms, period, calendar, slot, members),
+            covers=frozenset(segment.key for segment in members),
+        )
+        for slot, members in by_slot.items()
+    ]
+    return sorted(plans, key=lambda plan: (plan.identity.issue_date, plan.identity.kind))
+
+
+def assemble(plans: Iterable[DocumentPlan], lines: Iterable[RatedLine]) -> list[Document]:
+    """Put each line on the document that covers its segment; lines of finalized documents belong to none."""
+    by_segment: dict[SegmentKey, list[RatedLine]] = defaultdict(list)
+    for line in lines:
+        by_segment[segment_key(line)].append(line)
+    return [
+        Document(plan, tuple(sorted((line for key in plan.covers for line in by_segment.get(key, ())), key=_order)))
+        for plan in plans
+    ]
+
+
+def segment_key(line: RatedLine) -> SegmentKey:
+    """The segment that a usage line prices."""
+    assert line.subscription is not None, "a usage line names its subscription"  # noqa: S101
+    assert line.phase_start is not None, "a usage line names its phase"  # noqa: S101
+    assert line.price is not None, "a usage line names its price"  # noqa: S101
+    return line.subscription, line.phase_start.isoformat(), line.price
+
+
+def _slot(terms: Terms, period: BillingPeriod, segment: Segment) -> _Slot:
+    delay = terms.delay(segment.price)
+    if not delay.days:
+        return _Slot(DocumentKind.CLOSING, period.next_day)
+    return _Slot(DocumentKind.DELAYED, period.next_day + timedelta(days=delay.days))
+
+
+def _lock_at(
+    terms: Terms, period: BillingPeriod, calendar: BillingCalendar, slot: _Slot, members: list[Segment]
+) -> datetime:
+    """The issue instant, or the period's end plus the longest grace among the lines, whichever is later."""
+    graces = [calendar.after(period.end, terms.grace(one.plan, one.price)) for one in members]
+    return max(calendar.midnight(slot.issue_date), *graces)
+
+
+def _order(line: RatedLine) -> tuple[str, ...]:
+    return (
+        str(line.service_start),
+        line.subscription or "",
+        line.product or "",
+        line.price or "",
+        *(f"{name}={value}" for name, value in sorted(line.dimensions.items())),
+        str(line.service_end),
+    )

@@ -1,0 +1,118 @@
+"""The catalog as facts: every version of every entry, with when and by whom it was recorded. Nothing is overwritten."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, text
+
+from billing_pipeline.ledger.database import copy_rows, lock_key
+from billing_pipeline.ledger.tables import catalog_change, catalog_entry, customer, meter
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """One object's content as recorded by one change.
+
+    Attributes:
+        kind: account, source, meter, product, plan, customer, subscription, …
+        customer: id of the customer that it concerns; None where it may concern everyone.
+        content: as ``catalog.to_content`` gives it.
+    """
+
+    kind: str
+    id: str
+    customer: str | None
+    content: Mapping[str, object]
+
+
+def record(
+    connection: Connection, entries: Sequence[CatalogEntry], *, at: datetime, actor: str, action: str, buckets: int
+) -> int:
+    """Append a change; returns its number. Changes are numbered in the order in which they are committed."""
+    lock_key(connection, "catalog")
+    number = newest_change(connection) + 1
+    last = connection.scalar(select(func.max(catalog_change.c.recorded_at)))
+    connection.execute(
+        insert(catalog_change).values(
+            number=number, recorded_at=max(at, last) if last else at, actor=actor, action=action
+        )
+    )
+    columns = ("change", "kind", "id", "customer", "content")
+    copy_rows(
+        connection, catalog_entry, columns, ((number, one.kind, one.id, one.customer, one.content) for one in entries)
+    )
+    _give_codes(connection, "customer", [one.id for one in entries if one.kind == "customer"], buckets)
+    _give_codes(connection, "meter", [one.id for one in entries if one.kind == "meter"], buckets)
+    return number
+
+
+def _give_codes(connection: Connection, kind: str, ids: list[str], buckets: int) -> None:
+    """Codes (and a customer's bucket) are given once and never change; the catalog's lock keeps them dense."""
+    table = customer if kind == "customer" else meter
+    known = set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids)))) if ids else set()
+    first = (connection.scalar(select(func.max(table.c.code))) or 0) + 1
+    coded = list(enumerate((one for one in ids if one not in known), start=first))
+    if kind == "customer":
+        copy_rows(connection, table, ("code", "id", "bucket"), ((code, one, code % buckets) for code, one in coded))
+    else:
+        copy_rows(connection, table, ("code", "id"), coded)
+
+
+def newest_change(connection: Connection) -> int:
+    """Number of the last change; 0 for none."""
+    return connection.scalar(select(func.max(catalog_change.c.number))) or 0
+
+
+def change_before(connection: Connection, instant: datetime) -> int:
+    """Number of the last change recorded before ``instant``; 0 for none."""
+    query = select(func.max(catalog_change.c.number)).where(catalog_change.c.recorded_at < instant)
+    return connection.scalar(query) or 0
+
+
+def recorded_at(connection: Connection, after: int, through: int) -> list[tuple[int, datetime]]:
+    """(number, instant) of the changes in ``(after, through]``, oldest first."""
+    query = select(catalog_change.c.number, catalog_change.c.recorded_at)
+    query = query.where(catalog_change.c.number > after, catalog_change.c.number <= through)
+    return [(row.number, row.recorded_at) for row in connection.execute(query.order_by(catalog_change.c.number))]
+
+
+def entries(
+    connection: Connection, through: int, *, bucket: int | None = None, customers: Collection[str] | None = None
+) -> list[CatalogEntry]:
+    """The entries in force through a change: the newest of each kind and id, but every version of a plan.
+
+    Args:
+        connection: of the ledger.
+        through: number of the last change to include.
+        bucket: only what may concern customers of this bucket.
+        customers: only what may concern these customers.
+    """
+    query = """
+        SELECT DISTINCT ON (kind, id, version) kind, id, customer, content FROM (
+            SELECT *, CASE WHEN kind = 'plan' THEN content ->> 'version' END AS version FROM catalog_entry
+            WHERE change <= :through {only}
+        ) AS known ORDER BY kind, id, version, change DESC
+    """
+    only, values = "", {"through": through}
+    if bucket is not None:
+        only = "AND (customer IS NULL OR customer IN (SELECT c.id FROM customer AS c WHERE c.bucket = :bucket))"
+        values["bucket"] = bucket
+    if customers is not None:
+        only += " AND (customer IS NULL OR customer = ANY(:customers))"
+        values["customers"] = list(customers)  # type: ignore[assignment]
+    rows = connection.execute(text(query.format(only=only)), values)
+    return [CatalogEntry(row.kind, row.id, row.customer, row.content) for row in rows]
+
+
+def customer_codes(connection: Connection, bucket: int | None = None) -> dict[str, int]:
+    """Code of each customer by id, of one bucket or of all."""
+    query = select(customer.c.id, customer.c.code)
+    if bucket is not None:
+        query = query.where(customer.c.bucket == bucket)
+    return {row.id: row.code for row in connection.execute(query)}
+
+
+def meter_codes(connection: Connection) -> dict[str, int]:
+    """Code of each meter by id."""
+    return {row.id: row.code for row in connection.execute(select(meter.c.id, meter.c.code))}

@@ -1,0 +1,142 @@
+"""The ledger's own facts and its one clock.
+
+A sandbox ledger's clock can be moved forward, for all its processes at once, and stands still in between. No other
+ledger's clock can be set, and none goes back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from billing_pipeline.core.errors import LedgerError, Refused, SettingsError
+from billing_pipeline.core.period import BillingCalendar, calendar
+from billing_pipeline.ledger.database import lock_key
+from billing_pipeline.ledger.tables import batch, catalog_change, ledger, stage_run
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFacts:
+    """What ``billing init`` wrote, once.
+
+    Attributes:
+        calendar: time zone, cadence and first period.
+        buckets: how many customer buckets there are.
+        sandbox: whether the clock may be set.
+    """
+
+    calendar: BillingCalendar
+    buckets: int
+    sandbox: bool
+
+
+def facts(connection: Connection) -> LedgerFacts:
+    """Read the ledger's facts. Raises LedgerError where ``billing init`` has not run."""
+    row = connection.execute(select(ledger)).one_or_none()
+    if row is None:
+        raise LedgerError("The ledger is not initialised.", hint="Run: billing init")
+    return LedgerFacts(calendar(row.time_zone, row.cadence, row.first_day), row.buckets, row.sandbox)
+
+
+def initialize(connection: Connection, wanted: LedgerFacts, now: datetime | None) -> bool:
+    """Write the facts (as the owner); False where the same facts are already there.
+
+    Raises:
+        SettingsError: the ledger was initialised with other facts; nothing is changed.
+        Refused: a clock was given for a ledger that is no sandbox.
+    """
+    lock_key(connection, "initialize")
+    present = connection.execute(select(ledger)).one_or_none()
+    if present is not None:
+        refuse_mismatch(facts(connection), wanted.calendar)
+        if present.sandbox != wanted.sandbox:
+            made, asked = (("sandbox", "real") if present.sandbox else ("real", "sandbox"))
+            raise SettingsError(
+                f"This is a {made} ledger; it never becomes a {asked} one.",
+                hint="Initialise another database for it (BILLING_DATABASE_URL or BILLING_HOME).",
+            )
+        return False
+    if now is not None and not wanted.sandbox:
+        raise _not_a_sandbox()
+    connection.execute(
+        insert(ledger).values(
+            id=1,
+            sandbox=wanted.sandbox,
+            sandbox_now=now,
+            time_zone=wanted.calendar.time_zone,
+            cadence=str(wanted.calendar.cadence),
+            first_day=wanted.calendar.first_day,
+            buckets=wanted.buckets,
+            created_at=now or func.clock_timestamp(),
+        )
+    )
+    return True
+
+
+def refuse_mismatch(present: LedgerFacts, wanted: BillingCalendar) -> None:
+    """Settings that differ from the ledger's would bill other periods than the ones already billed."""
+    differences = [
+        f"{name} is {theirs} in the settings, {ours} in the ledger"
+        for name, theirs, ours in (
+            ("BILLING_TIME_ZONE", wanted.time_zone, present.calendar.time_zone),
+            ("BILLING_PERIOD", str(wanted.cadence), str(present.calendar.cadence)),
+            ("BILLING_FIRST_PERIOD", wanted.first_day, present.calendar.first_day),
+        )
+        if theirs != ours
+    ]
+    if differences:
+        raise SettingsError(
+            f"The settings do not fit this ledger: {'; '.join(differences)}.",
+            hint="A ledger keeps its calendar for good; set the variables to the ledger's values.",
+        )
+
+
+def now(connection: Connection, asked: datetime | None = None) -> datetime:
+    """The clock's instant. ``asked`` (BILLING_NOW) moves a sandbox's clock forward first.
+
+    Raises:
+        Refused: ``asked`` is before the clock, or the ledger is no sandbox.
+    """
+    row = connection.execute(select(ledger.c.sandbox, ledger.c.sandbox_now)).one()
+    if asked is not None and asked != row.sandbox_now:
+        return set_clock(connection, asked)
+    instant: datetime = row.sandbox_now or connection.scalar(select(func.clock_timestamp()))
+    return instant
+
+
+def set_clock(connection: Connection, instant: datetime) -> datetime:
+    """Move a sandbox's clock forward to ``instant``, for all processes."""
+    lock_key(connection, "clock")
+    row = connection.execute(select(ledger.c.sandbox, ledger.c.sandbox_now)).one()
+    if not row.sandbox:
+        raise _not_a_sandbox()
+    latest = row.sandbox_now or _greatest_recorded(connection)
+    if latest is not None and instant < latest:
+        raise Refused(
+            f"The clock stands at {latest.isoformat()} and never goes back to {instant.isoformat()}.",
+            hint="Start a new sandbox in the past: BILLING_NOW=… billing init --sandbox, with another BILLING_HOME.",
+        )
+    connection.execute(update(ledger).values(sandbox_now=instant))
+    return instant
+
+
+def _greatest_recorded(connection: Connection) -> datetime | None:
+    """The last instant that anything was recorded at while the sandbox still ran with the real clock."""
+    return connection.scalar(
+        select(
+            func.greatest(
+                select(func.max(batch.c.received_at)).scalar_subquery(),
+                select(func.max(catalog_change.c.recorded_at)).scalar_subquery(),
+                select(func.max(stage_run.c.at)).scalar_subquery(),
+            )
+        )
+    )
+
+
+def _not_a_sandbox() -> Refused:
+    return Refused(
+        "The clock of a real ledger cannot be set.",
+        hint="Unset BILLING_NOW, or use a sandbox: billing init --sandbox with another BILLING_HOME.",
+    )
+
+

@@ -1,0 +1,300 @@
+"""Documents, their versions and their finalization. Facts are only added; drafts of an open period are replaced."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Table, delete, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from billing_pipeline.core.money import Money
+from billing_pipeline.invoicing.document import Document, DocumentIdentity, SegmentKey
+from billing_pipeline.ledger.database import copy_rows
+from billing_pipeline.ledger.tables import (
+    document,
+    document_line,
+    document_version,
+    draft_document,
+    draft_line,
+    finalization,
+    input_set,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What the ledger says of a document now.
+
+    Attributes:
+        version: of the state that stands; 1 also for a draft that is still replaced.
+        replaceable: its period has not ended when it was computed: no version is kept.
+        content: compares equal to ``Document.content`` where nothing changed.
+        covers: keys of the segments whose usage it bills.
+        amount_due: in minor units of ``currency``.
+    """
+
+    id: UUID
+    customer: str
+    code: int
+    bucket: int
+    kind: str
+    period: date
+    issue_date: date
+    currency: str
+    version: int
+    replaceable: bool
+    lock_at: datetime
+    has_usage: bool
+    covers: frozenset[SegmentKey]
+    content: str
+    as_of_batch: int
+    as_of_change: int
+    status: str
+    amount_due: Money
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewState:
+    """A computed state to be written.
+
+    Attributes:
+        version: its number; 1 for a draft.
+        reason: why it differs from the one before: batches, changes, code, or first.
+    """
+
+    computed: Document
+    code: int
+    bucket: int
+    version: int
+    as_of_batch: int
+    as_of_change: int
+    reason: Mapping[str, object]
+
+
+def current(
+    connection: Connection, period: date, codes: Collection[int], *, due_at: datetime | None = None
+) -> dict[UUID, StoredDocument]:
+    """These customers' documents of the period, by id; with ``due_at``, drafts whose ``lock_at`` has passed."""
+    where = "WHERE d.period = :period AND d.customer = ANY(:codes)"
+    if due_at is not None:
+        where += " AND d.status = 'draft' AND d.lock_at <= :due_at"
+    query = text(f"""
+        SELECT d.*, (SELECT count(*) FROM draft_line WHERE document = d.id AND d.replaceable)
+             + (SELECT count(*) FROM document_line WHERE document = d.id AND version = d.version) AS lines
+        FROM current_document AS d {where} ORDER BY d.customer_id, d.issue_date, d.kind
+    """)  # noqa: S608 - no value in it
+    rows = connection.execute(query, {"period": period, "codes": list(codes), "due_at": due_at})
+    return {row.id: _stored(row) for row in rows}
+
+
+def _stored(row: Any) -> StoredDocument:  # noqa: ANN401 - a row of current_document
+    return StoredDocument(
+        id=row.id,
+        customer=row.customer_id,
+        code=row.customer,
+        bucket=row.bucket,
+        kind=row.kind,
+        period=row.period,
+        issue_date=row.issue_date,
+        currency=row.currency,
+        version=row.version,
+        replaceable=row.replaceable,
+        lock_at=row.lock_at,
+        has_usage=row.has_usage,
+        covers=frozenset((one[0], one[1], one[2]) for one in row.covers),
+        content=row.content,
+        as_of_batch=row.as_of_batch,
+        as_of_change=row.as_of_change,
+        status=row.status,
+        amount_due=Money(int(row.amount_due_minor), row.currency),
+        lines=row.lines,
+    )
+
+
+_STATE_COLUMNS = (
+    "document", "lock_at", "subtotal_minor", "credits_applied_minor", "tax_minor", "total_minor",
+    "customer_credit_applied_minor", "amount_due_minor", "has_usage", "covers", "content", "as_of_batch",
+    "as_of_change", "recorded_at", "reason", "code_version",
+)  # fmt: skip
+_LINE_COLUMNS = (
+    "document", "line", "kind", "subscription", "plan", "plan_version", "price", "product", "description",
+    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "adjusts",
+)  # fmt: skip
+
+
+def replace_drafts(connection: Connection, states: Sequence[NewState], at: datetime, code_version: str) -> None:
+    """Put these drafts in the place of the ones before; nothing of those is kept."""
+    _register(connection, states)
+    remove_drafts(connection, [state.computed.id for state in states])
+    _copy_states(connection, draft_document, states, at, code_version, versioned=False)
+    _copy_lines(connection, draft_line, states, versioned=False)
+
+
+def remove_drafts(connection: Connection, ids: Collection[UUID]) -> None:
+    """Drafts that no longer exist, or that become a version in this transaction."""
+    connection.execute(delete(draft_line).where(draft_line.c.document.in_(list(ids))))
+    connection.execute(delete(draft_document).where(draft_document.c.document.in_(list(ids))))
+
+
+def add_versions(connection: Connection, states: Sequence[NewState], at: datetime, code_version: str) -> None:
+    """Write versions with their lines, in this transaction, for good."""
+    _register(connection, states)
+    remove_drafts(connection, [state.computed.id for state in states if state.version == 1])
+    _copy_states(connection, document_version, states, at, code_version, versioned=True)
+    _copy_lines(connection, document_line, states, versioned=True)
+
+
+def _register(connection: Connection, states: Sequence[NewState]) -> None:
+    known = set(
+        connection.scalars(select(document.c.id).where(document.c.id.in_([state.computed.id for state in states])))
+    )
+    rows = [
+        {"id": state.computed.id, "customer": state.code, "bucket": state.bucket, **_identity(state.computed)}
+        for state in states
+        if state.computed.id not in known
+    ]
+    if rows:
+        columns = tuple(rows[0])
+        copy_rows(connection, document, columns, (tuple(row.values()) for row in rows))
+
+
+def _identity(computed: Document) -> dict[str, object]:
+    identity: DocumentIdentity = computed.plan.identity
+    return {
+        "kind": str(identity.kind),
+        "period": identity.period,
+        "issue_date": identity.issue_date,
+        "currency": computed.plan.currency,
+    }
+
+
+def _copy_states(
+    connection: Connection,
+    table: Table,
+    states: Iterable[NewState],
+    at: datetime,
+    code_version: str,
+    *,
+    versioned: bool,
+) -> None:
+    columns = (*_STATE_COLUMNS, "version") if versioned else _STATE_COLUMNS
+    copy_rows(
+        connection,
+        table,
+        columns,
+        ((*_state_row(state, at, code_version), *([state.version] if versioned else ())) for state in states),
+    )
+
+
+def _state_row(state: NewState, at: datetime, code_version: str) -> tuple[object, ...]:
+    computed, total = state.computed, state.computed.subtotal.minor
+    covers = _json_array(sorted(computed.plan.covers))
+    return (
+        computed.id, computed.plan.lock_at, total, 0, 0, total, 0, max(total, 0), computed.plan.has_usage, covers,
+        computed.content, state.as_of_batch, state.as_of_change, at, dict(state.reason), code_version,
+    )  # fmt: skip
+
+
+def _copy_lines(connection: Connection, table: Table, states: Iterable[NewState], *, versioned: bool) -> None:
+    columns = (*_LINE_COLUMNS, "version") if versioned else _LINE_COLUMNS
+    copy_rows(
+        connection,
+        table,
+        columns,
+        (
+            (
+                state.computed.id, number, line.kind, line.subscription, line.plan, line.plan_version, line.price,
+                line.product, line.description, line.service_start, line.service_end, dict(line.dimensions),
+                line.quantity, line.amount.minor, None, *([state.version] if versioned else ()),
+            )
+            for state in states
+            for number, line in enumerate(state.computed.lines, start=1)
+        ),
+    )  # fmt: skip
+
+
+def _json_array(items: list[SegmentKey]) -> str:
+    return json.dumps(items, ensure_ascii=False)
+
+
+# --- finalization ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Final:
+    """One document to finalize, in its version.
+
+    Attributes:
+        issued: it has lines, so it gets a number.
+        inputs: fingerprint of its input set.
+        fingerprint: over the inputs, the terms and the code.
+    """
+
+    id: UUID
+    version: int
+    issued: bool
+    cutoff: datetime
+    inputs: str
+    fingerprint: str
+
+
+def keep_inputs(connection: Connection, fingerprint: str, content: Mapping[str, object]) -> None:
+    """The usage files that documents of one cutoff are computed from, once."""
+    connection.execute(
+        upsert(input_set).values(fingerprint=fingerprint, content=dict(content)).on_conflict_do_nothing()
+    )
+
+
+def finalize(
+    connection: Connection,
+    finals: Sequence[Final],
+    *,
+    at: datetime,
+    year: int,
+    number_format: str,
+    actor: str,
+) -> dict[UUID, str]:
+    """Finalize for good; returns the numbers of those that are issued.
+
+    The block of numbers is taken in one statement, last, and given back with the transaction: no gaps, and other
+    transactions wait only from here to the commit.
+    """
+    issued = [one for one in finals if one.issued]
+    first = _take_numbers(connection, year, len(issued)) if issued else 0
+    numbers = {one.id: number_format.format(year=year, number=first + place) for place, one in enumerate(issued)}
+    columns = ("document", "version", "number", "cutoff", "finalized_at", "fingerprint", "inputs", "actor")
+    copy_rows(
+        connection,
+        finalization,
+        columns,
+        (
+            (one.id, one.version, numbers.get(one.id), one.cutoff, at, one.fingerprint, one.inputs, actor)
+            for one in finals
+        ),
+    )
+    return numbers
+
+
+def _take_numbers(connection: Connection, year: int, count: int) -> int:
+    """The first number of a block of ``count``."""
+    query = text("""
+        INSERT INTO number_counter AS c (year, last) VALUES (:year, :count)
+        ON CONFLICT (year) DO UPDATE SET last = c.last + :count RETURNING last
+    """)
+    last: int = connection.execute(query, {"year": year, "count": count}).scalar_one()
+    return last - count + 1
+
+
+def finalized_covers(connection: Connection, period: date, codes: Collection[int]) -> dict[int, set[SegmentKey]]:
+    """By customer code, the segments of the period whose usage finalized documents bill."""
+    query = text("""
+        SELECT d.customer, v.covers FROM document AS d JOIN finalization AS f ON f.document = d.id
+        JOIN document_version AS v ON v.document = f.document AND v.version = f.version
+        WHERE d.period = :period AND d.customer = ANY(:codes)
+    """)
+    found: dict[int, set[SegmentKey]] = {code: set() for code in codes}
+    for row in connection.execute(query, {"period": period, "codes": list(codes)}):
+        found[row.customer].update((one[0], one[1], one[2]) for one in row.covers)
+    return found

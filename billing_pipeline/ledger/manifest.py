@@ -1,0 +1,94 @@
+"""The manifest of the lake: which usage files there are as of a batch. Readers ask here, never a directory listing."""
+
+from collections.abc import Collection
+from datetime import date, datetime
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, text
+
+from billing_pipeline.ledger.tables import batch, batch_period, lake_file, snapshot_delivery
+from billing_pipeline.usage.event import LakeFile
+
+
+def newest_batch(connection: Connection) -> int:
+    """Number of the last accepted batch; 0 for none. Batches commit in the order of their numbers."""
+    return connection.scalar(select(func.max(batch.c.number))) or 0
+
+
+def batch_before(connection: Connection, instant: datetime) -> int:
+    """Number of the last batch received before ``instant``; 0 for none."""
+    return connection.scalar(select(func.max(batch.c.number)).where(batch.c.received_at < instant)) or 0
+
+
+def received_at(connection: Connection, numbers: Collection[int]) -> dict[int, datetime]:
+    """When each of these batches was received."""
+    query = select(batch.c.number, batch.c.received_at).where(batch.c.number.in_(list(numbers)))
+    return {row.number: row.received_at for row in connection.execute(query)}
+
+
+def touching(connection: Connection, period: date, after: int, through: int) -> list[int]:
+    """Batches in ``(after, through]`` that have rows in the period, or replace rows in it."""
+    query = select(batch_period.c.batch).where(batch_period.c.period == period)
+    query = query.where(batch_period.c.batch > after, batch_period.c.batch <= through)
+    return list(connection.scalars(query.order_by(batch_period.c.batch)))
+
+
+def files(
+    connection: Connection,
+    period: date,
+    through: int,
+    *,
+    after: int = 0,
+    buckets: Collection[int] | None = None,
+    batches: Collection[int] | None = None,
+) -> list[LakeFile]:
+    """Files of the period with batches in ``(after, through]``, oldest first.
+
+    Args:
+        connection: of the ledger.
+        period: first day of the period.
+        through: number of the last batch to include.
+        after: number of the last batch to leave out.
+        buckets: files that hold only other buckets are left out.
+        batches: only these batches.
+    """
+    wanted: list[ColumnElement[bool]] = [
+        lake_file.c.period == period,
+        lake_file.c.batch > after,
+        lake_file.c.batch <= through,
+    ]
+    if buckets is not None:
+        wanted.append(or_(lake_file.c.bucket.is_(None), lake_file.c.bucket.in_(list(buckets))))
+    if batches is not None:
+        wanted.append(lake_file.c.batch.in_(list(batches)))
+    rows = connection.execute(select(lake_file).where(*wanted).order_by(lake_file.c.batch, lake_file.c.path))
+    return [
+        LakeFile(
+            path=row.path,
+            batch=row.batch,
+            period=row.period,
+            bucket=row.bucket,
+            rows=row.rows,
+            retractions=row.retractions,
+            sha256=row.sha256,
+            bytes=row.bytes,
+            dimensions=tuple(row.dimensions),
+        )
+        for row in rows
+    ]
+
+
+def deliveries(connection: Connection, through: int) -> dict[int, int]:
+    """Snapshot scope → batch of its newest delivery as of ``through``."""
+    query = select(snapshot_delivery.c.scope, func.max(snapshot_delivery.c.batch).label("newest"))
+    query = query.where(snapshot_delivery.c.batch <= through).group_by(snapshot_delivery.c.scope)
+    return {row.scope: row.newest for row in connection.execute(query)}
+
+
+def replaced_by(connection: Connection, numbers: Collection[int]) -> dict[int, int]:
+    """Earlier deliveries whose rows these batches replace: earlier batch → the batch that replaces it."""
+    query = text("""
+        SELECT earlier.batch, max(later.batch) AS later
+        FROM snapshot_delivery AS later JOIN snapshot_delivery AS earlier USING (scope)
+        WHERE later.batch = ANY(:numbers) AND earlier.batch < later.batch GROUP BY earlier.batch
+    """)
+    return {row.batch: row.later for row in connection.execute(query, {"numbers": list(numbers)})}

@@ -1,0 +1,194 @@
+"""The outbox in the ledger: payments queued with their document, taken by deliverers, and every step kept.
+
+A payment's row is its present state and moves forward; ``payment_event`` keeps each step it took.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, text, update
+
+from billing_pipeline.core.money import Money
+from billing_pipeline.ledger.database import copy_rows
+from billing_pipeline.ledger.tables import payment, payment_event
+from billing_pipeline.payments.gateways import DEFAULT_GATEWAY
+from billing_pipeline.payments.handoff import Collection, PaymentRequest, PaymentStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentDue:
+    """What a finalized document asks for.
+
+    Attributes:
+        document: the document's id.
+        amount_minor: its amount due, in minor units of its currency.
+        gateway: who collects; None where the customer names none: a person marks it paid.
+        collection: automatic or send.
+    """
+
+    document: UUID
+    amount_minor: int
+    gateway: str | None = None
+    collection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPayment:
+    """A payment that is due for delivery and locked until the transaction ends.
+
+    Attributes:
+        request: what to ask; its attempt is one more than the refusals so far.
+        first_refused_at: when the gateway refused first; None: never.
+    """
+
+    request: PaymentRequest
+    first_refused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentStep:
+    """What became of a payment.
+
+    Attributes:
+        status: where it is now.
+        note: why, for people.
+        reference: the gateway's own id, where there is one; a known one is kept.
+        attempts: refusals so far, this one included.
+        next_attempt_at: when a failed payment is tried again; None: never.
+        at: when it happened; None: at the time of recording.
+    """
+
+    document: UUID
+    status: PaymentStatus
+    note: str
+    attempts: int
+    reference: str | None = None
+    next_attempt_at: datetime | None = None
+    at: datetime | None = None
+
+
+def queue(connection: Connection, rows: Iterable[PaymentDue], at: datetime, actor: str) -> int:
+    """Queue payments, in the transaction that finalizes their documents; returns how many.
+
+    Nothing is queued where nothing is due. A document is queued once: a second time violates the primary key.
+    """
+    due = [row for row in rows if row.amount_minor > 0]
+    copy_rows(
+        connection,
+        payment,
+        ("document", "gateway", "collection", "amount_minor", "status", "updated_at"),
+        (
+            (row.document, row.gateway or DEFAULT_GATEWAY, str(_collection(row)), row.amount_minor, "queued", at)
+            for row in due
+        ),
+    )
+    copy_rows(
+        connection,
+        payment_event,
+        ("document", "status", "at", "actor", "note"),
+        ((row.document, "queued", at, actor, f"for gateway {row.gateway or DEFAULT_GATEWAY}") for row in due),
+    )
+    return len(due)
+
+
+def _collection(row: PaymentDue) -> Collection:
+    """Without a gateway there is nobody to collect automatically."""
+    if row.gateway is None:
+        return Collection.SEND
+    return Collection(row.collection or Collection.AUTOMATIC)
+
+
+def gateways_with_due(connection: Connection, now: datetime) -> list[str]:
+    """Names of the gateways for which something may be due, in order."""
+    query = text(
+        "SELECT DISTINCT gateway FROM payment WHERE status IN ('queued', 'awaiting_payment_method') "
+        "OR (status = 'failed' AND next_attempt_at <= :now) ORDER BY gateway"
+    )
+    return list(connection.scalars(query, {"now": now}))
+
+
+# The payment method is the customer's newest one. Rows that another deliverer holds are its business. A void document is
+# not collected. `after` walks through the payments once, so that one that cannot move does not stop the others.
+_DUE = text("""
+    SELECT p.document, p.amount_minor, p.collection, p.attempts, d.currency, d.issue_date, c.id AS customer, f.number,
+           known.reference,
+           (SELECT min(e.at) FROM payment_event AS e WHERE e.document = p.document AND e.status = 'failed') AS refused_at
+    FROM payment AS p
+    JOIN document AS d ON d.id = p.document
+    JOIN customer AS c ON c.code = d.customer
+    JOIN finalization AS f ON f.document = p.document
+    LEFT JOIN LATERAL (
+        SELECT nullif(content -> 'payment' ->> 'reference', '') AS reference FROM catalog_entry
+        WHERE kind = 'customer' AND id = c.id ORDER BY change DESC LIMIT 1
+    ) AS known ON true
+    WHERE p.gateway = :gateway AND p.document > :after AND (
+        p.status = 'queued'
+        OR (p.status = 'failed' AND p.next_attempt_at <= :now)
+        OR (p.status = 'awaiting_payment_method' AND (known.reference IS NOT NULL OR NOT :needs_payment_method))
+    ) AND NOT EXISTS (SELECT FROM document_void AS v WHERE v.document = p.document)
+    ORDER BY p.document LIMIT :limit FOR UPDATE OF p SKIP LOCKED
+""")
+
+
+def take(  # noqa: PLR0913 - one query's parameters
+    connection: Connection, gateway: str, now: datetime, *, needs_payment_method: bool, after: UUID, limit: int
+) -> list[TakenPayment]:
+    """The next payments that are due at ``now``, in order of their document, locked against other deliverers."""
+    values = {
+        "gateway": gateway,
+        "now": now,
+        "needs_payment_method": needs_payment_method,
+        "after": after,
+        "limit": limit,
+    }
+    return [
+        TakenPayment(
+            PaymentRequest(
+                document=row.document,
+                number=row.number,
+                customer=row.customer,
+                amount=Money(int(row.amount_minor), row.currency),
+                issue_date=row.issue_date,
+                collection=Collection(row.collection),
+                reference=row.reference,
+                attempt=row.attempts + 1,
+            ),
+            row.refused_at,
+        )
+        for row in connection.execute(_DUE, values)
+    ]
+
+
+def record(connection: Connection, steps: Sequence[PaymentStep], at: datetime, actor: str) -> None:
+    """Move payments on, and keep each step. The caller holds their rows locked."""
+    if not steps:
+        return
+    connection.execute(
+        update(payment)
+        .where(payment.c.document == bindparam("of"))
+        .values(
+            status=bindparam("to"),
+            reference=bindparam("gateway_reference"),
+            attempts=bindparam("refusals"),
+            next_attempt_at=bindparam("retry_at"),
+            updated_at=at,
+        ),
+        [
+            {
+                "of": step.document,
+                "to": str(step.status),
+                "gateway_reference": step.reference,
+                "refusals": step.attempts,
+                "retry_at": step.next_attempt_at,
+            }
+            for step in steps
+        ],
+    )
+    copy_rows(
+        connection,
+        payment_event,
+        ("document", "status", "at", "actor", "note"),
+        ((step.document, str(step.status), step.at or at, actor, step.note) for step in steps),
+    )

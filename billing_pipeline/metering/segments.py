@@ -1,0 +1,58 @@
+"""Which usage a price counts in a period: the parts of the period in which it is in force, and where they are cut.
+
+A plan change splits a period: usage is priced by the plan in force at the event's timestamp, and tiers restart. Inside
+a segment, cut points are the instants at which something else changes (a discount, a credit grant); the quantity is
+measured cumulatively at each, the segment's end being the last.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing_pipeline.catalog.plan import Plan
+from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.subscription import Phase, Subscription
+from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.period import BillingPeriod
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A price in force from ``start`` to ``end``, within one period and one phase.
+
+    Attributes:
+        phase_start: start of the phase; with subscription and price it names what is priced.
+        start: first instant whose usage counts.
+        end: first instant whose usage does not.
+        cuts: increasing instants at which the cumulative quantity is measured; the last is ``end``.
+    """
+
+    subscription: str
+    phase_start: datetime
+    plan: Plan
+    price: PlanPrice
+    start: datetime
+    end: datetime
+    cuts: tuple[datetime, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Subscription, phase start and price: equal for the same price in the same phase, in any computation."""
+        return self.subscription, self.phase_start.isoformat(), self.price.id
+
+
+def segments(terms: Terms, period: BillingPeriod) -> Iterator[Segment]:
+    """The segments of one customer in one period, in the order of subscription, phase and price."""
+    for subscription in terms.subscriptions:
+        for phase in subscription.phases:
+            start, end = _overlap(subscription, phase, period)
+            if start >= end:
+                continue
+            plan = terms.plan(phase)
+            for price in plan.prices:
+                yield Segment(subscription.id, phase.start, plan, price, start, end, (end,))
+
+
+def _overlap(subscription: Subscription, phase: Phase, period: BillingPeriod) -> tuple[datetime, datetime]:
+    ends = [instant for instant in (phase.end, subscription.end, period.end) if instant is not None]
+    return max(phase.start, subscription.start, period.start), min(ends)

@@ -1,0 +1,191 @@
+"""The chain for some customers of a period, as of a batch and a catalog change: segments → quantities → lines → documents.
+
+The stages store what lies between; the lock, and whatever asks for an earlier state, run the chain in one go.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection
+
+from billing_pipeline.catalog.terms import CatalogView, Terms
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.invoicing.assemble import assemble, document_plans
+from billing_pipeline.invoicing.document import Document, SegmentKey
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger import manifest
+from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
+from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.rating.rate import MeteredQuantity, Rated, parsed, rate
+from billing_pipeline.usage.engine import Engine
+from billing_pipeline.usage.event import LakeFile
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """What was known: batches through ``batch``, catalog changes through ``change``."""
+
+    batch: int
+    change: int
+
+
+@dataclass(slots=True)
+class Metering:
+    """Quantities and counts, by customer id."""
+
+    segments: dict[str, list[Segment]] = field(default_factory=dict)
+    quantities: dict[str, list[MeteredQuantity]] = field(default_factory=dict)
+    counts: list[UsageCount] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """One customer's documents, and why some of their lines are missing."""
+
+    documents: tuple[Document, ...]
+    problems: tuple[str, ...]
+
+
+def in_lake(billing: Billing, files: Iterable[LakeFile]) -> list[LakeFile]:
+    """The manifest's files, with the paths at which they can be read."""
+    root = billing.settings.lake.rstrip("/")
+    return [replace(file, path=f"{root}/{file.path}") for file in files]
+
+
+def engine(billing: Billing, threads: int = 1) -> Engine:
+    """An engine within the memory that the settings allow."""
+    return Engine(
+        memory=billing.settings.memory, threads=threads, temp_directory=billing.settings.home.absolute() / "spill"
+    )
+
+
+def meter_customers(
+    billing: Billing,
+    connection: Connection,
+    period: BillingPeriod,
+    view: CatalogView,
+    codes: Mapping[str, int],
+    batch: int,
+    *,
+    buckets: Collection[int] | None = None,
+) -> Metering:
+    """Measure what these customers used, at every cut of every price in force.
+
+    Args:
+        billing: of the run.
+        connection: of the ledger.
+        period: the billing period.
+        view: the catalog as known.
+        codes: the customers, id → code.
+        batch: the last batch to include.
+        buckets: the customers' buckets, so that other buckets' files are not read.
+    """
+    known = view.catalog.customers if view.catalog else {}
+    metering = Metering(
+        segments={one: list(segments(view.terms(one), period)) if one in known else [] for one in codes}
+    )
+    measurements, cuts = _measurements(metering.segments, codes)
+    files = manifest.files(connection, period.first_day, batch, buckets=buckets)
+    if not files:
+        return metering
+    with engine(billing) as set_engine:
+        measured = measure(
+            set_engine,
+            in_lake(billing, files),
+            manifest.deliveries(connection, batch),
+            measurements,
+            view.catalog.meters if view.catalog else {},
+            ledger_catalog.meter_codes(connection),
+            set(codes.values()),
+        )
+    _gather(metering, measured, cuts)
+    return metering
+
+
+_Cuts = Sequence[tuple[str, Segment, int]]  # by measurement number: customer, segment, which of its cuts
+
+
+def _measurements(
+    by_customer: Mapping[str, Sequence[Segment]], codes: Mapping[str, int]
+) -> tuple[list[Measurement], _Cuts]:
+    """One cumulative measurement for each cut of each segment."""
+    measurements: list[Measurement] = []
+    cuts: list[tuple[str, Segment, int]] = []
+    for customer, in_force in by_customer.items():
+        for segment in in_force:
+            price = parsed(segment.plan, segment.price)
+            for place, cut in enumerate(segment.cuts):
+                measurements.append(
+                    Measurement(
+                        number=len(cuts),
+                        customer=codes[customer],
+                        meter=segment.price.meter,
+                        start=segment.start,
+                        end=cut,
+                        by=price.by,
+                        matches=price.matches,
+                    )
+                )
+                cuts.append((customer, segment, place))
+    return measurements, cuts
+
+
+def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
+    metering.counts = measured.counts
+    for one in measured.quantities:
+        customer, segment, place = cuts[one.number]
+        quantity = MeteredQuantity(
+            segment.key, segment.start, segment.cuts[place], one.dimensions, one.quantity, one.events
+        )
+        metering.quantities.setdefault(customer, []).append(quantity)
+
+
+def documents_of(
+    billing: Billing,
+    period: BillingPeriod,
+    terms: Terms,
+    rated: Rated,
+    billed: Collection[SegmentKey],
+) -> tuple[Document, ...]:
+    """One customer's documents from their lines, without what finalized documents bill."""
+    in_force = list(segments(terms, period))
+    plans = document_plans(terms, period, billing.calendar, in_force, billed)
+    return tuple(assemble(plans, rated.lines))
+
+
+def compute(
+    billing: Billing,
+    connection: Connection,
+    period: BillingPeriod,
+    codes: Mapping[str, int],
+    as_of: AsOf,
+    billed: Mapping[int, Collection[SegmentKey]],
+    *,
+    buckets: Collection[int] | None = None,
+) -> dict[str, Computed]:
+    """The documents of these customers as they would be, had nothing after ``as_of`` happened. Stores nothing.
+
+    Args:
+        billing: of the run.
+        connection: of the ledger.
+        period: the billing period.
+        codes: the customers, id → code.
+        as_of: the last batch and catalog change to include.
+        billed: by customer code, the segments that finalized documents bill.
+        buckets: the customers' buckets, where they are known.
+    """
+    view = billing.view(connection, as_of.change, customers=list(codes))
+    metering = meter_customers(billing, connection, period, view, codes, as_of.batch, buckets=buckets)
+    known = view.catalog.customers if view.catalog else {}
+    result = {}
+    for customer, code in codes.items():
+        if customer not in known:
+            result[customer] = Computed((), ())
+            continue
+        terms = view.terms(customer)
+        rated = rate(
+            terms, metering.segments[customer], metering.quantities.get(customer, ()), billing.calendar
+        )
+        result[customer] = Computed(documents_of(billing, period, terms, rated, billed.get(code, ())), rated.problems)
+    return result
