@@ -6,12 +6,19 @@ the rules between objects in ``check.py``, what this version cannot bill yet in 
 
 from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import KINDS, Catalog, Kind
+from billing_pipeline.catalog.check import check
+from billing_pipeline.catalog.checks.known import ParsePrice
+from billing_pipeline.catalog.content import from_content, to_content
 from billing_pipeline.catalog.credit_grant import CreditGrant
 from billing_pipeline.catalog.customer import Credits, Customer, Exempt, Payment, TaxRate, TopUp
+from billing_pipeline.catalog.difference import Change, FieldChange, difference
 from billing_pipeline.catalog.discount import Discount
+from billing_pipeline.catalog.export import export
+from billing_pipeline.catalog.files import CatalogSource, load_files
 from billing_pipeline.catalog.meter import Convert, Meter
 from billing_pipeline.catalog.plan import Fee, Plan
 from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.problems import CatalogProblems, Problem
 from billing_pipeline.catalog.product import Product
 from billing_pipeline.catalog.source import Constant, EventMapping, Source
 from billing_pipeline.catalog.subscription import Phase, Subscription
@@ -20,6 +27,9 @@ __all__ = [
     "KINDS",
     "Account",
     "Catalog",
+    "CatalogProblems",
+    "CatalogSource",
+    "Change",
     "Constant",
     "Convert",
     "CreditGrant",
@@ -29,15 +39,24 @@ __all__ = [
     "EventMapping",
     "Exempt",
     "Fee",
+    "FieldChange",
     "Kind",
     "Meter",
+    "ParsePrice",
     "Payment",
     "Phase",
     "Plan",
     "PlanPrice",
+    "Problem",
     "Product",
     "Source",
     "Subscription",
     "TaxRate",
     "TopUp",
+    "check",
+    "difference",
+    "export",
+    "from_content",
+    "load_files",
+    "to_content",
 ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from billing_pipeline.catalog.field_types import CurrencyCode, NumberFormat
+from billing_pipeline.catalog.field_types import NO_TIME, CurrencyCode, NumberFormat
 from billing_pipeline.core.money import Rounding
 from billing_pipeline.core.period import Duration
 
@@ -23,7 +23,7 @@ class Account:
 
     name: str
     currency: CurrencyCode
-    grace: Duration = Duration()
+    grace: Duration = NO_TIME
     rounding: Rounding = Rounding.HALF_UP
     address: str = ""
     tax_id: str = ""

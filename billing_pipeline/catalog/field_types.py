@@ -15,6 +15,7 @@ from billing_pipeline.core.money import minor_digits
 from billing_pipeline.core.period import Duration
 
 LONGEST_ID = 200  # characters; ids stand in file names, URLs and idempotency keys
+NO_TIME = Duration()
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # compared by identity: Annotated hashes it

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from billing_pipeline.catalog.field_types import Id, WholeDays
+from billing_pipeline.catalog.field_types import NO_TIME, Id, WholeDays
 from billing_pipeline.core.period import Duration
 
 
@@ -19,7 +19,7 @@ class Product:
 
     id: Id
     name: str = ""
-    invoicing_delay: WholeDays = Duration()
+    invoicing_delay: WholeDays = NO_TIME
     grace: Duration | None = None
 
     def __post_init__(self) -> None:

@@ -1,11 +1,12 @@
 """A customer on plans, phase after phase."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated
 
 from billing_pipeline.catalog.field_types import Assigned, Id, NotNegative
+from billing_pipeline.core.errors import CatalogError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,29 @@ class Subscription:
     end: datetime | None = None
     quantities: Mapping[str, NotNegative] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """A phase ends where the next one starts, the last with the subscription; so no two can disagree."""
+        ends = [*(phase.start for phase in self.phases[1:]), self.end]
+        phases = tuple(replace(phase, end=end) for phase, end in zip(self.phases, ends, strict=False))
+        object.__setattr__(self, "phases", phases)
+
     def phase_at(self, instant: datetime) -> Phase | None:
         """The phase in force at ``instant``, or None outside the subscription."""
         for phase in self.phases:
             if phase.start <= instant and (phase.end is None or instant < phase.end):
                 return phase
         return None
+
+    @staticmethod
+    def expand(content: Mapping[str, object]) -> Mapping[str, object]:
+        """``plan: x`` is short for one phase; the first phase starts with the subscription."""
+        expanded = dict(content)
+        plan, phases = expanded.pop("plan", None), content.get("phases")
+        if plan is not None and phases is not None:
+            raise CatalogError("Both a plan and phases are given.", hint="Keep one of them.", path=("plan",))
+        if plan is not None:
+            phases = [{"plan": plan}]
+        if isinstance(phases, list) and phases and isinstance(phases[0], dict):
+            first = phases[0] if phases[0].get("start") is not None else {**phases[0], "start": content.get("start")}
+            expanded["phases"] = [first, *phases[1:]]
+        return expanded

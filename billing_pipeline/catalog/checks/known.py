@@ -1,0 +1,77 @@
+"""What checks compare an object with."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from billing_pipeline.catalog.catalog import Catalog
+from billing_pipeline.catalog.problems import suggestion
+from billing_pipeline.core.errors import CatalogError
+
+Path = tuple[str | int, ...]
+
+
+class Price(Protocol):
+    """What the checks need of a parsed price."""
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The dimensions that it depends on."""
+
+
+ParsePrice = Callable[[Mapping[str, object]], Price]
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """What the program can do; given, so that the catalog need not know those who do it.
+
+    Attributes:
+        parse_price: reads a price's terms; raises CatalogError with the path inside them.
+        aggregations: by name.
+        source_formats: names.
+        gateways: names.
+    """
+
+    parse_price: ParsePrice
+    aggregations: Collection[str]
+    source_formats: Collection[str]
+    gateways: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What checks compare an object with.
+
+    Attributes:
+        catalog: the recorded catalog overlaid by the files.
+        existing: the recorded catalog alone; None before the first.
+        files: kind and id of what the files give, readable or not.
+        can: what the program can do.
+    """
+
+    catalog: Catalog
+    existing: Catalog | None
+    files: Collection[tuple[str, str]]
+    can: Registries
+
+    def reference(self, kind: str, object_id: str, path: Path) -> Iterator[CatalogError]:
+        """An error where there is no such object. One that is in the files but unreadable has its own problem."""
+        objects = self.catalog.of_kind(kind)
+        if object_id not in objects and (kind, object_id) not in self.files:
+            yield CatalogError(f"There is no {kind} {object_id!r}.", hint=suggestion(object_id, objects), path=path)
+
+
+def one_of(what: str, name: str, known: Collection[str], path: Path) -> Iterator[CatalogError]:
+    """An error where a registry lacks a name."""
+    if name not in known:
+        yield CatalogError(f"Unknown {what} {name!r}.", hint=suggestion(name, known), path=path)
+
+
+def repeated(names: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Index and name of each that occurred before."""
+    seen: set[str] = set()
+    for i, name in enumerate(names):
+        if name in seen:
+            yield i, name
+        seen.add(name)

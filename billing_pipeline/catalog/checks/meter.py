@@ -1,0 +1,34 @@
+"""Meters: does the aggregation have what it needs, and are its dimensions declared?"""
+
+from collections.abc import Iterator
+
+from billing_pipeline.catalog.checks.known import Known, one_of, repeated
+from billing_pipeline.catalog.meter import AGGREGATION_FIELDS, Meter
+from billing_pipeline.core.errors import CatalogError, nearest
+
+
+def check_meter(meter: Meter, known: Known) -> Iterator[CatalogError]:
+    """Aggregation, its own fields, dimensions and filter."""
+    yield from one_of("aggregation", meter.aggregation, known.can.aggregations, ("aggregation",))
+    yield from _check_own_fields(meter)
+    for i, name in repeated(meter.dimensions):
+        yield CatalogError(f"The dimension {name!r} is named twice.", hint="Keep one.", path=("dimensions", i))
+    for name, values in meter.filter.items():
+        if name not in meter.dimensions:
+            message = f"The meter does not declare the dimension {name!r}."
+            yield CatalogError(message, hint=nearest(name, meter.dimensions), path=("filter", name))
+        if not values:
+            message = f"No value of {name!r} is let through."
+            yield CatalogError(message, hint="List those that count.", path=("filter", name))
+
+
+def _check_own_fields(meter: Meter) -> Iterator[CatalogError]:
+    for aggregation, field in AGGREGATION_FIELDS.items():
+        given = getattr(meter, field) is not None
+        if given and meter.aggregation != aggregation:
+            hint = f"Remove it, or write aggregation: {aggregation}."
+            yield CatalogError(f"{field} belongs to {aggregation}.", hint=hint, path=(field,))
+        if not given and meter.aggregation == aggregation:
+            yield CatalogError(f"{aggregation} needs {field}.", hint="Name a dimension.", path=(field,))
+    if meter.max_session is not None and meter.aggregation != "duration":
+        yield CatalogError("max_session belongs to duration.", hint="Remove it.", path=("max_session",))

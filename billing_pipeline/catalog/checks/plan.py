@@ -1,0 +1,40 @@
+"""Plans: can each price be computed from what its meter gives?"""
+
+from collections.abc import Iterator
+
+from billing_pipeline.catalog.checks.known import Known, repeated
+from billing_pipeline.catalog.plan import Plan
+from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.problems import under
+from billing_pipeline.core.errors import CatalogError, nearest
+
+
+def check_plan(plan: Plan, known: Known) -> Iterator[CatalogError]:
+    """Prices one by one, ids, and the currency, which other documents already have."""
+    for i, name in repeated([price.id for price in plan.prices]):
+        message = f"The plan has another price {name!r}."
+        yield CatalogError(message, hint="Give one of them another id.", path=("prices", i, "id"))
+    for i, price in enumerate(plan.prices):
+        for error in _check_price(price, known):
+            for fault in under(i, error):
+                yield from under("prices", fault)
+    recorded = known.existing.plans.get(plan.id) if known.existing else None
+    if recorded and recorded.currency != plan.currency:
+        message = f"The plan is in {recorded.currency}; it cannot become {plan.currency}."
+        yield CatalogError(message, hint="Make a plan with another id.", path=("currency",))
+
+
+def _check_price(price: PlanPrice, known: Known) -> Iterator[CatalogError]:
+    yield from known.reference("meter", price.meter, ("meter",))
+    if price.product is not None:
+        yield from known.reference("product", price.product, ("product",))
+    try:
+        by = known.can.parse_price(price.price).by
+    except CatalogError as error:
+        yield from under("price", error)
+        return
+    meter = known.catalog.meters.get(price.meter)
+    for name in by if meter else ():
+        if meter and name not in meter.dimensions:
+            message = f"Meter {meter.id!r} does not declare the dimension {name!r}."
+            yield CatalogError(message, hint=nearest(name, meter.dimensions), path=("price", "by"))

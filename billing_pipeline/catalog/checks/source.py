@@ -1,0 +1,43 @@
+"""Sources: can their files be understood?"""
+
+from collections.abc import Iterator
+
+from billing_pipeline.catalog.checks.known import Known, one_of
+from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS
+from billing_pipeline.catalog.source import SELF_DESCRIBING_FORMATS, Constant, EventMapping, Source
+from billing_pipeline.core.errors import CatalogError
+
+
+def check_source(source: Source, known: Known) -> Iterator[CatalogError]:
+    """Format, mapping, scope and deadline."""
+    yield from one_of("format", source.format, known.can.source_formats, ("format",))
+    if source.event is not None:
+        yield from _check_mapping(source.event, known)
+    elif source.format not in SELF_DESCRIBING_FORMATS:
+        hint = "Add event: {customer: …, meter: …, timestamp: …, value: …}."
+        yield CatalogError(f"A {source.format} source must say which column means what.", hint=hint, path=("event",))
+    if source.mode == "snapshot" and not source.scope:
+        hint = "Name its account and period columns: scope: [SubAccountId, BillingPeriodStart]."
+        yield CatalogError("A snapshot source must say what a delivery restates.", hint=hint, path=("scope",))
+    if source.mode == "event" and source.scope:
+        yield CatalogError("Only a snapshot source has a scope.", hint="Add mode: snapshot.", path=("scope",))
+    if source.deadline is not None and not source.required:
+        hint = "Add required: true, or remove it."
+        yield CatalogError(
+            "Nothing waits for this source, so its deadline means nothing.", hint=hint, path=("deadline",)
+        )
+
+
+def _check_mapping(event: EventMapping, known: Known) -> Iterator[CatalogError]:
+    for kind, given in (("customer", event.customer), ("meter", event.meter)):
+        if isinstance(given, Constant):
+            yield from known.reference(kind, given.value, ("event", kind, "value"))
+    if event.value is None and not _only_counts(event, known):
+        hint = "Name the column that says how much was used, or {value: 1}."
+        yield CatalogError("The value is missing.", hint=hint, path=("event", "value"))
+
+
+def _only_counts(event: EventMapping, known: Known) -> bool:
+    """Whether the source feeds one meter, and that one does not look at values."""
+    meter = known.catalog.meters.get(event.meter.value) if isinstance(event.meter, Constant) else None
+    return meter is not None and meter.aggregation in VALUELESS_AGGREGATIONS

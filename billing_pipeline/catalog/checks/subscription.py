@@ -1,0 +1,62 @@
+"""Subscriptions: do customer, plans and times fit each other, and what is recorded?"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from billing_pipeline.catalog.checks.known import Known
+from billing_pipeline.catalog.subscription import Phase, Subscription
+from billing_pipeline.core.errors import CatalogError
+
+
+def check_subscription(subscription: Subscription, known: Known) -> Iterator[CatalogError]:
+    """References, currencies, the order of times, and what may not move."""
+    yield from known.reference("customer", subscription.customer, ("customer",))
+    if not subscription.phases:
+        yield CatalogError("There is no phase.", hint="Write plan: a plan.", path=("phases",))
+    for i, phase in enumerate(subscription.phases):
+        yield from _check_phase_plan(subscription, i, phase, known)
+    yield from _check_times(subscription)
+    yield from _check_recorded(subscription, known)
+
+
+def _check_phase_plan(subscription: Subscription, i: int, phase: Phase, known: Known) -> Iterator[CatalogError]:
+    path = ("phases", i, "plan")
+    yield from known.reference("plan", phase.plan, path)
+    plan = known.catalog.plans.get(phase.plan)
+    customer = known.catalog.customers.get(subscription.customer)
+    if plan and customer and plan.currency != customer.currency:
+        yield CatalogError(
+            f"Plan {plan.id!r} is in {plan.currency}, customer {customer.id!r} in {customer.currency}.",
+            hint=f"Name a plan in {customer.currency}; nothing is converted.",
+            path=path,
+        )
+
+
+def _check_times(subscription: Subscription) -> Iterator[CatalogError]:
+    start, end, phases = subscription.start, subscription.end, subscription.phases
+    if end is not None and end < start:
+        yield CatalogError(f"The end {end:%Y-%m-%d} is before the start {start:%Y-%m-%d}.", path=("end",))
+    if phases and phases[0].start != start:
+        message = "The first phase does not start with the subscription."
+        yield CatalogError(message, hint="Leave its start out.", path=("phases", 0, "start"))
+    for i, (before, phase) in enumerate(pairwise(phases), start=1):
+        path = ("phases", i, "start")
+        if phase.start <= before.start:
+            hint = "Write phases in the order of their starts."
+            yield CatalogError("The phase does not start after the one before it.", hint=hint, path=path)
+        elif end is not None and end <= phase.start:
+            hint = "Remove the phase, or end the subscription later."
+            yield CatalogError("The phase starts when the subscription has ended.", hint=hint, path=path)
+
+
+def _check_recorded(subscription: Subscription, known: Known) -> Iterator[CatalogError]:
+    recorded = known.existing.subscriptions.get(subscription.id) if known.existing else None
+    if recorded is None:
+        return
+    hint = "Put it back; end this subscription and add one with another id."
+    if recorded.customer != subscription.customer:
+        message = f"The subscription is of customer {recorded.customer!r} and cannot pass to another."
+        yield CatalogError(message, hint=hint, path=("customer",))
+    if recorded.start != subscription.start:
+        message = f"The subscription is recorded with the start {recorded.start.isoformat()}, which cannot move."
+        yield CatalogError(message, hint=hint, path=("start",))

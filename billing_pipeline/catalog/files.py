@@ -1,0 +1,111 @@
+"""Reading catalog files: what objects they hold, and where each stands."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from billing_pipeline.catalog.catalog import KINDS, Kind
+from billing_pipeline.catalog.document import Block, Rows, locate, read
+from billing_pipeline.catalog.problems import Problem
+from billing_pipeline.core.errors import CatalogError, nearest
+
+SUFFIXES = (".yaml", ".yml", ".json")
+_SECTIONS = {kind.section: kind for kind in KINDS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object as a file says it, unchecked."""
+
+    kind: Kind
+    content: Block
+    file: str
+
+    @property
+    def id(self) -> str:
+        """Its id; the kind for the account, and empty where the file gives none."""
+        given = self.kind.name if self.kind.name == "account" else self.content.get("id")
+        return given if isinstance(given, str) else ""
+
+    @property
+    def label(self) -> str:
+        """How messages name it, e.g. ``plan payg``."""
+        return self.kind.name if self.kind.name == "account" else f"{self.kind.name} {self.id or 'without id'}"
+
+    def problem(self, error: CatalogError) -> Problem:
+        """``error`` with the place of its path."""
+        line, field = locate(self.content, error.path, self.content.line)
+        return Problem(self.file, line, self.label, field, error.message, error.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSource:
+    """What files say, unchecked; ``problems`` are those that reading them already showed."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+
+def load_files(paths: Sequence[Path]) -> CatalogSource:
+    """Read catalog files; a folder means all YAML and JSON files in it, recursively. Nothing is checked yet."""
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for path in paths:
+        files = sorted(_files(path))
+        if not files:
+            problems.append(
+                Problem(
+                    str(path), 1, "", "", "There is no catalog file here.", f"Give a file or a folder with {SUFFIXES}."
+                )
+            )
+        for file in files:
+            _load_file(file, entries, problems)
+    return CatalogSource(tuple(entries), tuple(problems))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from (found for found in path.rglob("*") if found.suffix in SUFFIXES and found.is_file())
+    elif path.is_file():
+        yield path
+
+
+def _load_file(file: Path, entries: list[Entry], problems: list[Problem]) -> None:
+    def report(line: int, error: CatalogError) -> None:
+        problems.append(Problem(str(file), line, "", "", error.message, error.hint))
+
+    for document in read(file.read_bytes(), report, json=file.suffix == ".json"):
+        if isinstance(document, Block):
+            entries.extend(_entries(document, str(file), problems))
+        elif document is not None:
+            report(1, CatalogError("A catalog file is a mapping.", hint=f"Its keys are {', '.join(_SECTIONS)}."))
+
+
+def _entries(document: Block, file: str, problems: list[Problem]) -> Iterator[Entry]:
+    for section, content in document.items():
+        line = document.lines[section]
+        kind = _SECTIONS.get(section)
+        if kind is None:
+            problems.append(
+                Problem(file, line, "", section, f"Unknown section {section!r}.", nearest(section, tuple(_SECTIONS)))
+            )
+        elif kind.name == "account":
+            yield from _objects(kind, [content], [line], file, problems)
+        elif isinstance(content, Rows):
+            yield from _objects(kind, content, content.lines, file, problems)
+        elif content is not None:
+            problems.append(
+                Problem(file, line, "", section, f"{section!r} is a list.", "Start each object with '- id:'.")
+            )
+
+
+def _objects(
+    kind: Kind, contents: Sequence[object], lines: Sequence[int], file: str, problems: list[Problem]
+) -> Iterator[Entry]:
+    for content, line in zip(contents, lines, strict=True):
+        if isinstance(content, Block):
+            yield Entry(kind, content, file)
+        else:
+            problems.append(
+                Problem(file, line, kind.name, "", f"A {kind.name} is a mapping of fields.", "Write 'field: value'.")
+            )

@@ -1,0 +1,91 @@
+"""From a file's text to one value. Each reader raises CatalogError for text that is none."""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.period import BillingCalendar, Duration
+
+_DECIMAL = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?\Z", re.ASCII)
+_INTEGER = re.compile(r"[-+]?\d{1,18}\Z", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
+MOST_DIGITS = 20  # before the point
+MOST_DECIMALS = 12  # after it
+
+
+def text(value: object, _calendar: BillingCalendar | None = None) -> str:
+    """Any scalar, as it was written."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        raise CatalogError(f"{str(value).lower()} is not a text.", hint=f"Quote it: '{str(value).lower()}'.")
+    raise CatalogError(f"Expected a text, not {shape(value)}.")
+
+
+def decimal(value: object, _calendar: BillingCalendar | None = None) -> Decimal:
+    """An exact decimal of at most 20 digits before the point and 12 after it."""
+    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(written, str) or not _DECIMAL.match(written):
+        raise CatalogError(
+            f"{shown(value)} is not a decimal.", hint='Write e.g. "0.10", with a point and no separators.'
+        )
+    number = Decimal(written)
+    if number and not (number.adjusted() < MOST_DIGITS and number == round(number, MOST_DECIMALS)):
+        raise CatalogError(
+            f"{written} has more than {MOST_DIGITS} digits or {MOST_DECIMALS} decimals.", hint="Shorten it."
+        )
+    return number
+
+
+def integer(value: object, _calendar: BillingCalendar | None = None) -> int:
+    """A whole number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _INTEGER.match(value):
+        return int(value)
+    raise CatalogError(f"{shown(value)} is not a whole number.")
+
+
+def boolean(value: object, _calendar: BillingCalendar | None = None) -> bool:
+    """Unquoted true or false."""
+    if isinstance(value, bool):
+        return value
+    raise CatalogError(f"{shown(value)} is neither true nor false.", hint="Write true or false, without quotes.")
+
+
+def duration(value: object, _calendar: BillingCalendar | None = None) -> Duration:
+    """Days or hours, not negative."""
+    written = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else shown(value)
+    if written.startswith("-"):
+        raise CatalogError(f"{written!r} is negative.", hint="Write 0, '3 days' or '12 hours'.")
+    return Duration.parse(written)
+
+
+def instant(value: object, calendar: BillingCalendar | None = None) -> datetime:
+    """A UTC instant: an instant with its zone, or a day, which begins at midnight in the calendar's zone."""
+    try:
+        if isinstance(value, str) and (match := _INSTANT.match(value)):
+            return datetime.fromisoformat(f"{match[1]}T{match[2]}{match[3].upper()}").astimezone(UTC)
+        if isinstance(value, str) and _DAY.match(value) and calendar:
+            return calendar.midnight(date.fromisoformat(value))
+    except (ValueError, OverflowError):
+        pass
+    raise CatalogError(
+        f"{shown(value)} is neither a day nor an instant.",
+        hint="Write e.g. 2026-01-01, or 2026-01-01T12:00:00Z with its zone.",
+    )
+
+
+def shape(value: object) -> str:
+    """What kind of thing ``value`` is, for messages."""
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else shown(value)
+
+
+def shown(value: object) -> str:
+    """``value`` as messages quote it, cut where it is long."""
+    if isinstance(value, dict | list):
+        return shape(value)
+    quoted = str(value).lower() if isinstance(value, bool) else repr(value)
+    return quoted if len(quoted) <= 80 else f"{quoted[:77]}…"  # noqa: PLR2004 - a line of a terminal
