@@ -1,5 +1,6 @@
 """What people ask about payments: where each stands, and the steps it took."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -77,13 +78,12 @@ def known(connection: Connection, *, status: str | None = None, customer: str | 
     )
 
 
-def locked(connection: Connection, name: str) -> KnownPayment | None:
-    """The payment of the document with this number or id, held until the transaction ends; None: there is none."""
-    try:
-        clause, value = "p.document = :name", UUID(name)
-    except ValueError:
-        clause, value = "f.number = :name", name
-    found = _known(connection, f"WHERE {clause} FOR UPDATE OF p", {"name": value})
+def find(connection: Connection, name: str, *, lock: bool = False) -> KnownPayment | None:
+    """The payment of the document with this number or id; ``lock`` holds it until the transaction ends."""
+    clause, values = "WHERE f.number = :name", dict[str, object](name=name)
+    with suppress(ValueError):
+        clause, values = "WHERE p.document = :id", {"id": UUID(name)}
+    found = _known(connection, clause + (" FOR UPDATE OF p" if lock else ""), values)
     return found[0] if found else None
 
 

@@ -100,21 +100,21 @@ def _collection(row: PaymentDue) -> Collection:
     return Collection(row.collection or Collection.AUTOMATIC)
 
 
-def gateways_with_due(connection: Connection, now: datetime) -> list[str]:
-    """Names of the gateways for which something may be due, in order."""
+def due_by_gateway(connection: Connection, now: datetime) -> dict[str, int]:
+    """How many payments may be due, by gateway in order of name. Some may still wait for a payment method."""
     query = text(
-        "SELECT DISTINCT gateway FROM payment WHERE status IN ('queued', 'awaiting_payment_method') "
-        "OR (status = 'failed' AND next_attempt_at <= :now) ORDER BY gateway"
+        "SELECT gateway, count(*) AS due FROM payment WHERE status IN ('queued', 'awaiting_payment_method') "
+        "OR (status = 'failed' AND next_attempt_at <= :now) GROUP BY gateway ORDER BY gateway"
     )
-    return list(connection.scalars(query, {"now": now}))
+    return {row.gateway: row.due for row in connection.execute(query, {"now": now})}
 
 
-# The payment method is the customer's newest one. Rows that another deliverer holds are its business. A void document is
-# not collected. `after` walks through the payments once, so that one that cannot move does not stop the others.
+# The payment method is the customer's newest one. Rows that another deliverer holds are its business. A void document
+# is not collected. `after` walks through the payments once, so that one that cannot move does not stop the others.
 _DUE = text("""
     SELECT p.document, p.amount_minor, p.collection, p.attempts, d.currency, d.issue_date, c.id AS customer, f.number,
            known.reference,
-           (SELECT min(e.at) FROM payment_event AS e WHERE e.document = p.document AND e.status = 'failed') AS refused_at
+           (SELECT min(at) FROM payment_event WHERE document = p.document AND status = 'failed') AS refused_at
     FROM payment AS p
     JOIN document AS d ON d.id = p.document
     JOIN customer AS c ON c.code = d.customer

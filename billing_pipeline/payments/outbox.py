@@ -8,7 +8,9 @@ from billing_pipeline.core.period import BillingCalendar, Duration
 RETRY_DAYS = (1, 3, 5, 7)
 
 
-def next_attempt_at(refusals: int, first_refused_at: datetime, now: datetime, calendar: BillingCalendar) -> datetime | None:
+def next_attempt_at(
+    refusals: int, first_refused_at: datetime, now: datetime, calendar: BillingCalendar
+) -> datetime | None:
     """When to try again after a refusal; None: never, the payment has failed for good.
 
     Args:
