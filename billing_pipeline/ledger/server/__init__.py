@@ -1,0 +1,1 @@
+"""The parts of the embedded server, which ``ledger/embedded.py`` puts together."""
