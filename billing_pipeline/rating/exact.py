@@ -1,38 +1,79 @@
-"""Quotients that have no last digit: 100 seconds are 0.02777… hours.
+"""Exact arithmetic, and quotients that have no last digit: 100 seconds are 0.02777… hours.
 
-Sums and products of decimals are exact. A quotient that terminates within ``QUOTIENT_DECIMALS`` is exact too. Any
-other is carried to that many decimals, half-even, and an amount made from it is settled at ``AMOUNT_DECIMALS``.
+Sums and products of decimals are exact in the EXACT context; where they would not be, they raise. A quotient that
+terminates within ``QUOTIENT_DECIMALS`` is exact too. Any other is carried to that many decimals, half-even, and an
+amount made from it is settled at ``AMOUNT_DECIMALS``, half-even.
 
-The two scales are what keeps this from ever changing a bill. The error of a carried quotient, times any unit amount
-below 10^9, is less than half of the settled scale's last digit: an amount whose true value ends within
-``AMOUNT_DECIMALS``, a tie between two cents above all, is found again exactly. One that does not is off by less than
-10^-49, and no quantity, divisor and unit amount of 12 decimals can bring it that near to a tie without being on it.
+The two scales keep this from ever changing a bill. The error of a carried quotient, times any unit amount below 10^9,
+is less than half of the settled scale's last digit: an amount whose true value ends within ``AMOUNT_DECIMALS``, a tie
+between two cents above all, is found again exactly. One that does not end there is off by less than 10^-49; and since
+quantities and unit amounts have 12 decimals, one that is no tie is further from any tie than that for every divisor
+of up to 20 digits.
 """
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+    getcontext,
+    setcontext,
+)
+from types import TracebackType
 
-from billing_pipeline.core.money import EXACT
+from billing_pipeline.core.errors import RatingError
+from billing_pipeline.core.money import EXACT, LARGEST_AMOUNT
 
 QUOTIENT_DECIMALS = 60
 AMOUNT_DECIMALS = 50
 
 _QUOTIENT_STEP = Decimal(1).scaleb(-QUOTIENT_DECIMALS)
 _AMOUNT_STEP = Decimal(1).scaleb(-AMOUNT_DECIMALS)
-_WIDE = Context(prec=2 * EXACT.prec)  # here, and only here, a result may be inexact
+_WIDE = Context(prec=2 * EXACT.prec, rounding=ROUND_HALF_EVEN)  # here, and only here, a result may be inexact
+
+
+class Exactly:
+    """A block of exact arithmetic: what would lose a digit becomes a RatingError. Reusable, cheap, not reentrant."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = getcontext()
+        setcontext(EXACT)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        setcontext(self._before)
+        if kind is not None and issubclass(kind, Inexact | InvalidOperation | Overflow):
+            raise too_large() from None
 
 
 def divide(dividend: Decimal, divisor: Decimal) -> Decimal:
     """The exact quotient, or, where it has no last digit, ``QUOTIENT_DECIMALS`` of it."""
     try:
-        quotient = EXACT.divide(dividend, divisor)
+        return EXACT.divide(dividend, divisor)
     except Inexact:
         return _WIDE.quantize(_WIDE.divide(dividend, divisor), _QUOTIENT_STEP)
-    return quotient
+
+
+def is_settled(amount: Decimal) -> bool:
+    """Whether ``amount`` ends within ``AMOUNT_DECIMALS``, as all do that are not made from carried quotients."""
+    try:
+        EXACT.quantize(amount, _AMOUNT_STEP)
+    except Inexact:
+        return False
+    return True
 
 
 def settle(amount: Decimal) -> Decimal:
     """``amount`` as it is, unless it was made from a carried quotient: then to ``AMOUNT_DECIMALS``, half-even."""
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and exponent <= -QUOTIENT_DECIMALS:
-        return amount.quantize(_AMOUNT_STEP, rounding=ROUND_HALF_EVEN, context=_WIDE)
-    return amount
+    return amount if is_settled(amount) else _WIDE.quantize(amount, _AMOUNT_STEP)
+
+
+def too_large() -> RatingError:
+    """What is said of an amount that no bill can be meant to have."""
+    return RatingError(
+        f"The amount is larger than any bill ({LARGEST_AMOUNT:.0E}), or has more digits than any number here.",
+        hint="Check the quantity's unit and the price.",
+    )

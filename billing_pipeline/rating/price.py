@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, Inexact, InvalidOperation, Overflow, getcontext, setcontext
+from decimal import Decimal
 from typing import Literal, cast, get_args
 
 from billing_pipeline.core.errors import CatalogError, RatingError
-from billing_pipeline.core.money import EXACT, LARGEST_AMOUNT
+from billing_pipeline.core.money import LARGEST_AMOUNT
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.exact import QUOTIENT_DECIMALS, settle
+from billing_pipeline.rating.exact import Exactly, is_settled, settle, too_large
 from billing_pipeline.rating.price_models import PRICE_MODELS, Needs, PriceModel, QuantityModel
 from billing_pipeline.rating.rates import Rate, RateIndex, index_rates, parse_rates, written
 from billing_pipeline.rating.terms import build, choice, decimal, listed, mapping, refuse_unknown, term_types, text
@@ -162,23 +162,20 @@ def charge(
         RatingError: no rate matches, measures are missing, or the amount is larger than any bill.
     """
     model = price.rate_for(dimensions)
-    before = getcontext()
-    setcontext(EXACT)
-    try:
+    with Exactly():
         details = _details(model, quantity, price.included if included is None else included, measures)
-        amount = ZERO
-        for detail in details:
-            amount += detail.amount
-        if amount.as_tuple().exponent <= -QUOTIENT_DECIMALS:  # type: ignore[operator]  # finite: EXACT traps NaN
-            details = tuple(detail._replace(amount=settle(detail.amount)) for detail in details)
-            amount = sum((detail.amount for detail in details), ZERO)
-    except (Inexact, InvalidOperation, Overflow):
-        raise _too_large(quantity) from None
-    finally:
-        setcontext(before)
+        amount = sum_of(details)
+        if not is_settled(amount):
+            details = tuple([detail._replace(amount=settle(detail.amount)) for detail in details])
+            amount = sum_of(details)
     if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
-        raise _too_large(quantity)
+        raise too_large()
     return Charge(amount, details)
+
+
+def sum_of(details: Iterable[LineDetail]) -> Decimal:
+    """What details add up to."""
+    return sum([detail.amount for detail in details], ZERO)
 
 
 def _details(
@@ -194,10 +191,3 @@ def _details(
         return model.details(quantity)
     free = min(quantity, included)
     return (LineDetail("included", free, ZERO, ZERO), *model.details(quantity - free))
-
-
-def _too_large(quantity: Decimal) -> RatingError:
-    return RatingError(
-        f"{quantity:.6E} units cost more than any bill ({LARGEST_AMOUNT:.0E}), or have more digits than any number.",
-        hint="Check the quantity's unit and the price.",
-    )

@@ -1,0 +1,40 @@
+"""Dynamic: the events bring their own amounts, computed elsewhere."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.price_models.model import EventModel, Example, Needs
+from billing_pipeline.rating.tiers import ONE, ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamic(EventModel):
+    """The events bring their own amounts, computed elsewhere; the multiplier is a margin on them.
+
+    Attributes:
+        amount_field: the dimension of the event that holds its amount, in major units.
+        multiplier: 1.2 adds a fifth.
+    """
+
+    amount_field: str = "amount"
+    multiplier: Decimal = ONE
+
+    needs: ClassVar[Needs] = "amounts"
+    example: ClassVar = Example(
+        case={
+            "price": {"model": "dynamic", "amount_field": "cost", "multiplier": "1.2"},
+            "events": [{"value": "1", "dimensions": {"cost": "3.50"}}, {"value": "2", "dimensions": {"cost": "0.125"}}],
+        },
+        amount="4.3500",
+        because="the events cost 3.50 and 0.125, times 1.2",
+    )
+
+    def details(self, measures: Iterable[Decimal]) -> tuple[LineDetail, ...]:
+        """The sum of the amounts, times the multiplier."""
+        amounts = tuple(measures)
+        total = sum(amounts, ZERO)
+        text = f"amounts of {len(amounts)} events"
+        return (LineDetail(text, total, self.multiplier, total * self.multiplier),) if amounts else ()
