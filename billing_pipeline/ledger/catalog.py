@@ -10,6 +10,9 @@ from billing_pipeline.ledger.database import copy_rows, lock_key
 from billing_pipeline.ledger.tables import catalog_change, catalog_entry, customer, meter
 
 
+_LOCK = "catalog"
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
     """One object's content as recorded by one change.
@@ -30,7 +33,7 @@ def record(
     connection: Connection, entries: Sequence[CatalogEntry], *, at: datetime, actor: str, action: str, buckets: int
 ) -> int:
     """Append a change; returns its number. Changes are numbered in the order in which they are committed."""
-    lock_key(connection, "catalog")
+    lock_key(connection, _LOCK)
     number = newest_change(connection) + 1
     last = connection.scalar(select(func.max(catalog_change.c.recorded_at)))
     connection.execute(
@@ -116,3 +119,8 @@ def customer_codes(connection: Connection, bucket: int | None = None) -> dict[st
 def meter_codes(connection: Connection) -> dict[str, int]:
     """Code of each meter by id."""
     return {row.id: row.code for row in connection.execute(select(meter.c.id, meter.c.code))}
+
+
+def wait_for_changes(connection: Connection) -> None:
+    """Return when no change is being recorded; one that starts later is recorded at a later instant."""
+    lock_key(connection, _LOCK)

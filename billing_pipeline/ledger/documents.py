@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, delete, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.invoicing.document import Document, DocumentIdentity, SegmentKey
+from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, SegmentKey
 from billing_pipeline.ledger.database import copy_rows
 from billing_pipeline.ledger.tables import (
     document,
@@ -56,6 +56,11 @@ class StoredDocument:
     amount_due: Money
     lines: int
 
+    @property
+    def identity(self) -> DocumentIdentity:
+        """What makes it this document."""
+        return DocumentIdentity(self.customer, DocumentKind(self.kind), self.period, self.issue_date)
+
 
 @dataclass(frozen=True, slots=True)
 class NewState:
@@ -75,19 +80,15 @@ class NewState:
     reason: Mapping[str, object]
 
 
-def current(
-    connection: Connection, period: date, codes: Collection[int], *, due_at: datetime | None = None
-) -> dict[UUID, StoredDocument]:
-    """These customers' documents of the period, by id; with ``due_at``, drafts whose ``lock_at`` has passed."""
-    where = "WHERE d.period = :period AND d.customer = ANY(:codes)"
-    if due_at is not None:
-        where += " AND d.status = 'draft' AND d.lock_at <= :due_at"
-    query = text(f"""
+def current(connection: Connection, period: date, codes: Collection[int]) -> dict[UUID, StoredDocument]:
+    """These customers' documents of the period, by id, in the order of customer, issue date and kind."""
+    query = text("""
         SELECT d.*, (SELECT count(*) FROM draft_line WHERE document = d.id AND d.replaceable)
              + (SELECT count(*) FROM document_line WHERE document = d.id AND version = d.version) AS lines
-        FROM current_document AS d {where} ORDER BY d.customer_id, d.issue_date, d.kind
-    """)  # noqa: S608 - no value in it
-    rows = connection.execute(query, {"period": period, "codes": list(codes), "due_at": due_at})
+        FROM current_document AS d WHERE d.period = :period AND d.customer = ANY(:codes)
+        ORDER BY d.customer_id, d.issue_date, d.kind
+    """)
+    rows = connection.execute(query, {"period": period, "codes": list(codes)})
     return {row.id: _stored(row) for row in rows}
 
 
@@ -146,6 +147,31 @@ def add_versions(connection: Connection, states: Sequence[NewState], at: datetim
     remove_drafts(connection, [state.computed.id for state in states if state.version == 1])
     _copy_states(connection, document_version, states, at, code_version, versioned=True)
     _copy_lines(connection, document_line, states, versioned=True)
+
+
+def promote_drafts(connection: Connection, period: date, buckets: Collection[int]) -> int:
+    """The period has ended: its drafts become version 1 as they stand, and are kept. Returns how many."""
+    columns, line_columns = ", ".join(_STATE_COLUMNS), ", ".join(_LINE_COLUMNS)
+    of_buckets = "document IN (SELECT id FROM document WHERE period = :period AND bucket = ANY(:buckets))"
+    values = {"period": period, "buckets": list(buckets)}
+    count: int = connection.execute(
+        text(f"""
+            INSERT INTO document_version (version, {columns}) SELECT 1, {columns} FROM draft_document
+            WHERE {of_buckets}
+        """),  # noqa: S608 - column names
+        values,
+    ).rowcount
+    if count:
+        connection.execute(
+            text(f"""
+                INSERT INTO document_line (version, {line_columns}) SELECT 1, {line_columns} FROM draft_line
+                WHERE {of_buckets}
+            """),  # noqa: S608 - column names
+            values,
+        )
+        for table in ("draft_line", "draft_document"):
+            connection.execute(text(f"DELETE FROM {table} WHERE {of_buckets}"), values)  # noqa: S608
+    return count
 
 
 def _register(connection: Connection, states: Sequence[NewState]) -> None:
@@ -298,3 +324,9 @@ def finalized_covers(connection: Connection, period: date, codes: Collection[int
     for row in connection.execute(query, {"period": period, "codes": list(codes)}):
         found[row.customer].update((one[0], one[1], one[2]) for one in row.covers)
     return found
+
+
+def due(connection: Connection, period: date, now: datetime) -> int:
+    """How many documents of the period may lock now, as they stand."""
+    query = text("SELECT count(*) FROM current_document WHERE period = :period AND status = 'draft' AND lock_at <= :now")
+    return connection.scalar(query, {"period": period, "now": now}) or 0

@@ -146,3 +146,47 @@ def intervals(
     for code, *interval in connection.execute(query.order_by(hold.c.id)):
         found[code].append(HoldInterval(*interval))
     return dict(found)
+
+
+def settle(  # noqa: PLR0913 - a check's outcome and a fact's columns
+    connection: Connection,
+    *,
+    period: date,
+    cause: str,
+    checked: Collection[int],
+    failed: Mapping[int, str],
+    at: datetime,
+    actor: str,
+) -> None:
+    """After a check: hold the customers (codes) that failed, each with their reason, release those that no longer do.
+
+    Args:
+        connection: of the ledger.
+        period: the period's first local day.
+        cause: the check's name.
+        checked: whom the check looked at; others keep what they have.
+        failed: customer → reason.
+        at: the ledger's clock.
+        actor: who checked.
+    """
+    lock_key(connection, f"hold {period}")
+    held = active(connection, period, cause)
+    copy_rows(
+        connection,
+        hold,
+        ("customer", "period", "cause", "reason", "created_at", "actor"),
+        ((code, period, cause, failed[code], at, actor) for code in sorted(failed.keys() - held.keys())),
+    )
+    mended = [held[code] for code in held.keys() & set(checked) - failed.keys()]
+    if mended:
+        release(connection, mended, "passes now", at=at, actor=actor)
+
+
+def held(connection: Connection, period: date) -> set[int]:
+    """Codes of the customers that anything holds now."""
+    query = (
+        select(hold.c.customer)
+        .outerjoin(hold_release, hold_release.c.hold == hold.c.id)
+        .where(hold.c.period == period, hold_release.c.hold.is_(None))
+    )
+    return set(connection.scalars(query))

@@ -5,8 +5,17 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, text
 
+from billing_pipeline.ledger.database import lock_key
 from billing_pipeline.ledger.tables import batch, batch_period, lake_file, snapshot_delivery
 from billing_pipeline.usage.event import LakeFile
+
+
+ARRIVAL_LOCK = "arrival"  # held while a batch gets its number and instant, until it is committed
+
+
+def wait_for_landings(connection: Connection) -> None:
+    """Return when no batch is being accepted; one that is accepted later is received at a later instant."""
+    lock_key(connection, ARRIVAL_LOCK)
 
 
 def newest_batch(connection: Connection) -> int:

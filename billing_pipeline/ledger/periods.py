@@ -244,3 +244,19 @@ def reached(connection: Connection, period: date) -> int:
     """The batch through which all buckets of the period are metered; 0 for none."""
     query = select(func.min(period_bucket.c.through_batch)).where(period_bucket.c.period == period)
     return connection.scalar(query) or 0
+
+
+def waiting(connection: Connection, period: date, stage: str) -> int:
+    """How many customers of the period wait for a stage."""
+    query = select(func.count()).select_from(customer_period)
+    query = query.where(customer_period.c.period == period, customer_period.c.pending == stage)
+    return connection.scalar(query) or 0
+
+
+def note_closed(connection: Connection, period: date, buckets: Sequence[int]) -> None:
+    """These buckets' documents were computed at or after the period's end."""
+    connection.execute(
+        update(period_bucket)
+        .where(period_bucket.c.period == period, period_bucket.c.bucket.in_(list(buckets)))
+        .values(closed=True)
+    )

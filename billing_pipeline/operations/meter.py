@@ -5,9 +5,8 @@ run that is killed, repeated or raced leaves either the state before or the stat
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from time import monotonic
 
 from sqlalchemy import Connection
@@ -24,7 +23,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.report import StageReport, report
 from billing_pipeline.operations.units import Progress, Unit, no_progress, run_units
 from billing_pipeline.usage.deduplicate import customers_in
-from billing_pipeline.usage.engine import Engine
+from billing_pipeline.usage.event import LakeFile
 
 _LATE_COST = 20  # a late row makes its customer's other rows be read again; about this many
 
@@ -102,7 +101,7 @@ def _dirty(
 ) -> dict[str, _Why]:
     """The customers whose quantities may differ from the stored ones, and why."""
     ids = {code: one for one, code in codes.items()}
-    by_batch = _touched(billing, connection, period, span, buckets)
+    by_batch = touched(billing, connection, period, span.after_batch, span.batch, buckets)
     batches: dict[str, set[int]] = defaultdict(set)
     for batch, touched in by_batch.items():
         for code in touched & ids.keys():
@@ -115,41 +114,30 @@ def _dirty(
     }
 
 
-def _touched(
-    billing: Billing, connection: Connection, period: BillingPeriod, span: _Range, buckets: Unit
+def touched(  # noqa: PLR0913 - a range of batches, of a period, of some buckets
+    billing: Billing, connection: Connection, period: BillingPeriod, after: int, through: int, buckets: Unit
 ) -> dict[int, set[int]]:
-    """Codes of the customers that new batches have rows of, or whose rows a new snapshot replaces, by batch.
+    """Codes of the customers that batches in ``(after, through]`` have rows of, or whose rows they replace, by batch.
 
     Batches received before the period's end share one entry: nobody asks which of them made the first version.
     """
-    new = manifest.touching(connection, period.first_day, span.after_batch, span.batch)
+    new = manifest.touching(connection, period.first_day, after, through)
     if not new:
         return {}
     first = period.first_day
-    files = manifest.files(connection, first, span.batch, after=span.after_batch, buckets=buckets)
+    files = manifest.files(connection, first, through, after=after, buckets=buckets)
     replaced = manifest.replaced_by(connection, new)
-    received = manifest.received_at(connection, new)
-    groups: dict[int, list[str]] = defaultdict(list)
-    everything = {file.path: file for file in files}
+    early = [batch for batch, at in manifest.received_at(connection, new).items() if at < period.end]
+    groups: dict[int, dict[str, LakeFile]] = defaultdict(dict)
     for file in files:
-        groups[_group(file.batch, received, period.end)].append(file.path)
-    for file in manifest.files(connection, first, span.batch, buckets=buckets, batches=replaced):
-        everything[file.path] = file
-        groups[_group(replaced[file.batch], received, period.end)].append(file.path)
+        groups[max(early) if file.batch in early else file.batch][file.path] = file
+    for file in manifest.files(connection, first, through, buckets=buckets, batches=replaced):
+        by = replaced[file.batch]
+        groups[max(early) if by in early else by][file.path] = file
     with engine(billing) as set_engine:
         return {
-            batch: _customers(set_engine, billing, [everything[path] for path in dict.fromkeys(paths)])
-            for batch, paths in groups.items()
+            batch: set(customers_in(set_engine, in_lake(billing, found.values()))) for batch, found in groups.items()
         }
-
-
-def _group(batch: int, received: Mapping[int, datetime], end: datetime) -> int:
-    early = [number for number, at in received.items() if at < end]
-    return max(early) if batch in early else batch
-
-
-def _customers(set_engine: Engine, billing: Billing, files: Sequence[object]) -> set[int]:
-    return set(customers_in(set_engine, in_lake(billing, files)))  # type: ignore[arg-type]
 
 
 def _changed(

@@ -1,0 +1,93 @@
+"""When documents are cut off: the first instant at which ``lock_at`` had passed and nothing held the document.
+
+What is received at or after the cutoff is late, whenever the run that locks the document comes. The cutoff follows
+from what is recorded (catalog changes, holds, watermarks, each with its instant), so that it can be found again.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from billing_pipeline.invoicing.document import DocumentPlan, SegmentKey
+
+_MOMENT = timedelta(microseconds=1)
+
+PlansAt = Callable[[int, frozenset[SegmentKey]], list[DocumentPlan]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From when to when something held; ``end`` None: it still does."""
+
+    start: datetime
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A catalog change that may concern the customer: its number and when it was recorded."""
+
+    number: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A document that is cut off.
+
+    Attributes:
+        cutoff: usage received, and catalog changes recorded, at or after it are late.
+        change: the last catalog change before the cutoff.
+    """
+
+    plan: DocumentPlan
+    cutoff: datetime
+    change: int
+
+
+def free_from(instant: datetime, holds: Sequence[Interval]) -> datetime | None:
+    """The first moment at or after ``instant`` at which nothing held; None while something still does."""
+    for interval in sorted(holds, key=lambda one: one.start):
+        if interval.start <= instant and (interval.end is None or instant < interval.end):
+            if interval.end is None:
+                return None
+            instant = interval.end
+    return instant
+
+
+def cut_off(
+    plans_at: PlansAt,
+    known: int,
+    changes: Sequence[Change],
+    holds: Sequence[Interval],
+    complete_at: datetime | None,
+    now: datetime,
+) -> Iterator[Cut]:
+    """The documents of one customer and period whose cutoff has come.
+
+    Args:
+        plans_at: (catalog change, segments already cut off) → the documents that the catalog as known then calls for.
+        known: the last catalog change known at the period's end.
+        changes: later ones, oldest first.
+        holds: of the customer and period.
+        complete_at: when required sources were complete; None: not yet. Documents without usage do not wait for it.
+        now: the ledger's clock.
+    """
+    billed: frozenset[SegmentKey] = frozenset()
+    done: set[object] = set()
+    steps = [Change(known, datetime.min.replace(tzinfo=now.tzinfo)), *changes]
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        for plan in plans_at(step.number, billed):
+            if plan.identity in done:
+                continue
+            earliest = max(plan.lock_at, step.recorded_at + _MOMENT)
+            if plan.has_usage:
+                if complete_at is None:
+                    continue
+                earliest = max(earliest, complete_at)
+            cutoff = free_from(earliest, holds)
+            if cutoff is None or cutoff > now or (following and following.recorded_at < cutoff):
+                continue
+            done.add(plan.identity)
+            billed |= plan.covers
+            yield Cut(plan, cutoff, step.number)
