@@ -40,6 +40,10 @@ class Settings(BaseSettings):
         description="The same database as its owner, who migrates; the application's role may not change what is "
         "final. None: database_url, for a server with one role.",
     )
+    dagster_database_url: str | None = Field(
+        default=None,
+        description="Dagster's own storage. None: the database 'dagster' on the ledger's server.",
+    )
     lake: str = Field(
         default_factory=lambda known: str(known["home"] / "lake"),
         description="Where accepted usage is kept as Parquet: a folder or any fsspec URL. Default: lake, below home.",
@@ -111,7 +115,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is no IANA time zone; write one such as Europe/Berlin") from None
         return name
 
-    @field_validator("database_url", "database_owner_url")
+    @field_validator("database_url", "database_owner_url", "dagster_database_url")
     @classmethod
     def _postgresql(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("postgresql://", "postgres://")):

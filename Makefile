@@ -1,0 +1,57 @@
+# Every recipe installs what it needs first: a virtual environment in .venv, made anew when what it is made from changes.
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test lint types imports unit format clean
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --progress-bar off --no-compile -c constraints.txt
+
+help: ## list the recipes
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: .venv/installed ## close a month of real usage, from raw files to payment requests, in a ledger of its own
+	@$(BIN)/billing demo
+
+up: .venv/installed ## start Dagster's web page and daemon; Ctrl-C ends both
+	@$(BIN)/billing up
+
+down: ## stop what 'up' and 'demo' left running, the embedded database too
+	@if [ -x $(BIN)/billing ]; then $(BIN)/billing down; else echo "Nothing is installed, so nothing runs."; fi
+
+test: lint types imports unit ## everything that must hold: lint, types, import contracts, all tests
+
+lint: .venv/tested ## style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/tested ## types, strictly, of the tests too
+	$(BIN)/mypy
+
+imports: .venv/tested ## who may import whom
+	$(BIN)/lint-imports
+
+unit: .venv/tested ## the tests alone; ARGS="-k grace" picks
+	$(BIN)/python -m pytest $(ARGS)
+
+format: .venv/tested ## put the code into its standard form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: down ## remove the virtual environment and the tools' caches; no ledger is touched
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# A name on the path may be a version manager's shim that only prints an error: the first that really runs is taken.
+.venv/installed: pyproject.toml constraints.txt
+	@python= ; for name in python3.13 python3.12 python3.11 python3; do \
+	  if $$name -c 'import sys, ssl, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	  then python=$$name; break; fi; done; \
+	if [ -z "$$python" ]; then echo "Python 3.11, 3.12 or 3.13 (with venv and pip) is needed, and none was found." >&2; exit 1; fi; \
+	echo "Installing into .venv with $$($$python --version) ..."; \
+	$$python -m venv --clear .venv
+	@$(PIP) --editable .
+	@touch $@ && echo "Installed."
+
+.venv/tested: .venv/installed
+	@echo "Installing what the tests need ..."
+	@$(PIP) --editable '.[test]'
+	@touch $@ && echo "Installed."

@@ -1,0 +1,1 @@
+"""The Dagster face: it wires, it computes nothing."""
