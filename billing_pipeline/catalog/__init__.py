@@ -15,6 +15,7 @@ from billing_pipeline.catalog.difference import Change, FieldChange, difference
 from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.export import export
 from billing_pipeline.catalog.files import CatalogSource, load_files
+from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.catalog.meter import Convert, Meter
 from billing_pipeline.catalog.plan import Fee, Plan
 from billing_pipeline.catalog.price import PlanPrice
@@ -57,6 +58,7 @@ __all__ = [
     "difference",
     "export",
     "from_content",
+    "json_schema",
     "load_files",
     "to_content",
 ]

@@ -195,7 +195,8 @@ class _Dataclass:
         raise CatalogError(f"Unknown field {name!r}.", hint=nearest(name, self.names(calendar)))
 
     def names(self, calendar: BillingCalendar | None) -> tuple[str, ...]:
-        return tuple(name for name in self.readers if not (calendar and name in self.assigned))
+        own = (name for name in self.readers if not (calendar and name in self.assigned))
+        return (*own, *getattr(self.shape, "short", ()))
 
 
 _GENERICS: dict[object, Callable[[tuple[Any, ...]], Reader]] = {

@@ -7,9 +7,6 @@ from typing import Literal
 from billing_pipeline.catalog.field_types import Id, TimeZone
 from billing_pipeline.core.period import Duration
 
-# Formats that say themselves which column is what, so that a source of theirs needs no `event` mapping.
-SELF_DESCRIBING_FORMATS = frozenset({"focus", "cloudevents"})
-
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -63,7 +60,7 @@ class Source:
         id: unique name of the source.
         format: the format of its files.
         mode: `event` (each row is a report) or `snapshot` (each delivery replaces the earlier ones of its scope).
-        event: which column means what; optional for formats that describe themselves.
+        event: which column means what; without it, what the format says, or columns of our own names.
         scope: for snapshots, the columns (its account and period) that name what a delivery restates.
         required: whether documents wait until the source's watermark has passed their period's end.
         deadline: how long after the period's end a required source is waited for.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from billing_pipeline.catalog.field_types import Assigned, Id, NotNegative
 from billing_pipeline.core.errors import CatalogError
@@ -45,6 +45,7 @@ class Subscription:
     phases: tuple[Phase, ...]
     end: datetime | None = None
     quantities: Mapping[str, NotNegative] = field(default_factory=dict)
+    short: ClassVar[tuple[str, ...]] = ("plan",)
 
     def __post_init__(self) -> None:
         """A phase ends where the next one starts, the last with the subscription; so no two can disagree."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from billing_pipeline.catalog.checks.known import Known, one_of
 from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS
-from billing_pipeline.catalog.source import SELF_DESCRIBING_FORMATS, Constant, EventMapping, Source
+from billing_pipeline.catalog.source import Constant, EventMapping, Source
 from billing_pipeline.core.errors import CatalogError
 
 
@@ -13,9 +13,6 @@ def check_source(source: Source, known: Known) -> Iterator[CatalogError]:
     yield from one_of("format", source.format, known.can.source_formats, ("format",))
     if source.event is not None:
         yield from _check_mapping(source.event, known)
-    elif source.format not in SELF_DESCRIBING_FORMATS:
-        hint = "Add event: {customer: …, meter: …, timestamp: …, value: …}."
-        yield CatalogError(f"A {source.format} source must say which column means what.", hint=hint, path=("event",))
     if source.mode == "snapshot" and not source.scope:
         hint = "Name its account and period columns: scope: [SubAccountId, BillingPeriodStart]."
         yield CatalogError("A snapshot source must say what a delivery restates.", hint=hint, path=("scope",))
