@@ -1,0 +1,59 @@
+"""Make a ledger: its tables, its facts. Repeating it upgrades the tables and changes nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import NullPool, create_engine
+
+from billing_pipeline.core.errors import SettingsError
+from billing_pipeline.core.period import calendar
+from billing_pipeline.ledger import clock
+from billing_pipeline.ledger.clock import LedgerFacts
+from billing_pipeline.ledger.database import psycopg_url
+from billing_pipeline.ledger.migrate import upgrade
+from billing_pipeline.operations.context import open_ledger
+from billing_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class InitResult:
+    """What ``billing init`` did.
+
+    Attributes:
+        created: False where the ledger was there already.
+        revision_before: None for an empty database.
+    """
+
+    created: bool
+    revision_before: str | None
+    revision: str
+    facts: LedgerFacts
+
+
+def initialize(settings: Settings, *, sandbox: bool = False) -> InitResult:
+    """Create or upgrade the ledger that the settings name.
+
+    Raises:
+        SettingsError: it was initialised with another calendar, or as the other kind of ledger.
+        Refused: BILLING_NOW is set for a ledger that is no sandbox.
+    """
+    wanted = LedgerFacts(
+        calendar(settings.time_zone, settings.period, settings.first_period), settings.buckets, sandbox
+    )
+    ledger = open_ledger(settings)
+    before, revision = upgrade(ledger)
+    owner = create_engine(psycopg_url(ledger.owner_url), poolclass=NullPool)
+    with owner.begin() as connection:
+        created = clock.initialize(connection, wanted, settings.now)
+        facts = clock.facts(connection)
+    for folder in (settings.lake, settings.landing):
+        if "://" not in folder:
+            _make(Path(folder))
+    return InitResult(created, before, revision, facts)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.", hint="Choose another.") from error
