@@ -1,0 +1,170 @@
+"""The set-based engine: DuckDB under Ibis, with a bound on its memory, reading lake files wherever they lie.
+
+Expressions are built elsewhere and know no engine; only reading files, storing tables and fetching rows happen here.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from fsspec import filesystem
+
+from billing_pipeline.core.errors import UsageError
+from billing_pipeline.usage.event import DIMENSION_PREFIX, LakeFile, dimension_column, lake_schema
+
+BATCH, PERIOD = "batch", "period"  # the columns that reading adds from the manifest: a file does not know them
+_MANIFEST = pa.schema([("filename", pa.string()), (BATCH, pa.int64()), (PERIOD, pa.date32())])
+_FEW = 200  # customers named in the query itself, so that the reader skips what does not hold them
+_GLOB = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
+
+
+class Overflow(UsageError):
+    """A sum or product has more digits than the engine's widest decimal (38)."""
+
+
+class Engine:
+    """One DuckDB in memory, closed with the ``with`` block; what does not fit spills to its own temporary folder.
+
+    Args:
+        memory: the most it may hold before it spills, e.g. ``512MB``.
+        threads: how many it computes with; buckets are computed in parallel by processes of one thread each.
+        temp_directory: where its folder for spilling is made; the system's place by default.
+    """
+
+    def __init__(self, *, memory: str = "512MB", threads: int = 1, temp_directory: Path | None = None) -> None:
+        if temp_directory is not None:
+            temp_directory.mkdir(parents=True, exist_ok=True)
+        self._spill = mkdtemp(prefix="billing-engine-", dir=temp_directory)
+        self._ibis = ibis.duckdb.connect(
+            memory_limit=memory,
+            threads=threads,
+            temp_directory=self._spill,
+            preserve_insertion_order=False,  # sorting out the order of files costs memory, and no result depends on it
+            TimeZone="UTC",
+            autoinstall_known_extensions=False,  # nothing is downloaded behind anyone's back
+        )
+        self._protocols: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the memory and remove what was spilled."""
+        self._ibis.disconnect()
+        rmtree(self._spill, ignore_errors=True)
+
+    def read(self, files: Sequence[LakeFile], customers: Collection[int] | None = None) -> ir.Table:
+        """The events of these files, with their ``batch`` and ``period``; a column per dimension of any file.
+
+        A file without a dimension's column reads as events without the dimension. Files are sorted by customer, so
+        that naming ``customers`` skips most of what does not concern them.
+
+        Raises:
+            UsageError: a file is missing, unreadable, or its columns are not those of the lake.
+        """
+        dimensions = {name for file in files for name in file.dimensions}
+        if not files:
+            return ibis.memtable(lake_schema(()).append(_MANIFEST[1]).append(_MANIFEST[2]).empty_table())
+        for file in files:
+            self._register(file.path)
+        events = self._parquet([file.path for file in files])
+        missing = {*lake_schema(()).names, *map(dimension_column, dimensions)} - {*events.columns}
+        if missing:
+            raise UsageError(
+                f"The lake files have no column {', '.join(sorted(map(repr, missing)))}, which the manifest lists.",
+                hint="A lake file was changed after it was accepted; restore it from a backup.",
+            )
+        if customers is not None:
+            events = self.only(events, customers)
+        manifest = [{"filename": file.path, BATCH: file.batch, PERIOD: file.period} for file in files]
+        return events.join(ibis.memtable(pa.Table.from_pylist(manifest, _MANIFEST)), "filename").drop("filename")
+
+    def only(self, events: ir.Table, customers: Collection[int]) -> ir.Table:
+        """The events of these customers."""
+        if len(customers) <= _FEW:
+            return events.filter(events.customer.isin(sorted(customers)))
+        some = pa.table({"customer": pa.array(sorted(customers), pa.int32())})
+        near = events.filter(events.customer.between(min(customers), max(customers)))
+        return near.semi_join(ibis.memtable(some), "customer")
+
+    @contextmanager
+    def stored(self, table: ir.Table | pa.Table) -> Iterator[ir.Table]:
+        """``table``, computed once and kept until the block ends."""
+        expression = ibis.memtable(table) if isinstance(table, pa.Table) else table
+        name = ibis.util.gen_name("billing")
+        with _explained():
+            made = self._ibis.create_table(name, expression, temp=True)
+        try:
+            yield made
+        finally:
+            self._ibis.con.execute(f'DROP TABLE "{name}"')  # Ibis 12 writes a DROP that newer sqlglots leave empty
+
+    def fetch(self, table: ir.Table) -> pa.Table:
+        """The rows of a small result.
+
+        Raises:
+            Overflow: a sum or product does not fit 38 digits.
+            UsageError: a file cannot be read, or the engine refuses for another reason.
+        """
+        with _explained():
+            return self._ibis.to_pyarrow(table)
+
+    def _parquet(self, paths: Sequence[str]) -> ir.Table:
+        name = ibis.util.gen_name("lake")
+        with _explained():
+            self._ibis.con.read_parquet(
+                [path.translate(_GLOB) for path in paths], filename=True, union_by_name=True, hive_partitioning=False
+            ).create_view(name)
+            return self._ibis.table(name)
+
+    def _register(self, path: str) -> None:
+        protocol = urlsplit(path).scheme
+        if protocol and protocol != "file" and protocol not in self._protocols:
+            self._ibis.register_filesystem(filesystem(protocol))
+            self._protocols.add(protocol)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say in our words what the engine could not do."""
+    try:
+        yield
+    except duckdb.OutOfRangeException as error:
+        raise Overflow(
+            f"A quantity does not fit 38 digits: {_first_line(error)}",
+            hint="Meter in a larger unit, or correct the events whose values are absurd.",
+        ) from error
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise UsageError(
+            f"The usage lake cannot be read: {_first_line(error)}",
+            hint="Every file in the manifest must stay as it was accepted; restore it from a backup.",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def dimensions_of(columns: Iterable[str]) -> tuple[str, ...]:
+    """The dimension columns among a table's columns."""
+    return tuple(column for column in columns if column.startswith(DIMENSION_PREFIX))
+
+
+def customers_in(engine: Engine, files: Sequence[LakeFile]) -> set[int]:
+    """The codes of all customers in these files, reading nothing else."""
+    customers = engine.read(files).select("customer").distinct()
+    return set(engine.fetch(customers)["customer"].to_pylist())

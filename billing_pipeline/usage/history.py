@@ -1,0 +1,96 @@
+"""The losers stay queryable: every report of an event, in the order in which it was received, and which one won."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import ibis
+import ibis.expr.types as ir
+
+from billing_pipeline.catalog.meter import Meter
+from billing_pipeline.usage.deduplicate import SUPERSEDED, Deliveries, as_of, events, status
+from billing_pipeline.usage.engine import Engine, dimensions_of
+from billing_pipeline.usage.event import DIMENSION_PREFIX, ROWS_PER_BATCH, LakeFile
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report of an event.
+
+    Attributes:
+        batch: the batch that brought it.
+        row: its place in the batch.
+        status: accepted, superseded or retracted.
+    """
+
+    batch: int
+    row: int
+    timestamp: datetime
+    value: Decimal
+    event_id: str | None
+    retract: bool
+    dimensions: dict[str, str]
+    status: str
+
+
+def history(  # noqa: PLR0913 - what names an event
+    engine: Engine,
+    files: Sequence[LakeFile],
+    deliveries: Deliveries,
+    customer: int,
+    meter: tuple[int, Meter],
+    *,
+    timestamp: datetime | None = None,
+    dimensions: Mapping[str, str] | None = None,
+    event_id: str | None = None,
+) -> list[Report]:
+    """All reports of the events of ``customer`` and ``meter`` (code and rule) that are named.
+
+    Args:
+        engine: reads.
+        files: of the period that holds the event.
+        deliveries: as for :func:`events`.
+        customer: the ledger's code.
+        meter: its code and its rule.
+        timestamp: of the event; with ``dimensions`` left out, in whatever dimensions.
+        dimensions: all of the event's; a value of '' is the same as none.
+        event_id: in place of a timestamp.
+    """
+    reports = events(engine, files, deliveries, [customer])
+    reports = reports.filter(reports.meter == meter[0])
+    columns = (*reports.columns, "status")
+    replaced = reports.filter(reports.replaced_at.notnull()).mutate(status=ibis.literal(SUPERSEDED))
+    stated = status(as_of(reports), dict([meter])).select(columns).union(replaced.select(columns))
+    named = _named(stated, timestamp, dimensions, event_id)
+    if meter[1].deduplicate_by == "event_id" and event_id is None:
+        named = stated.filter(stated.event_id.isin(named.event_id) | stated.arrival.isin(named.arrival))
+    return [_report(row) for row in engine.fetch(named.order_by("arrival")).to_pylist()]
+
+
+def _named(
+    stated: ir.Table, timestamp: datetime | None, dimensions: Mapping[str, str] | None, event_id: str | None
+) -> ir.Table:
+    if event_id is not None:
+        stated = stated.filter(stated.event_id == event_id)
+    if timestamp is not None:
+        stated = stated.filter(stated.timestamp == timestamp)
+    if dimensions is not None:
+        asked = {f"{DIMENSION_PREFIX}{name}": value for name, value in dimensions.items() if value}
+        for column in dimensions_of(stated.columns):
+            value = asked.pop(column, None)
+            stated = stated.filter(stated[column].isnull() if value is None else stated[column] == value)
+        if asked:  # a dimension that no event has
+            return stated.limit(0)
+    return stated
+
+
+def _report(row: Mapping[str, object]) -> Report:
+    arrival = row["arrival"]
+    assert isinstance(arrival, int)  # noqa: S101 - our own column
+    values = {name.removeprefix(DIMENSION_PREFIX): row[name] for name in dimensions_of(row)}
+    return Report(
+        *divmod(arrival, ROWS_PER_BATCH),
+        **{name: row[name] for name in ("timestamp", "value", "event_id", "retract", "status")},
+        dimensions={name: str(value) for name, value in values.items() if value is not None},
+    )
