@@ -70,9 +70,26 @@ class Price:
         rate = self.index.find(dimensions) if self.rates else None
         model = rate.model if rate else self.default
         if model is None:
-            priced = {name: dimensions.get(name, "") for name in self.by}
-            raise RatingError(f"No rate matches {written(priced)}.", hint="Add a rate for it, or a default.")
+            raise self._unpriced(dimensions)
         return model
+
+    def combination(self, dimensions: Mapping[str, str]) -> Mapping[str, str]:
+        """The values that usage with these dimensions is measured and charged by; none for what shares the default.
+
+        Raises:
+            RatingError: nothing matches and there is no default.
+        """
+        if not self.by:
+            return NO_DIMENSIONS
+        if self.index.find(dimensions) is not None:
+            return {name: value for name in self.by if (value := dimensions.get(name, ""))}
+        if self.default is None:
+            raise self._unpriced(dimensions)
+        return NO_DIMENSIONS
+
+    def _unpriced(self, dimensions: Mapping[str, str]) -> RatingError:
+        priced = {name: dimensions.get(name, "") for name in self.by}
+        return RatingError(f"No rate matches {written(priced)}.", hint="Add a rate for it, or a default.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ A field's type is its reader, so a new model declares its numbers once and needs
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from functools import cache
@@ -33,9 +34,16 @@ def build(kind: type[T], terms: object, path: Path = ()) -> T:
     refuse_unknown(given, tuple(known), path)
     refuse_missing(kind, given, path)
     values = {name: read(known[name], value, (*path, name)) for name, value in given.items()}
-    try:
+    with at(*path):  # a model checks how its own fields go together, and does not know where it stands
         return kind(**values)
-    except CatalogError as error:  # a model checks how its own fields go together, and does not know where it stands
+
+
+@contextmanager
+def at(*path: str | int) -> Iterator[None]:
+    """Put ``path`` before the paths of the CatalogErrors raised inside."""
+    try:
+        yield
+    except CatalogError as error:
         raise CatalogError(error.message, hint=error.hint, path=(*path, *error.path)) from None
 
 

@@ -1,0 +1,128 @@
+"""Quotes: a price and a quantity, or events, in; the amount and its reasons out. Pure: nothing is looked up or stored.
+
+The format is a contract with other programs: a case is a JSON object with ``price`` and one of ``quantity``,
+``events`` and ``cumulative``; ``id``, ``currency``, ``rounding``, ``dimensions`` (of a quantity), ``meter`` and
+``period_end`` (of events) may be given. Whatever is wrong with a case becomes its ``error``.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+
+from billing_pipeline.core.errors import BillingError, CatalogError
+from billing_pipeline.core.money import Money, Rounding, round_amount
+from billing_pipeline.rating.bounds import true_up
+from billing_pipeline.rating.cumulative import invoices, running_amounts
+from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.exact import Exactly
+from billing_pipeline.rating.price import charge, sum_of
+from billing_pipeline.rating.quote_case import Case, QuotedPrice, read_case
+from billing_pipeline.rating.quoted_usage import Usage, priced, usages
+from billing_pipeline.rating.rates import written
+from billing_pipeline.rating.tiers import ONE, ZERO
+
+Result = dict[str, object]
+
+
+def quote(case: Mapping[str, object], *, currency: str = "USD", rounding: Rounding = Rounding.HALF_UP) -> Result:
+    """Rate one case. ``currency`` and ``rounding`` are for a case that names none. A bad case gives an ``error``."""
+    result: Result = {"id": case["id"]} if isinstance(case, Mapping) and "id" in case else {}
+    try:
+        read = read_case(case, currency, rounding)
+        result |= _on_demand(read, read.cumulative) if read.cumulative is not None else _at_once(read)
+    except BillingError as error:
+        result["error"] = error_fields(error)
+    return result
+
+
+def quote_lines(lines: Iterable[str], *, currency: str = "USD", rounding: Rounding = Rounding.HALF_UP) -> Iterator[str]:
+    """Rate JSON lines: a result a line, in order; blank lines are skipped."""
+    for line in lines:
+        if line.strip():
+            yield json.dumps(_quote_line(line, currency, rounding), ensure_ascii=False)
+
+
+def _quote_line(line: str, currency: str, rounding: Rounding) -> Result:
+    try:
+        # Numbers stay text until they are read as decimals: a float never exists.
+        case = json.loads(line, parse_float=str)
+    except (ValueError, RecursionError) as error:
+        return {"error": error_fields(CatalogError(f"The line is no JSON: {error}"))}
+    return quote(case, currency=currency, rounding=rounding)
+
+
+def error_fields(error: BillingError) -> dict[str, str]:
+    """An error as machines read it."""
+    fields = {"code": error.code, "message": error.message, "hint": error.hint}
+    if isinstance(error, CatalogError) and error.path:
+        fields["field"] = ".".join(str(step) for step in error.path)
+    return fields
+
+
+def _at_once(case: Case) -> Result:
+    """A period's quantity or events."""
+    price = case.quoted.price
+    lines, details = [], []
+    used = usages(case)
+    for usage in used:
+        charged = charge(price, priced(usage, case.quoted), usage.dimensions, measures=usage.measures)
+        lines.append(round_amount(charged.amount, case.currency, case.rounding))
+        details += [_labelled(detail, usage) for detail in charged.details]
+    with Exactly():
+        details += _bound(sum_of(details), case.quoted)
+        amount, quantity = sum_of(details), sum((usage.quantity for usage in used), ZERO)
+    minimum, maximum = case.quoted.minimum, case.quoted.maximum
+    lines.append(true_up(lines, case.currency, minimum=minimum, maximum=maximum, rounding=case.rounding))
+    rounded = sum(lines, Money(0, case.currency))
+    return _result(quantity, amount, rounded, details)
+
+
+def _bound(amount: Decimal, quoted: QuotedPrice) -> list[LineDetail]:
+    """What minimum or maximum spend changes, unrounded."""
+    if quoted.minimum is not None and amount < quoted.minimum:
+        return [LineDetail("minimum spend", ONE, None, quoted.minimum - amount)]
+    if quoted.maximum is not None and amount > quoted.maximum:
+        return [LineDetail("maximum spend", ONE, None, quoted.maximum - amount)]
+    return []
+
+
+def _on_demand(case: Case, cumulative: tuple[Decimal, ...]) -> Result:
+    """The invoices of an on-demand phase, one at each cumulative quantity."""
+    if case.quoted.minimum is not None or case.quoted.maximum is not None:
+        raise CatalogError("On-demand prices have no minimum or maximum.", path=("price",))
+    usages_ = [Usage(case.dimensions, quantity) for quantity in cumulative]
+    due = running_amounts(case.quoted.price, [priced(one, case.quoted) for one in usages_], case.dimensions)
+    amounts = invoices(due, case.currency, case.rounding)
+    details = []
+    with Exactly():
+        for i, quantity in enumerate(cumulative):
+            before, due_before = (cumulative[i - 1], due[i - 1]) if i else (ZERO, ZERO)
+            details.append(LineDetail(f"invoice {i + 1}", quantity - before, None, due[i] - due_before))
+        amount = sum_of(details)
+    quantity = cumulative[-1] if cumulative else ZERO
+    result = _result(quantity, amount, sum(amounts, Money(0, case.currency)), details)
+    return result | {"amounts": [str(one) for one in amounts]}
+
+
+def _labelled(detail: LineDetail, usage: Usage) -> LineDetail:
+    if not usage.dimensions:
+        return detail
+    return detail._replace(description=f"{written(usage.dimensions)}: {detail.description}")
+
+
+def _result(quantity: Decimal, amount: Decimal, rounded: Money, details: Iterable[LineDetail]) -> Result:
+    return {
+        "quantity": f"{quantity:f}",
+        "amount": f"{amount:f}",
+        "rounded": str(rounded),
+        "details": [_detail(detail) for detail in details],
+    }
+
+
+def _detail(detail: LineDetail) -> dict[str, str | None]:
+    return {
+        "description": detail.description,
+        "quantity": f"{detail.quantity:f}",
+        "unit_amount": None if detail.unit_amount is None else f"{detail.unit_amount:f}",
+        "amount": f"{detail.amount:f}",
+    }
