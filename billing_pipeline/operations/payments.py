@@ -17,8 +17,9 @@ def list_payments(billing: Billing, *, status: str | None = None, customer: str 
     Raises:
         Refused: there is no such status.
     """
-    if status is not None and status not in set(PaymentStatus):
-        raise Refused(f"{status!r} is no payment status.", hint=nearest(status, tuple(PaymentStatus)))
+    known = [str(one) for one in PaymentStatus]
+    if status is not None and status not in known:
+        raise Refused(f"{status!r} is no payment status.", hint=nearest(status, known))
     with billing.ledger.begin() as connection:
         return known_payments.known(connection, status=status, customer=customer)
 
