@@ -63,7 +63,7 @@ def check(  # noqa: PLR0913 - one for each thing that the catalog must fit
             Problem("", 0, "account", "", "No file describes the account.", "Add account: {name: …, currency: …}.")
         )
     registries = Registries(parse_price, aggregations, source_formats, gateways)
-    for kind, object_id, error in contradictions(Known(merged, existing, entries.keys(), registries)):
+    for kind, object_id, error in contradictions(Known(merged, existing, entries.keys(), calendar, registries)):
         problems.append(_problem(entries.get((kind, object_id)), f"{kind} {object_id}", error))
     if problems:
         raise CatalogProblems(sorted(problems))

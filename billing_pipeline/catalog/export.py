@@ -7,6 +7,7 @@ import yaml
 
 from billing_pipeline.catalog.catalog import KINDS, Catalog
 from billing_pipeline.catalog.content import to_content
+from billing_pipeline.catalog.scalars import written
 from billing_pipeline.core.period import BillingCalendar
 
 _INSTANTS = {"start", "end", "effective", "expires"}
@@ -51,10 +52,4 @@ def _write_days(contents: list[dict[str, Any]], calendar: BillingCalendar | None
         return
     for content in contents:
         for name in _INSTANTS & content.keys():
-            content[name] = _day(content[name], calendar)
-
-
-def _day(written: str, calendar: BillingCalendar) -> str:
-    instant = datetime.fromisoformat(written)
-    day = calendar.local_day(instant)
-    return day.isoformat() if calendar.midnight(day) == instant else written
+            content[name] = written(datetime.fromisoformat(content[name]), calendar)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 
 from billing_pipeline.catalog import scalars
 from billing_pipeline.catalog.field_types import Assigned, Rule
-from billing_pipeline.catalog.problems import Faults, faults_of, under
+from billing_pipeline.catalog.problems import Faults, under
 from billing_pipeline.core.errors import CatalogError, nearest
 from billing_pipeline.core.period import BillingCalendar, Duration
 
@@ -141,7 +141,11 @@ def _read_all(read: Reader, items: Any, calendar: BillingCalendar | None) -> dic
 
 @dataclass(slots=True, init=False)
 class _Dataclass:
-    """Reads a mapping into a dataclass; null means 'not given'."""
+    """Reads a mapping into a dataclass; null means 'not given'.
+
+    A shape with short forms has ``expand``, which writes them out, ``short``, the names of fields that only they have,
+    and ``copies``, the paths that a value is copied to, with those that it comes from.
+    """
 
     shape: type[Any]
     readers: dict[str, Reader]
@@ -160,8 +164,9 @@ class _Dataclass:
             raise CatalogError(
                 f"Expected fields, not {scalars.shape(value)}.", hint=f"Known: {', '.join(self.names(calendar))}."
             )
+        expand = getattr(self.shape, "expand", None)
+        content: dict[str, object] = expand(value) if expand else value
         faults: list[CatalogError] = []
-        content = self.expand(value, faults)
         made: dict[str, object] = {}
         for name, item in content.items():
             try:
@@ -173,19 +178,13 @@ class _Dataclass:
             CatalogError(f"{name!r} is missing.", path=(name,)) for name in self.required if content.get(name) is None
         ]
         if faults:
-            raise Faults(faults)
+            raise Faults(self.without_copies(faults))
         return self.shape(**made)
 
-    def expand(self, content: dict[str, object], faults: list[CatalogError]) -> Mapping[str, object]:
-        """Content with the shape's own short forms written out."""
-        expand = getattr(self.shape, "expand", None)
-        if expand is None:
-            return content
-        try:
-            return cast("Mapping[str, object]", expand(content))
-        except CatalogError as error:
-            faults += faults_of(error)
-            return content
+    def without_copies(self, faults: list[CatalogError]) -> list[CatalogError]:
+        """A short form may copy a value to where it belongs; what is wrong with it is said once."""
+        copies, paths = getattr(self.shape, "copies", {}), {fault.path for fault in faults}
+        return [fault for fault in faults if copies.get(fault.path) not in paths]
 
     def reader_of(self, name: str, calendar: BillingCalendar | None) -> Reader:
         if name in self.readers and not (calendar and name in self.assigned):

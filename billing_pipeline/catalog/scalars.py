@@ -78,6 +78,12 @@ def instant(value: object, calendar: BillingCalendar | None = None) -> datetime:
     )
 
 
+def written(instant: datetime, calendar: BillingCalendar) -> str:
+    """An instant as people write it: a local day where one begins, else with the zone's offset."""
+    day = calendar.local_day(instant)
+    return day.isoformat() if calendar.midnight(day) == instant else instant.astimezone(calendar.zone).isoformat()
+
+
 def shape(value: object) -> str:
     """What kind of thing ``value`` is, for messages."""
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else shown(value)

@@ -46,6 +46,7 @@ class Subscription:
     end: datetime | None = None
     quantities: Mapping[str, NotNegative] = field(default_factory=dict)
     short: ClassVar[tuple[str, ...]] = ("plan",)
+    copies: ClassVar[Mapping[tuple[str | int, ...], tuple[str, ...]]] = {("phases", 0, "start"): ("start",)}
 
     def __post_init__(self) -> None:
         """A phase ends where the next one starts, the last with the subscription; so no two can disagree."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.catalog.problems import suggestion
+from billing_pipeline.catalog.scalars import written
 from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.period import BillingCalendar
 
 Path = tuple[str | int, ...]
 
@@ -47,12 +50,14 @@ class Known:
         catalog: the recorded catalog overlaid by the files.
         existing: the recorded catalog alone; None before the first.
         files: kind and id of what the files give, readable or not.
+        calendar: writes instants as local days.
         can: what the program can do.
     """
 
     catalog: Catalog
     existing: Catalog | None
     files: Collection[tuple[str, str]]
+    calendar: BillingCalendar
     can: Registries
 
     def reference(self, kind: str, object_id: str, path: Path) -> Iterator[CatalogError]:
@@ -60,6 +65,10 @@ class Known:
         objects = self.catalog.of_kind(kind)
         if object_id not in objects and (kind, object_id) not in self.files:
             yield CatalogError(f"There is no {kind} {object_id!r}.", hint=suggestion(object_id, objects), path=path)
+
+    def when(self, instant: datetime) -> str:
+        """An instant for people."""
+        return written(instant, self.calendar)
 
 
 def one_of(what: str, name: str, known: Collection[str], path: Path) -> Iterator[CatalogError]:

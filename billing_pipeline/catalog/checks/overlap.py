@@ -51,10 +51,10 @@ def _subjects(plan: Plan) -> frozenset[str]:
 def _overlap(later: _Span, earlier: _Span, customer: str, subject: str, known: Known) -> tuple[str, CatalogError]:
     if ("subscription", later.subscription) not in known.files:
         later, earlier = earlier, later
-    until = "" if earlier.end == _FOREVER else f" to {earlier.end.isoformat()}"
+    until = " on" if earlier.end == _FOREVER else f" to {known.when(earlier.end)}"
     error = CatalogError(
-        f"Customer {customer!r} has {subject} by subscription {earlier.subscription!r} "
-        f"from {earlier.start.isoformat()}{until} already.",
+        f"Customer {customer!r} already has {subject} by subscription {earlier.subscription!r}, "
+        f"from {known.when(earlier.start)}{until}.",
         hint="End one where the other starts, or make them phases of one subscription.",
         path=("phases", later.phase, "plan"),
     )

@@ -15,7 +15,7 @@ def check_subscription(subscription: Subscription, known: Known) -> Iterator[Cat
         yield CatalogError("There is no phase.", hint="Write plan: a plan.", path=("phases",))
     for i, phase in enumerate(subscription.phases):
         yield from _check_phase_plan(subscription, i, phase, known)
-    yield from _check_times(subscription)
+    yield from _check_times(subscription, known)
     yield from _check_recorded(subscription, known)
 
 
@@ -32,10 +32,11 @@ def _check_phase_plan(subscription: Subscription, i: int, phase: Phase, known: K
         )
 
 
-def _check_times(subscription: Subscription) -> Iterator[CatalogError]:
+def _check_times(subscription: Subscription, known: Known) -> Iterator[CatalogError]:
     start, end, phases = subscription.start, subscription.end, subscription.phases
     if end is not None and end < start:
-        yield CatalogError(f"The end {end:%Y-%m-%d} is before the start {start:%Y-%m-%d}.", path=("end",))
+        message = f"The end {known.when(end)} is before the start {known.when(start)}."
+        yield CatalogError(message, hint="Swap or correct them.", path=("end",))
     if phases and phases[0].start != start:
         message = "The first phase does not start with the subscription."
         yield CatalogError(message, hint="Leave its start out.", path=("phases", 0, "start"))
@@ -58,5 +59,5 @@ def _check_recorded(subscription: Subscription, known: Known) -> Iterator[Catalo
         message = f"The subscription is of customer {recorded.customer!r} and cannot pass to another."
         yield CatalogError(message, hint=hint, path=("customer",))
     if recorded.start != subscription.start:
-        message = f"The subscription is recorded with the start {recorded.start.isoformat()}, which cannot move."
+        message = f"The subscription is recorded with the start {known.when(recorded.start)}, which cannot move."
         yield CatalogError(message, hint=hint, path=("start",))
