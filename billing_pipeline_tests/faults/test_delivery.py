@@ -14,30 +14,31 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.ledger.database import Ledger
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.deliver import DeliverySummary, deliver
 from billing_pipeline.operations.payments import mark_paid
 from billing_pipeline.payments.handoff import PaymentRequest, PaymentStatus, Submission
 from billing_pipeline_tests.faults import deliver_and_stop
 from billing_pipeline_tests.payments.outbox_ledger import (
+    another_process,
     apply,
     customer_entry,
     finalize,
-    open_billing,
     payment_of,
+    sandbox,
     scripted,
     steps_of,
 )
+from billing_pipeline_tests.servers import Server
 
 PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
-def billing(ledger: Ledger, tmp_path: Path) -> Billing:
-    made = open_billing(ledger, tmp_path)
-    apply(made, customer_entry("acme"))
-    return made
+def billing(postgres: Server, tmp_path: Path) -> Iterator[Billing]:
+    with sandbox(postgres, tmp_path) as made:
+        apply(made, customer_entry("acme"))
+        yield made
 
 
 Again = Callable[[], Billing]
@@ -49,7 +50,7 @@ def again(billing: Billing) -> Iterator[Again]:
     opened = list[Billing]()
 
     def another() -> Billing:
-        opened.append(Billing(billing.settings, Ledger(billing.ledger.url), "another"))
+        opened.append(another_process(billing))
         return opened[-1]
 
     yield another
@@ -58,8 +59,7 @@ def again(billing: Billing) -> Iterator[Again]:
 
 
 def environment(billing: Billing) -> dict[str, str]:
-    settings = {"DATABASE_URL": billing.ledger.url, "HOME": str(billing.settings.home)}
-    return os.environ | {f"BILLING_{name}": value for name, value in settings.items()}
+    return os.environ | {"BILLING_DATABASE_URL": billing.ledger.url, "BILLING_HOME": str(billing.settings.home)}
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Holds: placed once for a cause, released once, and never forgotten."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,20 +10,28 @@ import pytest
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.ledger import holds
 from billing_pipeline.ledger.catalog import customer_codes
-from billing_pipeline.ledger.database import Ledger
 from billing_pipeline.ledger.holds import HoldInterval
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.hold import list_holds, place, release
-from billing_pipeline_tests.payments.outbox_ledger import PERIOD, START, apply, customer_entry, open_billing, set_clock
+from billing_pipeline_tests.payments.outbox_ledger import (
+    PERIOD,
+    START,
+    another_process,
+    apply,
+    customer_entry,
+    sandbox,
+    set_clock,
+)
+from billing_pipeline_tests.servers import Server
 
 JANUARY = "2026-01-01"
 
 
 @pytest.fixture
-def billing(ledger: Ledger, tmp_path: Path) -> Billing:
-    made = open_billing(ledger, tmp_path)
-    apply(made, *(customer_entry(name) for name in ("acme", "beta", "gamma")))
-    return made
+def billing(postgres: Server, tmp_path: Path) -> Iterator[Billing]:
+    with sandbox(postgres, tmp_path) as made:
+        apply(made, *(customer_entry(name) for name in ("acme", "beta", "gamma")))
+        yield made
 
 
 def intervals(billing: Billing, *names: str, period: date = PERIOD) -> dict[str, list[HoldInterval]]:
@@ -132,7 +141,7 @@ def test_releasing_what_is_not_there_is_refused_and_releases_nothing(billing: Bi
 
 
 def test_two_at_once_place_one_hold_and_release_it_once(billing: Billing) -> None:
-    others = [Billing(billing.settings, Ledger(billing.ledger.url), f"actor {number}") for number in range(4)]
+    others = [another_process(billing) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         placed = list(pool.map(lambda one: place(one, ["acme", "beta"], JANUARY, "why", cause="volume"), others))
         assert sorted(placed) == [0, 0, 0, 2]

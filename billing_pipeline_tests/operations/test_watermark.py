@@ -1,5 +1,6 @@
 """Watermarks: a source's word, which only grows."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,23 +8,25 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.ledger import watermarks
 from billing_pipeline.ledger.catalog import CatalogEntry
-from billing_pipeline.ledger.database import Ledger
+from billing_pipeline.ledger.tables import watermark
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.watermark import record
-from billing_pipeline_tests.payments.outbox_ledger import START, apply, open_billing, set_clock
+from billing_pipeline_tests.payments.outbox_ledger import START, another_process, apply, sandbox, set_clock
+from billing_pipeline_tests.servers import Server
 
 END_OF_JANUARY = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def billing(ledger: Ledger, tmp_path: Path) -> Billing:
-    made = open_billing(ledger, tmp_path)
-    apply(made, *(CatalogEntry("source", name, None, {"id": name}) for name in ("gateway-logs", "aws-cur")))
-    return made
+def billing(postgres: Server, tmp_path: Path) -> Iterator[Billing]:
+    with sandbox(postgres, tmp_path) as made:
+        apply(made, *(CatalogEntry("source", name, None, {"id": name}) for name in ("gateway-logs", "aws-cur")))
+        yield made
 
 
 def passed_at(billing: Billing, instant: datetime, source: str = "gateway-logs") -> datetime | None:
@@ -86,7 +89,7 @@ def test_what_cannot_be_true_is_refused(billing: Billing, source: str, instant: 
 
 def test_many_at_once_leave_one_order(billing: Billing) -> None:
     """Whatever is refused in the race, what is recorded only grows."""
-    others = [Billing(billing.settings, Ledger(billing.ledger.url), f"actor {number}") for number in range(4)]
+    others = [another_process(billing) for _ in range(4)]
 
     def say(number: int) -> bool:
         try:
@@ -97,13 +100,7 @@ def test_many_at_once_leave_one_order(billing: Billing) -> None:
     with ThreadPoolExecutor(4) as pool:
         accepted = sum(pool.map(say, range(20)))
     with billing.ledger.begin() as connection:
-        recorded = list(
-            connection.scalars(
-                watermarks.watermark.select()
-                .with_only_columns(watermarks.watermark.c.instant)
-                .order_by(watermarks.watermark.c.id)
-            )
-        )
+        recorded = list(connection.scalars(select(watermark.c.instant).order_by(watermark.c.id)))
     assert recorded == sorted(set(recorded))
     assert len(recorded) == accepted
     assert recorded[-1] == END_OF_JANUARY + timedelta(minutes=19)

@@ -1,17 +1,21 @@
 """A sandbox ledger with finalized invoices, as the lock leaves them, for tests of what comes after it."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, Self
 from uuid import UUID, uuid4
 
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import NullPool, create_engine, insert, select, text
+from sqlalchemy.engine import make_url
 
 from billing_pipeline.core.errors import PaymentError
 from billing_pipeline.core.period import BillingCalendar, Cadence
-from billing_pipeline.ledger import catalog, clock, payments
+from billing_pipeline.ledger import catalog, clock, migrate, payments
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Ledger, psycopg_url
 from billing_pipeline.ledger.known_payments import KnownPayment, find, history
@@ -20,19 +24,55 @@ from billing_pipeline.ledger.tables import customer, document, document_version,
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.payments.handoff import GatewaySettings, PaymentRequest, PaymentStatus, Submission
 from billing_pipeline.settings import Settings
+from billing_pipeline_tests.servers import Server
 
 START = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
 PERIOD = date(2026, 1, 1)
 
 
-def open_billing(ledger: Ledger, home: Path) -> Billing:
-    """The ledger as a sandbox whose clock stands at START."""
-    owner = create_engine(psycopg_url(ledger.owner_url))
-    with owner.begin() as connection:
+@contextmanager
+def sandbox(server: Server, home: Path) -> Iterator[Billing]:
+    """A new sandbox ledger whose clock stands at START; dropped afterwards."""
+    owner_url, name = server.owner_url(), f"outbox_{uuid4().hex}"
+    template = _template(owner_url)
+    _administer(owner_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    ledger = Ledger(_database(server.app_url(), name), owner_url=_database(owner_url, name))
+    try:
+        yield Billing(
+            Settings(home=home, database_url=ledger.url, database_owner_url=ledger.owner_url), ledger, "tester"
+        )
+    finally:
+        ledger.close()
+        _administer(owner_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@cache
+def _template(owner_url: str) -> str:
+    """A database to copy: migrating takes longer than most tests."""
+    name = f"outbox_template_{uuid4().hex}"
+    _administer(owner_url, f"CREATE DATABASE {name}")
+    url = _database(owner_url, name)
+    migrate.upgrade(Ledger(url))
+    engine = create_engine(psycopg_url(url), poolclass=NullPool)
+    with engine.begin() as connection:
         facts = clock.LedgerFacts(BillingCalendar("UTC", Cadence.MONTH, date(2024, 1, 1)), 4, sandbox=True)
         assert clock.initialize(connection, facts, START)
-    owner.dispose()
-    return Billing(Settings(home=home, database_url=ledger.url), ledger, "tester")
+    return name
+
+
+def _administer(url: str, statement: str) -> None:
+    engine = create_engine(psycopg_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+
+
+def _database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def another_process(billing: Billing) -> Billing:
+    """The same ledger as another process would open it, with connections of its own; close its ledger."""
+    return Billing(billing.settings, Ledger(billing.ledger.url), "another")
 
 
 def set_clock(billing: Billing, instant: datetime) -> None:
@@ -144,18 +184,14 @@ class ScriptedGateway:
         return Submission(self.collected.setdefault(request.idempotency_key, f"ref_{request.number}"), verdict)
 
 
-def scripted(*, needs_payment_method: bool = False, **script: list[Exception | PaymentStatus]) -> type[ScriptedGateway]:
-    """A gateway of its own for one test."""
-    return type(
-        "Scripted",
-        (ScriptedGateway,),
-        {
-            "needs_payment_method": needs_payment_method,
-            "script": {number.replace("_", "-"): list(verdicts) for number, verdicts in script.items()},
-            "asked": defaultdict(list),
-            "collected": {},
-        },
-    )
+def scripted(
+    script: Mapping[str, Sequence[Exception | PaymentStatus]] | None = None, *, needs_payment_method: bool = False
+) -> type[ScriptedGateway]:
+    """A gateway of its own for one test: verdicts by invoice number, the last one for ever."""
+    verdicts = {number: list(listed) for number, listed in (script or {}).items()}
+    outside: dict[str, object] = {"asked": defaultdict(list), "collected": {}}
+    fields = {"needs_payment_method": needs_payment_method, "script": verdicts} | outside
+    return type("Scripted", (ScriptedGateway,), fields)
 
 
 REFUSED = PaymentError("Card declined.", hint="Ask the customer for another card.")

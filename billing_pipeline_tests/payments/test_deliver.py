@@ -47,14 +47,14 @@ def test_an_invoice_without_a_gateway_waits_for_a_person(billing: Billing) -> No
 
 def test_a_gateway_may_collect_at_once(billing: Billing) -> None:
     finalize(billing, "2026-000001", gateway="card")
-    card = scripted(**{"2026_000001": [PaymentStatus.PAID]})
+    card = scripted({"2026-000001": [PaymentStatus.PAID]})
     assert deliver(billing, gateways={"card": card}) == DeliverySummary(paid=1)
     assert steps_of(billing, "2026-000001") == ["queued", "paid"]
 
 
 def test_a_refused_payment_is_tried_on_days_1_3_5_and_7_then_has_failed(billing: Billing) -> None:
     finalize(billing, "2026-000001", gateway="card")
-    card = scripted(**{"2026_000001": [REFUSED]})
+    card = scripted({"2026-000001": [REFUSED]})
     tried = []
     for hour in range(0, 10 * 24, 6):
         set_clock(billing, START + timedelta(hours=hour))
@@ -75,7 +75,7 @@ def test_a_refused_payment_is_tried_on_days_1_3_5_and_7_then_has_failed(billing:
 
 def test_a_retry_that_gets_through_ends_the_retries(billing: Billing) -> None:
     finalize(billing, "2026-000001", gateway="card")
-    card = scripted(**{"2026_000001": [REFUSED, PaymentStatus.SUBMITTED]})
+    card = scripted({"2026-000001": [REFUSED, PaymentStatus.SUBMITTED]})
     deliver(billing, gateways={"card": card})
     set_clock(billing, START + timedelta(days=1))
     assert deliver(billing, gateways={"card": card}) == DeliverySummary(submitted=1)
@@ -86,7 +86,7 @@ def test_a_retry_that_gets_through_ends_the_retries(billing: Billing) -> None:
 
 def test_a_refusal_is_shown_with_its_hint_and_next_attempt(billing: Billing) -> None:
     finalize(billing, "2026-000001", gateway="card")
-    (problem,) = deliver(billing, gateways={"card": scripted(**{"2026_000001": [REFUSED]})}).problems
+    (problem,) = deliver(billing, gateways={"card": scripted({"2026-000001": [REFUSED]})}).problems
     assert (problem.gateway, problem.number, problem.customer) == ("card", "2026-000001", "acme")
     assert problem.hint == "Ask the customer for another card."
     assert problem.next_attempt_at == START + timedelta(days=1)
@@ -96,7 +96,7 @@ def test_an_outage_is_no_attempt_and_is_not_knocked_at_again_in_the_same_run(bil
     for number in ("2026-000001", "2026-000002", "2026-000003"):
         finalize(billing, number, gateway="card")
     down = [GatewayUnreachable("No answer.", hint="Wait.")]
-    card = scripted(**{"2026_000001": down, "2026_000002": down, "2026_000003": down})
+    card = scripted({"2026-000001": down, "2026-000002": down, "2026-000003": down})
     summary = deliver(billing, gateways={"card": card})
     assert [(problem.gateway, problem.number, problem.message) for problem in summary.problems] == [
         ("card", None, "No answer.")
@@ -128,7 +128,7 @@ def test_a_gateway_that_refuses_or_is_unknown_stops_no_other(billing: Billing) -
     finalize(billing, "2026-000002", gateway="card")
     finalize(billing, "2026-000003", gateway="file")
     finalize(billing, "2026-000004", gateway="manual")
-    card = scripted(**{"2026_000002": [REFUSED]})
+    card = scripted({"2026-000002": [REFUSED]})
     summary = deliver(billing, gateways=PAYMENT_GATEWAYS | {"card": card})
     assert (summary.submitted, summary.refused) == (2, 1)
     assert [problem.gateway for problem in summary.problems] == ["bank", "card"]
@@ -140,7 +140,7 @@ def test_a_gateway_that_breaks_is_a_loud_fault_after_all_others_are_served(billi
     finalize(billing, "2026-000001", gateway="broken")
     finalize(billing, "2026-000002", gateway="broken")
     finalize(billing, "2026-000003", gateway="file")
-    broken = scripted(**{"2026_000001": [KeyError("a bug")]})
+    broken = scripted({"2026-000001": [KeyError("a bug")]})
     with pytest.raises(ExceptionGroup, match="broke") as group:
         deliver(billing, gateways=PAYMENT_GATEWAYS | {"broken": broken})
     (fault,) = group.value.exceptions
@@ -164,7 +164,7 @@ def test_without_a_payment_method_an_invoice_waits_and_goes_as_soon_as_there_is_
 
 def test_a_payment_method_that_is_taken_away_makes_a_retry_wait(billing: Billing) -> None:
     finalize(billing, "2026-000001", customer_id="beta", gateway="card")
-    card = scripted(needs_payment_method=True, **{"2026_000001": [REFUSED, PaymentStatus.SUBMITTED]})
+    card = scripted({"2026-000001": [REFUSED, PaymentStatus.SUBMITTED]}, needs_payment_method=True)
     deliver(billing, gateways={"card": card})
     apply(billing, customer_entry("beta", gateway="card", reference=None))
     set_clock(billing, START + timedelta(days=1))
@@ -208,7 +208,7 @@ def test_many_batches_reach_everyone_and_progress_says_how_far(
     numbers = [f"2026-{number:06}" for number in range(10)]
     for number in numbers:
         finalize(billing, number, gateway="card")
-    card = scripted(**{"2026_000004": [REFUSED]})
+    card = scripted({"2026-000004": [REFUSED]})
     seen: list[tuple[int, int]] = []
     summary = deliver(billing, lambda done, total: seen.append((done, total)), gateways={"card": card})
     assert (summary.submitted, summary.refused) == (9, 1)

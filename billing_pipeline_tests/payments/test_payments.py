@@ -60,7 +60,7 @@ def test_an_invoice_that_is_paid_before_delivery_is_not_delivered(billing: Billi
 
 def test_an_invoice_that_is_paid_between_two_attempts_is_not_tried_again(billing: Billing) -> None:
     finalize(billing, "2026-000001", gateway="card")
-    card = scripted(**{"2026_000001": [REFUSED]})
+    card = scripted({"2026-000001": [REFUSED]})
     deliver(billing, gateways={"card": card})
     mark_paid(billing, "2026-000001")
     payment = payment_of(billing, "2026-000001")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from billing_pipeline.payments.gateways import DEFAULT_GATEWAY, PAYMENT_GATEWAYS
+from billing_pipeline.settings import Settings
 
 
 def test_every_gateway_passes_the_contract() -> None:
@@ -11,5 +12,6 @@ def test_every_gateway_passes_the_contract() -> None:
         assert "(PaymentGatewayContract)" in test.read_text(), f"{name} has no contract test in {test.name}"
 
 
-def test_customers_without_a_gateway_go_to_one_that_asks_nobody() -> None:
-    assert not PAYMENT_GATEWAYS[DEFAULT_GATEWAY].needs_payment_method
+def test_customers_without_a_gateway_go_to_one_that_asks_nobody(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert not PAYMENT_GATEWAYS[DEFAULT_GATEWAY].configured(settings).needs_payment_method
