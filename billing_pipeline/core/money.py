@@ -41,6 +41,8 @@ class Rounding(StrEnum):
     HALF_EVEN = "half_even"
 
 
+_INEXACT = Context(prec=EXACT.prec)  # rounding is meant to be inexact
+_ONE = Decimal(1)
 _DECIMAL_ROUNDING = {Rounding.HALF_UP: ROUND_HALF_UP, Rounding.HALF_EVEN: ROUND_HALF_EVEN}
 
 
@@ -97,8 +99,7 @@ def round_amount(amount: Decimal, currency: str, rounding: Rounding = Rounding.H
             hint="Check the quantity's unit and the price.",
         )
     digits = minor_digits(currency)
-    context = Context(prec=EXACT.prec)  # rounding is meant to be inexact
-    minor = context.scaleb(amount, digits).quantize(Decimal(1), rounding=_DECIMAL_ROUNDING[rounding], context=context)
+    minor = _INEXACT.scaleb(amount, digits).quantize(_ONE, rounding=_DECIMAL_ROUNDING[rounding], context=_INEXACT)
     return Money(int(minor), currency)
 
 

@@ -10,18 +10,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from billing_pipeline.core.errors import BillingError, CatalogError
-from billing_pipeline.core.money import Money, Rounding, round_amount
+from billing_pipeline.core.money import Money, Rounding, minor_digits, round_amount
 from billing_pipeline.rating.bounds import true_up
+from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.cumulative import invoices, running_amounts
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.exact import Exactly
 from billing_pipeline.rating.price import charge, sum_of
 from billing_pipeline.rating.quote_case import Case, QuotedPrice, read_case
-from billing_pipeline.rating.quoted_usage import Usage, priced, usages
+from billing_pipeline.rating.quoted_usage import Usage, usages
 from billing_pipeline.rating.rates import written
 from billing_pipeline.rating.tiers import ONE, ZERO
 
 Result = dict[str, object]
+
+_DECODER = json.JSONDecoder(parse_float=str)  # numbers stay text until they are read as decimals: no float ever exists
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def quote(case: Mapping[str, object], *, currency: str = "USD", rounding: Rounding = Rounding.HALF_UP) -> Result:
@@ -39,13 +43,12 @@ def quote_lines(lines: Iterable[str], *, currency: str = "USD", rounding: Roundi
     """Rate JSON lines: a result a line, in order; blank lines are skipped."""
     for line in lines:
         if line.strip():
-            yield json.dumps(_quote_line(line, currency, rounding), ensure_ascii=False)
+            yield _ENCODER.encode(_quote_line(line, currency, rounding))
 
 
 def _quote_line(line: str, currency: str, rounding: Rounding) -> Result:
     try:
-        # Numbers stay text until they are read as decimals: a float never exists.
-        case = json.loads(line, parse_float=str)
+        case = _DECODER.decode(line)
     except (ValueError, RecursionError) as error:
         return {"error": error_fields(CatalogError(f"The line is no JSON: {error}"))}
     return quote(case, currency=currency, rounding=rounding)
@@ -65,7 +68,7 @@ def _at_once(case: Case) -> Result:
     lines, details = [], []
     used = usages(case)
     for usage in used:
-        charged = charge(price, priced(usage, case.quoted), usage.dimensions, measures=usage.measures)
+        charged = charge(price, convert(usage.quantity, case.quoted.convert), usage.dimensions, measures=usage.measures)
         lines.append(round_amount(charged.amount, case.currency, case.rounding))
         details += [_labelled(detail, usage) for detail in charged.details]
     with Exactly():
@@ -90,8 +93,8 @@ def _on_demand(case: Case, cumulative: tuple[Decimal, ...]) -> Result:
     """The invoices of an on-demand phase, one at each cumulative quantity."""
     if case.quoted.minimum is not None or case.quoted.maximum is not None:
         raise CatalogError("On-demand prices have no minimum or maximum.", path=("price",))
-    usages_ = [Usage(case.dimensions, quantity) for quantity in cumulative]
-    due = running_amounts(case.quoted.price, [priced(one, case.quoted) for one in usages_], case.dimensions)
+    quantities = [convert(convert(one, case.meter.convert), case.quoted.convert) for one in cumulative]
+    due = running_amounts(case.quoted.price, quantities, case.dimensions)
     amounts = invoices(due, case.currency, case.rounding)
     details = []
     with Exactly():
@@ -111,18 +114,27 @@ def _labelled(detail: LineDetail, usage: Usage) -> LineDetail:
 
 
 def _result(quantity: Decimal, amount: Decimal, rounded: Money, details: Iterable[LineDetail]) -> Result:
+    digits = minor_digits(rounded.currency)
     return {
         "quantity": f"{quantity:f}",
-        "amount": f"{amount:f}",
+        "amount": _major(amount, digits),
         "rounded": str(rounded),
-        "details": [_detail(detail) for detail in details],
+        "details": [_detail(detail, digits) for detail in details],
     }
 
 
-def _detail(detail: LineDetail) -> dict[str, str | None]:
+def _major(amount: Decimal, digits: int) -> str:
+    """An exact amount with at least its currency's ``digits``, and no zeros after what is finer."""
+    text = f"{amount:f}"
+    whole, _, decimals = text.partition(".")
+    decimals = decimals.rstrip("0").ljust(digits, "0")
+    return f"{whole}.{decimals}" if decimals else whole
+
+
+def _detail(detail: LineDetail, digits: int) -> dict[str, str | None]:
     return {
         "description": detail.description,
         "quantity": f"{detail.quantity:f}",
         "unit_amount": None if detail.unit_amount is None else f"{detail.unit_amount:f}",
-        "amount": f"{detail.amount:f}",
+        "amount": _major(detail.amount, digits),
     }

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
-from typing import NoReturn
 
 from billing_pipeline.catalog import scalars
 from billing_pipeline.catalog.meter import Convert, Meter
@@ -33,6 +31,13 @@ _EVENT = ("timestamp", "value", "dimensions", "event_id", "customer", "meter")
 _BESIDE = ("minimum", "maximum", "convert")  # stand inside a quoted price, beside it in a plan
 _LARGEST_VALUE = Decimal(10) ** 18
 _MOST_DECIMALS = {"value": 12, "multiplier": 6}
+
+
+_ADDED, _COUNTED = Meter("quoted", "sum"), Meter("quoted", "count")
+# Prices by their JSON text: cases mostly quote the same few.
+_PRICES: dict[str, "QuotedPrice"] = {}
+_MOST_PRICES = 10_000
+_ENCODER = json.JSONEncoder(default=repr)  # repr tells a Decimal from a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,9 @@ def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) ->
         quoted=quoted,
         meter=meter,
         currency=currency,
-        rounding=Rounding(choice(given.get("rounding", rounding), tuple(Rounding), ("rounding",))),
+        rounding=Rounding(choice(given["rounding"], tuple(Rounding), ("rounding",)))
+        if "rounding" in given
+        else rounding,
         dimensions=_dimensions(given.get("dimensions"), ("dimensions",)),
         quantity=number_of(given["quantity"], ("quantity",)) if "quantity" in given else None,
         events=_events(given["events"], meter) if "events" in given else None,
@@ -92,30 +99,21 @@ def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) ->
 
 def quoted_price(terms: object) -> QuotedPrice:
     """A price with what may stand inside a quoted one; the same terms are read once. Raises CatalogError."""
-    return _parsed(json.dumps(mapping(terms, ("price",)), default=_plain))
+    text = _ENCODER.encode(terms)
+    known = _PRICES.get(text)
+    if known is None:
+        if len(_PRICES) >= _MOST_PRICES:
+            _PRICES.clear()
+        with at("price"):
+            known = _PRICES[text] = _read_price(mapping(terms, ()))
+    return known
 
 
-@lru_cache(maxsize=10_000)
-def _parsed(text: str) -> QuotedPrice:
-    terms = json.loads(text, parse_float=_refuse_float)
-    beside = {name: terms.pop(name, None) for name in _BESIDE}
-    with at("price"):
-        bounds = (beside["minimum"], beside["maximum"])
-        minimum, maximum = (None if bound is None else decimal(bound, ()) for bound in bounds)
-        check_bounds(minimum, maximum)
-        return QuotedPrice(parse_price(terms), _convert(beside["convert"]), minimum, maximum)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise CatalogError(f"{value!r} cannot stand in a price.", path=("price",))
-
-
-def _refuse_float(text: str) -> NoReturn:
-    raise CatalogError(f"{text} is a binary float.", hint=f'Write it as "{text}".', path=("price",))
+def _read_price(given: Mapping[str, object]) -> QuotedPrice:
+    bounds = [None if given.get(name) is None else decimal(given[name], (name,)) for name in ("minimum", "maximum")]
+    check_bounds(*bounds)
+    price = parse_price({name: value for name, value in given.items() if name not in _BESIDE})
+    return QuotedPrice(price, _convert(given.get("convert")), *bounds)
 
 
 def _convert(terms: object) -> Convert | None:
@@ -126,7 +124,7 @@ def _convert(terms: object) -> Convert | None:
 def _meter(terms: object, price: Price) -> Meter:
     """The case's meter; without one values are added, or, where events bring amounts, events are counted."""
     if terms is None:
-        return Meter("quoted", "count" if price.needs == "amounts" else "sum")
+        return _COUNTED if price.needs == "amounts" else _ADDED
     with at("meter"):
         return parse(Meter, {"id": "quoted", **mapping(terms, ())}, None)
 
@@ -150,8 +148,10 @@ def _event(position: int, item: object, meter: Meter) -> QuotedEvent:
 
 
 def _instant(value: object, path: Path) -> datetime | None:
+    if value is None:
+        return None
     with at(*path):
-        return None if value is None else scalars.instant(value)
+        return scalars.instant(value)
 
 
 def _value(value: object, dimensions: Mapping[str, str], meter: Meter, path: Path) -> Decimal | None:

@@ -9,7 +9,7 @@ from billing_pipeline.core.errors import RatingError
 from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.exact import Exactly
 from billing_pipeline.rating.price_models.dynamic import Dynamic
-from billing_pipeline.rating.quote_case import Case, QuotedPrice
+from billing_pipeline.rating.quote_case import Case
 from billing_pipeline.rating.quoted_events import NO_TIME, QuotedEvent, aggregate, counted
 from billing_pipeline.rating.terms import number_of
 from billing_pipeline.rating.tiers import ZERO
@@ -28,11 +28,6 @@ class Usage:
     dimensions: Mapping[str, str]
     quantity: Decimal
     measures: tuple[Decimal, ...] | None = None
-
-
-def priced(usage: Usage, quoted: QuotedPrice) -> Decimal:
-    """The quantity in the unit that is priced."""
-    return convert(usage.quantity, quoted.convert)
 
 
 def usages(case: Case) -> list[Usage]:

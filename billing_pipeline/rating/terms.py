@@ -4,18 +4,18 @@ A field's type is its reader, so a new model declares its numbers once and needs
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, TracebackType, UnionType
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from billing_pipeline.core.errors import CatalogError, nearest
 from billing_pipeline.core.money import EXACT
 
 Path = tuple[str | int, ...]
+Reader = Callable[[object, Path], Any]
 T = TypeVar("T")
 
 MAXIMUM_DECIMALS = 12
@@ -24,42 +24,73 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?\Z")
 
 
 def build(kind: type[T], terms: object, path: Path = ()) -> T:
-    """An instance of the dataclass ``kind`` from plain ``terms``.
+    """An instance of the dataclass ``kind`` from plain ``terms``; null means 'not given'.
 
     Raises:
         CatalogError: a field is unknown, missing or malformed; ``path`` says which.
     """
-    given = mapping(terms, path)
-    known = term_types(kind)  # type: ignore[arg-type]  # mypy doubts that classes hash
-    refuse_unknown(given, tuple(known), path)
-    refuse_missing(kind, given, path)
-    values = {name: read(known[name], value, (*path, name)) for name, value in given.items()}
-    with at(*path):  # a model checks how its own fields go together, and does not know where it stands
-        return kind(**values)
+    return cast("T", _reader(cast("Any", kind))(terms, path))
 
 
-@contextmanager
-def at(*path: str | int) -> Iterator[None]:
-    """Put ``path`` before the paths of the CatalogErrors raised inside."""
-    try:
-        yield
-    except CatalogError as error:
-        raise CatalogError(error.message, hint=error.hint, path=(*path, *error.path)) from None
-
-
-def read(kind: Any, value: object, path: Path) -> Any:
-    """``value`` as the type hint ``kind`` wants it. Raises CatalogError."""
-    origin, arguments = get_origin(kind), get_args(kind)
+@cache
+def _reader(hint: Any) -> Reader:
+    """What reads a value of this type."""
+    origin, arguments = get_origin(hint), get_args(hint)
     if origin is UnionType:
         (inner,) = (a for a in arguments if a is not NoneType)
-        return None if value is None else read(inner, value, path)
+        return _reader(inner)
     if origin is Literal:
-        return choice(value, arguments, path)
+        return lambda value, path: choice(value, arguments, path)
     if origin is tuple:
-        return tuple(read(arguments[0], item, (*path, i)) for i, item in enumerate(listed(value, path)))
-    if is_dataclass(kind) and isinstance(kind, type):
-        return build(kind, value, path)
-    return _READERS[kind](value, path)
+        return _tuple_reader(_reader(arguments[0]))
+    return _dataclass_reader(hint) if is_dataclass(hint) else _READERS[hint]
+
+
+def _tuple_reader(read: Reader) -> Reader:
+    return lambda value, path: tuple([read(item, (*path, i)) for i, item in enumerate(listed(value, path))])
+
+
+def _dataclass_reader(kind: Any) -> Reader:
+    readers = {name: _reader(hint) for name, hint in term_types(kind).items()}
+    needed = tuple(f.name for f in fields(kind) if f.init and f.default is MISSING and f.default_factory is MISSING)
+    one_of: tuple[str, ...] = getattr(kind, "at_least_one", ())
+
+    def read(value: object, path: Path) -> object:
+        values = {}
+        for name, item in mapping(value, path).items():
+            if name not in readers:
+                raise CatalogError(
+                    f"Unknown field {name!r}.", hint=nearest(str(name), tuple(readers)), path=(*path, name)
+                )
+            if item is not None:
+                values[name] = readers[name](item, (*path, name))
+        for name in needed:
+            if name not in values:
+                raise CatalogError(f"{name!r} is missing.", hint=f"Fields: {', '.join(readers)}.", path=path)
+        if one_of and not any(name in values for name in one_of):
+            raise CatalogError(f"One of {', '.join(one_of)} is missing.", hint="Write 0 for what is free.", path=path)
+        with at(*path):  # a model checks how its fields go together, and does not know where it stands
+            return kind(**values)
+
+    return read
+
+
+class at:  # noqa: N801 - reads as a preposition
+    """Put a path before the paths of the CatalogErrors raised inside."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, *path: str | int) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        if isinstance(error, CatalogError):
+            raise CatalogError(error.message, hint=error.hint, path=(*self.path, *error.path)) from None
 
 
 def decimal(value: object, path: Path) -> Decimal:
@@ -67,7 +98,7 @@ def decimal(value: object, path: Path) -> Decimal:
     number = number_of(value, path)
     if number < 0:
         raise CatalogError(f"{value} is negative.", hint="Prices, sizes and bounds are zero or more.", path=path)
-    if number > LARGEST_NUMBER or decimals(number) > MAXIMUM_DECIMALS:
+    if number > LARGEST_NUMBER or (number != round(number, MAXIMUM_DECIMALS)):
         hint = f"At most {LARGEST_NUMBER:.0E}, with {MAXIMUM_DECIMALS} decimals."
         raise CatalogError(f"{value} has too many digits.", hint=hint, path=path)
     return number
@@ -75,19 +106,19 @@ def decimal(value: object, path: Path) -> Decimal:
 
 def number_of(value: object, path: Path) -> Decimal:
     """An exact number of any size and sign. Raises CatalogError for anything else, floats above all."""
+    if isinstance(value, str) and _NUMBER.match(value):
+        return Decimal(value)
     if isinstance(value, Decimal) and value.is_finite():
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value)
-    if isinstance(value, str) and _NUMBER.match(value):
         return Decimal(value)
     raise CatalogError(f"{value!r} is no exact number.", hint='Write it as a quoted decimal, e.g. "0.10".', path=path)
 
 
 def decimals(number: Decimal) -> int:
     """How many digits ``number`` has after the point, trailing zeros not counted."""
-    _, denominator = number.normalize(EXACT).as_integer_ratio()
-    return 0 if denominator == 1 else -int(number.normalize(EXACT).as_tuple().exponent)
+    exponent = cast("int", number.as_tuple().exponent)
+    return 0 if exponent >= 0 else max(-cast("int", number.normalize(EXACT).as_tuple().exponent), 0)
 
 
 def whole(value: object, path: Path) -> int:
@@ -133,27 +164,11 @@ def refuse_unknown(given: Mapping[str, object], known: Sequence[str], path: Path
             raise CatalogError(f"Unknown field {name!r}.", hint=nearest(str(name), known), path=(*path, name))
 
 
-def refuse_missing(kind: type, given: Mapping[str, object], path: Path) -> None:
-    """Raise CatalogError where a field without a default is absent, or all of the class's ``at_least_one`` are."""
-    for name in required(kind):
-        if name not in given:
-            raise CatalogError(f"{name!r} is missing.", hint=f"Fields: {', '.join(term_types(kind))}.", path=path)
-    one_of = getattr(kind, "at_least_one", ())
-    if one_of and not set(one_of) & given.keys():
-        raise CatalogError(f"One of {', '.join(one_of)} is missing.", hint="Write 0 for what is free.", path=path)
-
-
 @cache
-def term_types(kind: type) -> dict[str, Any]:
-    """What can be written for ``kind``: field names and their types."""
+def term_types(kind: Any) -> dict[str, Any]:
+    """What can be written for the dataclass ``kind``: field names and their types."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.init}
-
-
-@cache
-def required(kind: type) -> tuple[str, ...]:
-    """The fields of ``kind`` that have no default."""
-    return tuple(f.name for f in fields(kind) if f.init and f.default is MISSING and f.default_factory is MISSING)
 
 
 _READERS = {Decimal: decimal, int: whole, str: text}

@@ -64,7 +64,7 @@ class Percentage(EventModel):
         if free_sum + paid_sum < 0:
             return ()
         free_events = len(free) - len(paid)
-        covered = (LineDetail(f"free, {free_events} events wholly", free_sum, ZERO, ZERO),)
+        covered = (LineDetail(f"free (events wholly free: {free_events})", free_sum, ZERO, ZERO),)
         return (covered if free_events or free_sum else ()) + (self._paid(paid, paid_sum) if paid else ())
 
     def _paid(self, values: Sequence[Decimal], total: Decimal) -> tuple[LineDetail, ...]:
