@@ -22,7 +22,7 @@ def find_binaries(bindir: Path | None = None) -> Path:
     """
     places = [bindir] if bindir else [*_in_wheels(), *_in_system()]
     for place in places:
-        if (place / "postgres").exists():
+        if (place / "postgres").is_file():
             return place
     raise LedgerError(
         f"No PostgreSQL programs {f'in {bindir}' if bindir else 'were found'}.",

@@ -22,9 +22,8 @@ def place_of(root: Path) -> Path:
     """
     marker = root / "place"
     if not marker.exists():
-        if os.geteuid() != 0:
-            return root
-        write_private(marker, _HERE if open_to_others(root) else str(SYSTEM_PLACE / secrets.token_hex(8)))
+        here = os.geteuid() != 0 or open_to_others(root)
+        write_private(marker, _HERE if here else str(SYSTEM_PLACE / secrets.token_hex(8)))
     place = root / marker.read_text()
     if place.resolve() == root:
         return root
