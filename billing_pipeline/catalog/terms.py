@@ -48,7 +48,7 @@ class Terms:
         return self.products[price.product].invoicing_delay if price.product else Duration()
 
     def grace(self, plan: Plan, price: PlanPrice) -> Duration:
-        """How long late usage still changes the draft: the customer's, else the plan's, the product's, the account's."""
+        """How long late usage still changes the draft: as the customer says, else the plan, product or account."""
         product = self.products[price.product].grace if price.product else None
         for grace in (self.customer.grace, plan.grace, product):
             if grace is not None:

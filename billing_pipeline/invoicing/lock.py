@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from billing_pipeline.invoicing.document import DocumentPlan, SegmentKey
+from billing_pipeline.invoicing.document import DocumentIdentity, DocumentPlan, SegmentKey
 
 _MOMENT = timedelta(microseconds=1)
 
@@ -55,39 +55,50 @@ def free_from(instant: datetime, holds: Sequence[Interval]) -> datetime | None:
     return instant
 
 
-def cut_off(
-    plans_at: PlansAt,
-    known: int,
-    changes: Sequence[Change],
-    holds: Sequence[Interval],
-    complete_at: datetime | None,
-    now: datetime,
-) -> Iterator[Cut]:
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is recorded of one customer and period.
+
+    Attributes:
+        known: the last catalog change known at the period's end.
+        changes: later ones, oldest first.
+        holds: when something held the customer's documents.
+        complete_at: when required sources were complete; None: not yet. Only documents with usage wait for it.
+    """
+
+    known: int
+    changes: Sequence[Change]
+    holds: Sequence[Interval]
+    complete_at: datetime | None
+
+
+def cut_off(plans_at: PlansAt, history: History, now: datetime) -> Iterator[Cut]:
     """The documents of one customer and period whose cutoff has come.
 
     Args:
         plans_at: (catalog change, segments already cut off) → the documents that the catalog as known then calls for.
-        known: the last catalog change known at the period's end.
-        changes: later ones, oldest first.
-        holds: of the customer and period.
-        complete_at: when required sources were complete; None: not yet. Documents without usage do not wait for it.
+        history: what is recorded of the customer.
         now: the ledger's clock.
     """
     billed: frozenset[SegmentKey] = frozenset()
-    done: set[object] = set()
-    steps = [Change(known, datetime.min.replace(tzinfo=now.tzinfo)), *changes]
+    done: set[DocumentIdentity] = set()
+    steps = [Change(history.known, datetime.min.replace(tzinfo=now.tzinfo)), *history.changes]
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         for plan in plans_at(step.number, billed):
-            if plan.identity in done:
-                continue
-            earliest = max(plan.lock_at, step.recorded_at + _MOMENT)
-            if plan.has_usage:
-                if complete_at is None:
-                    continue
-                earliest = max(earliest, complete_at)
-            cutoff = free_from(earliest, holds)
-            if cutoff is None or cutoff > now or (following and following.recorded_at < cutoff):
+            cutoff = _cutoff(plan, step, history)
+            late = cutoff is None or cutoff > now or (following is not None and following.recorded_at < cutoff)
+            if cutoff is None or late or plan.identity in done:
                 continue
             done.add(plan.identity)
             billed |= plan.covers
             yield Cut(plan, cutoff, step.number)
+
+
+def _cutoff(plan: DocumentPlan, step: Change, history: History) -> datetime | None:
+    """When the document would be cut off, if the catalog stayed as it was at ``step``."""
+    earliest = max(plan.lock_at, step.recorded_at + _MOMENT)
+    if not plan.has_usage:
+        return free_from(earliest, history.holds)
+    if history.complete_at is None:
+        return None
+    return free_from(max(earliest, history.complete_at), history.holds)

@@ -1,1 +1,1 @@
-"""The ledger: the only place that speaks SQL to PostgreSQL. Every promise is kept here, by a transaction or a constraint."""
+"""The ledger: the only place that speaks SQL. Every promise is kept here, by a transaction or a constraint."""

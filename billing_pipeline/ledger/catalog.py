@@ -9,7 +9,6 @@ from sqlalchemy import Connection, func, insert, select, text
 from billing_pipeline.ledger.database import copy_rows, lock_key
 from billing_pipeline.ledger.tables import catalog_change, catalog_entry, customer, meter
 
-
 _LOCK = "catalog"
 
 

@@ -50,7 +50,7 @@ def initialize(connection: Connection, wanted: LedgerFacts, now: datetime | None
     if present is not None:
         refuse_mismatch(facts(connection), wanted.calendar)
         if present.sandbox != wanted.sandbox:
-            made, asked = (("sandbox", "real") if present.sandbox else ("real", "sandbox"))
+            made, asked = ("sandbox", "real") if present.sandbox else ("real", "sandbox")
             raise SettingsError(
                 f"This is a {made} ledger; it never becomes a {asked} one.",
                 hint="Initialise another database for it (BILLING_DATABASE_URL or BILLING_HOME).",
@@ -100,7 +100,7 @@ def now(connection: Connection, asked: datetime | None = None) -> datetime:
     row = connection.execute(select(ledger.c.sandbox, ledger.c.sandbox_now)).one()
     if asked is not None and asked != row.sandbox_now:
         return set_clock(connection, asked)
-    instant: datetime = row.sandbox_now or connection.scalar(select(func.clock_timestamp()))
+    instant: datetime = row.sandbox_now or connection.execute(select(func.clock_timestamp())).scalar_one()
     return instant
 
 
@@ -138,5 +138,3 @@ def _not_a_sandbox() -> Refused:
         "The clock of a real ledger cannot be set.",
         hint="Unset BILLING_NOW, or use a sandbox: billing init --sandbox with another BILLING_HOME.",
     )
-
-

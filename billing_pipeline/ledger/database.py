@@ -5,18 +5,20 @@ what is final, whoever's name stands in the URL.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from uuid import UUID
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from billing_pipeline.core.errors import LedgerError
+
+__all__ = ["APPLICATION_ROLE", "Connection", "Ledger", "copy_rows", "explained", "lock_key", "psycopg_url"]
 
 APPLICATION_ROLE = "billing_app"
 _COPY_CHUNK = 1 << 20  # characters of rendered rows sent at once
@@ -112,29 +114,36 @@ def _rendered(value: object) -> str:
     """One value in COPY's text format."""
     if value is None:
         return "\\N"
-    kind = type(value)
-    if kind is str:
-        return value.translate(_ESCAPES)  # type: ignore[attr-defined,no-any-return]
-    if kind is int:
-        return str(value)
-    if kind is Decimal:
-        return f"{value:f}"
-    if kind is bool:
-        return "t" if value else "f"
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, dict):
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).translate(_ESCAPES)
-    if isinstance(value, list | tuple):
-        return "{" + ",".join(_array_item(item) for item in value) + "}"
+    return _RENDERERS.get(type(value), _escaped)(value)
+
+
+def _escaped(value: object) -> str:
     return str(value).translate(_ESCAPES)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).translate(_ESCAPES)
+
+
+def _array(items: Iterable[object]) -> str:
+    return "{" + ",".join(_array_item(item) for item in items) + "}"
 
 
 def _array_item(item: object) -> str:
     quoted = str(item).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{quoted}"'.translate(_ESCAPES) if isinstance(item, str) else quoted
+
+
+_RENDERERS: dict[type, Callable[[Any], str]] = {
+    int: str,
+    Decimal: "{:f}".format,
+    bool: lambda value: "t" if value else "f",
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    dict: _json,
+    list: _array,
+    tuple: _array,
+}
 
 
 def lock_key(connection: Connection, name: str) -> None:

@@ -92,7 +92,7 @@ def current(connection: Connection, period: date, codes: Collection[int]) -> dic
     return {row.id: _stored(row) for row in rows}
 
 
-def _stored(row: Any) -> StoredDocument:  # noqa: ANN401 - a row of current_document
+def _stored(row: Any) -> StoredDocument:
     return StoredDocument(
         id=row.id,
         customer=row.customer_id,
@@ -328,5 +328,7 @@ def finalized_covers(connection: Connection, period: date, codes: Collection[int
 
 def due(connection: Connection, period: date, now: datetime) -> int:
     """How many documents of the period may lock now, as they stand."""
-    query = text("SELECT count(*) FROM current_document WHERE period = :period AND status = 'draft' AND lock_at <= :now")
+    query = text(
+        "SELECT count(*) FROM current_document WHERE period = :period AND status = 'draft' AND lock_at <= :now"
+    )
     return connection.scalar(query, {"period": period, "now": now}) or 0

@@ -47,7 +47,7 @@ class Hold:
     release_reason: str | None = None
 
 
-def place(  # noqa: PLR0913 - a fact's columns
+def place(
     connection: Connection,
     customers: Collection[int],
     period: date,
@@ -148,7 +148,7 @@ def intervals(
     return dict(found)
 
 
-def settle(  # noqa: PLR0913 - a check's outcome and a fact's columns
+def settle(
     connection: Connection,
     *,
     period: date,

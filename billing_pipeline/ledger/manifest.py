@@ -9,7 +9,6 @@ from billing_pipeline.ledger.database import lock_key
 from billing_pipeline.ledger.tables import batch, batch_period, lake_file, snapshot_delivery
 from billing_pipeline.usage.event import LakeFile
 
-
 ARRIVAL_LOCK = "arrival"  # held while a batch gets its number and instant, until it is committed
 
 
@@ -86,11 +85,13 @@ def files(
     ]
 
 
-def deliveries(connection: Connection, through: int) -> dict[int, int]:
-    """Snapshot scope → batch of its newest delivery as of ``through``."""
-    query = select(snapshot_delivery.c.scope, func.max(snapshot_delivery.c.batch).label("newest"))
-    query = query.where(snapshot_delivery.c.batch <= through).group_by(snapshot_delivery.c.scope)
-    return {row.scope: row.newest for row in connection.execute(query)}
+def deliveries(connection: Connection, through: int) -> dict[int, list[int]]:
+    """Snapshot scope → batches of all its deliveries through a batch, oldest first; each replaces the one before."""
+    query = select(snapshot_delivery.c.scope, snapshot_delivery.c.batch).where(snapshot_delivery.c.batch <= through)
+    found: dict[int, list[int]] = {}
+    for row in connection.execute(query.order_by(snapshot_delivery.c.scope, snapshot_delivery.c.batch)):
+        found.setdefault(row.scope, []).append(row.batch)
+    return found
 
 
 def replaced_by(connection: Connection, numbers: Collection[int]) -> dict[int, int]:

@@ -21,7 +21,7 @@ def upgrade(ledger: Ledger) -> tuple[str | None, str]:
     Raises:
         LedgerError: the owner may not create the application's role, or the ledger is newer than this program.
     """
-    with _owner(ledger) as connection:
+    with as_owner(ledger) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('billing_pipeline migrations'))"))
         before, newest = _revision(connection), _script().get_current_head()
         assert newest is not None, "there is at least one migration"  # noqa: S101
@@ -71,7 +71,8 @@ def _application_role(connection: Connection) -> None:
 
 
 @contextmanager
-def _owner(ledger: Ledger) -> Iterator[Connection]:
+def as_owner(ledger: Ledger) -> Iterator[Connection]:
+    """One transaction of the owner: for what the application may not do."""
     engine = create_engine(psycopg_url(ledger.owner_url), poolclass=NullPool)
     try:
         with engine.begin() as connection:

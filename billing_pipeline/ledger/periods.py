@@ -174,7 +174,7 @@ def _by_customer(
     query = text(f'SELECT * FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)')  # noqa: S608 - a table's name
     found: dict[int, list[Mapping[str, object]]] = {code: [] for code in codes}
     for row in connection.execute(query, {"period": period, "codes": list(codes)}).mappings():
-        found[row["customer"]].append(row)
+        found[row["customer"]].append(dict(row))
     return found
 
 
@@ -205,7 +205,7 @@ def note_run(
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """Where every input row of a period ended: ``landed = accepted + superseded + retracted`` (+ quarantined, by batch).
+    """Where every row that landed in a period ended; quarantined ones are counted by batch.
 
     Attributes:
         files: rows of the manifest's files, i.e. what landed in the period and was not quarantined.
@@ -227,9 +227,8 @@ def reconciliation(connection: Connection, period: date) -> Reconciliation:
     """Count the period's rows in the manifest, and in what metering said of them."""
     row = connection.execute(
         text("""
-            SELECT (SELECT coalesce(sum(f.rows), 0) FROM lake_file AS f
-                    WHERE f.period = :period AND f.batch <= (SELECT coalesce(min(b.through_batch), 0)
-                                                             FROM period_bucket AS b WHERE b.period = :period)) AS files,
+            SELECT (SELECT coalesce(sum(f.rows), 0) FROM lake_file AS f WHERE f.period = :period AND f.batch <= (
+                        SELECT coalesce(min(b.through_batch), 0) FROM period_bucket AS b WHERE b.period = :period)) AS files,
                    coalesce(sum(accepted), 0) AS accepted, coalesce(sum(superseded), 0) AS superseded,
                    coalesce(sum(retracted), 0) AS retracted, coalesce(sum(unpriced), 0) AS unpriced
             FROM usage_count WHERE period = :period
@@ -237,7 +236,6 @@ def reconciliation(connection: Connection, period: date) -> Reconciliation:
         {"period": period},
     ).one()
     return Reconciliation(*(int(value) for value in row))
-
 
 
 def reached(connection: Connection, period: date) -> int:

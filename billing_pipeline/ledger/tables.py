@@ -7,6 +7,8 @@ Three kinds, and what the application's role may do to each:
 - ``WORK``: results that can be computed again from the facts (SELECT, INSERT, UPDATE, DELETE).
 """
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -269,7 +271,7 @@ document = _fact(
 )
 
 
-def _version_columns() -> list[Column[object]]:
+def _version_columns() -> list[Column[Any]]:
     """What one computed state of a document says; drafts and versions have the same columns."""
     return [
         Column("lock_at", INSTANT, nullable=False),
@@ -290,7 +292,7 @@ def _version_columns() -> list[Column[object]]:
     ]
 
 
-def _line_columns() -> list[Column[object]]:
+def _line_columns() -> list[Column[Any]]:
     return [
         Column("line", Integer, primary_key=True, autoincrement=False),
         Column("kind", Text, nullable=False),

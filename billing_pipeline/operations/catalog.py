@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from billing_pipeline.catalog import Catalog, Subscription
 from billing_pipeline.catalog.catalog import KINDS
 from billing_pipeline.catalog.check import check
@@ -19,6 +17,7 @@ from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.catalog import CatalogEntry
+from billing_pipeline.ledger.database import Connection
 from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.earliest_start import earliest_start
@@ -172,8 +171,8 @@ def _notes(existing: Catalog | None, made: Catalog, changes: Sequence[Change]) -
         )
         if older:
             yield (
-                f"Plan {change.id} has version {made.plans[change.id].version} now; {older} subscription phases stay on "
-                "an older one. To move a subscription, add a phase of the plan with its own start."
+                f"Plan {change.id} has version {made.plans[change.id].version} now; {older} subscription phases stay "
+                "on an older one. To move a subscription, add a phase of the plan with its own start."
             )
 
 

@@ -1,4 +1,4 @@
-"""The chain for some customers of a period, as of a batch and a catalog change: segments → quantities → lines → documents.
+"""The chain for some customers of a period, as of a batch and a catalog change, from segments to documents.
 
 The stages store what lies between; the lock, and whatever asks for an earlier state, run the chain in one go.
 """
@@ -6,10 +6,7 @@ The stages store what lies between; the lock, and whatever asks for an earlier s
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection
-
 from billing_pipeline.catalog.terms import CatalogView, Terms
-from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.assemble import assemble, document_plans
 from billing_pipeline.invoicing.document import Document, SegmentKey
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -17,17 +14,10 @@ from billing_pipeline.ledger import manifest
 from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.rating.rate import MeteredQuantity, Rated, parsed, rate
+from billing_pipeline.operations.work import AsOf, Work
+from billing_pipeline.rating.rate import MeteredQuantity, RatedLine, parsed, rate
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import LakeFile
-
-
-@dataclass(frozen=True, slots=True)
-class AsOf:
-    """What was known: batches through ``batch``, catalog changes through ``change``."""
-
-    batch: int
-    change: int
 
 
 @dataclass(slots=True)
@@ -60,44 +50,33 @@ def engine(billing: Billing, threads: int = 1) -> Engine:
     )
 
 
-def meter_customers(
-    billing: Billing,
-    connection: Connection,
-    period: BillingPeriod,
-    view: CatalogView,
-    codes: Mapping[str, int],
-    batch: int,
-    *,
-    buckets: Collection[int] | None = None,
-) -> Metering:
+def meter_customers(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int) -> Metering:
     """Measure what these customers used, at every cut of every price in force.
 
     Args:
-        billing: of the run.
-        connection: of the ledger.
-        period: the billing period.
+        work: names the period and the customers' buckets.
         view: the catalog as known.
         codes: the customers, id → code.
         batch: the last batch to include.
-        buckets: the customers' buckets, so that other buckets' files are not read.
     """
-    known = view.catalog.customers if view.catalog else {}
+    known = work.known_customers(view)
     metering = Metering(
-        segments={one: list(segments(view.terms(one), period)) if one in known else [] for one in codes}
+        segments={one: list(segments(view.terms(one), work.period)) if one in known else [] for one in codes}
     )
     measurements, cuts = _measurements(metering.segments, codes)
-    files = manifest.files(connection, period.first_day, batch, buckets=buckets)
+    files = manifest.files(work.connection, work.first_day, batch, buckets=work.buckets)
     if not files:
         return metering
-    with engine(billing) as set_engine:
+    with engine(work.billing) as set_engine:
         measured = measure(
             set_engine,
-            in_lake(billing, files),
-            manifest.deliveries(connection, batch),
+            in_lake(work.billing, files),
+            manifest.deliveries(work.connection, batch),
             measurements,
             view.catalog.meters if view.catalog else {},
-            ledger_catalog.meter_codes(connection),
+            ledger_catalog.meter_codes(work.connection),
             set(codes.values()),
+            time_zone=work.billing.calendar.zone,
         )
     _gather(metering, measured, cuts)
     return metering
@@ -114,7 +93,7 @@ def _measurements(
     cuts: list[tuple[str, Segment, int]] = []
     for customer, in_force in by_customer.items():
         for segment in in_force:
-            price = parsed(segment.plan, segment.price)
+            price = parsed(segment.price)
             for place, cut in enumerate(segment.cuts):
                 measurements.append(
                     Measurement(
@@ -142,50 +121,35 @@ def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
 
 
 def documents_of(
-    billing: Billing,
-    period: BillingPeriod,
-    terms: Terms,
-    rated: Rated,
-    billed: Collection[SegmentKey],
+    work: Work, terms: Terms, lines: Iterable[RatedLine], billed: Collection[SegmentKey]
 ) -> tuple[Document, ...]:
     """One customer's documents from their lines, without what finalized documents bill."""
-    in_force = list(segments(terms, period))
-    plans = document_plans(terms, period, billing.calendar, in_force, billed)
-    return tuple(assemble(plans, rated.lines))
+    in_force = segments(terms, work.period)
+    plans = document_plans(terms, work.period, work.billing.calendar, in_force, billed)
+    return tuple(assemble(plans, lines))
 
 
 def compute(
-    billing: Billing,
-    connection: Connection,
-    period: BillingPeriod,
-    codes: Mapping[str, int],
-    as_of: AsOf,
-    billed: Mapping[int, Collection[SegmentKey]],
-    *,
-    buckets: Collection[int] | None = None,
+    work: Work, codes: Mapping[str, int], as_of: AsOf, billed: Mapping[int, Collection[SegmentKey]]
 ) -> dict[str, Computed]:
     """The documents of these customers as they would be, had nothing after ``as_of`` happened. Stores nothing.
 
     Args:
-        billing: of the run.
-        connection: of the ledger.
-        period: the billing period.
+        work: names the period and the customers' buckets.
         codes: the customers, id → code.
         as_of: the last batch and catalog change to include.
         billed: by customer code, the segments that finalized documents bill.
-        buckets: the customers' buckets, where they are known.
     """
-    view = billing.view(connection, as_of.change, customers=list(codes))
-    metering = meter_customers(billing, connection, period, view, codes, as_of.batch, buckets=buckets)
-    known = view.catalog.customers if view.catalog else {}
+    view = work.billing.view(work.connection, as_of.change, customers=list(codes))
+    metering = meter_customers(work, view, codes, as_of.batch)
+    known = work.known_customers(view)
     result = {}
     for customer, code in codes.items():
         if customer not in known:
             result[customer] = Computed((), ())
             continue
         terms = view.terms(customer)
-        rated = rate(
-            terms, metering.segments[customer], metering.quantities.get(customer, ()), billing.calendar
-        )
-        result[customer] = Computed(documents_of(billing, period, terms, rated, billed.get(code, ())), rated.problems)
+        quantities = metering.quantities.get(customer, ())
+        rated = rate(terms, metering.segments[customer], quantities, work.billing.calendar)
+        result[customer] = Computed(documents_of(work, terms, rated.lines, billed.get(code, ())), rated.problems)
     return result

@@ -9,8 +9,6 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 import billing_pipeline
 from billing_pipeline.catalog import Account, Catalog, Plan
 from billing_pipeline.catalog.catalog import KINDS
@@ -21,7 +19,7 @@ from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.catalog import CatalogEntry
-from billing_pipeline.ledger.database import Ledger
+from billing_pipeline.ledger.database import Connection, Ledger
 from billing_pipeline.ledger.embedded import EmbeddedPostgres
 from billing_pipeline.settings import Settings, load_settings
 

@@ -2,14 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import documents, holds
+from billing_pipeline.ledger.database import Connection
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.context import Billing
 

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import NullPool, create_engine
-
 from billing_pipeline.core.errors import SettingsError
 from billing_pipeline.core.period import calendar
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.clock import LedgerFacts
-from billing_pipeline.ledger.database import psycopg_url
-from billing_pipeline.ledger.migrate import upgrade
+from billing_pipeline.ledger.migrate import as_owner, upgrade
 from billing_pipeline.operations.context import open_ledger
 from billing_pipeline.settings import Settings
 
@@ -42,8 +39,7 @@ def initialize(settings: Settings, *, sandbox: bool = False) -> InitResult:
     )
     ledger = open_ledger(settings)
     before, revision = upgrade(ledger)
-    owner = create_engine(psycopg_url(ledger.owner_url), poolclass=NullPool)
-    with owner.begin() as connection:
+    with as_owner(ledger) as connection:
         created = clock.initialize(connection, wanted, settings.now)
         facts = clock.facts(connection)
     for folder in (settings.lake, settings.landing):

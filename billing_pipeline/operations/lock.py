@@ -13,27 +13,28 @@ from hashlib import sha256
 from time import monotonic
 from uuid import UUID
 
-from sqlalchemy import Connection
-
+from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.assemble import document_plans
-from billing_pipeline.invoicing.document import Document, DocumentPlan, SegmentKey
-from billing_pipeline.invoicing.lock import Change, Cut, Interval, cut_off
+from billing_pipeline.invoicing.document import DocumentPlan, SegmentKey
+from billing_pipeline.invoicing.lock import Change, Cut, History, Interval, cut_off
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import documents, holds, manifest, payments, periods, watermarks
+from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import Final, StoredDocument
 from billing_pipeline.ledger.payments import PaymentDue
 from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.close import close
-from billing_pipeline.operations.compute import AsOf, Computed, compute
+from billing_pipeline.operations.compute import Computed, compute
 from billing_pipeline.operations.context import Billing, code_version
-from billing_pipeline.operations.invoice import Snapshot, write_versions
+from billing_pipeline.operations.invoice import Snapshot, Writing, write_versions
 from billing_pipeline.operations.meter import touched
 from billing_pipeline.operations.rate import UNRATED
 from billing_pipeline.operations.report import StageReport, report
-from billing_pipeline.operations.units import Progress, Unit, no_progress, run_units
+from billing_pipeline.operations.units import Progress, no_progress, run_units
+from billing_pipeline.operations.work import AsOf, Unit, Work, codes_of
 
 _ROWS_PER_DOCUMENT = 10
 
@@ -65,16 +66,24 @@ def settle(billing: Billing) -> None:
         manifest.wait_for_landings(connection)
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """What one unit's transaction works with."""
+@dataclass(frozen=True, slots=True)
+class _Locking:
+    """What one unit's transaction works with.
 
-    billing: Billing
-    connection: Connection
-    period: BillingPeriod
-    buckets: Unit
+    Attributes:
+        now: the ledger's clock when the run began: nothing is recorded before it any more.
+        through: what the stored documents are computed through.
+        states: the customers that the period knows.
+    """
+
+    work: Work
     now: datetime
     through: AsOf
+    states: Mapping[str, CustomerState]
+
+    def documents(self) -> dict[UUID, StoredDocument]:
+        """The customers' documents as they stand."""
+        return documents.current(self.work.connection, self.work.first_day, codes_of(self.states).values())
 
 
 def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[str, int]:
@@ -83,82 +92,73 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
     with billing.ledger.begin() as connection:
         progress = periods.lock_buckets(connection, period.first_day, buckets)
         through = AsOf(min(one.through_batch for one in progress), min(one.through_change for one in progress))
-        unit = _Unit(billing, connection, period, buckets, now, through)
         states = periods.customers(connection, period.first_day, buckets)
-        present = documents.current(connection, period.first_day, [state.code for state in states.values()])
-        cuts = _cuts(unit, states, present)
-        written, missing = _bring_to_cutoff(unit, states, present, cuts)
-        held = set(holds.held(connection, period.first_day)) | missing
+        locking = _Locking(Work(billing, connection, period, buckets), now, through, states)
+        present = locking.documents()
+        cuts = _cuts(locking, present)
+        unrated = _bring_to_cutoff(locking, present, cuts)
+        held = holds.held(connection, period.first_day) | unrated
         ready = [cut for cut in cuts if states[cut.plan.identity.customer].code not in held]
-        counts = _finalize(unit, states, ready, _withdrawn(unit, written, cuts))
+        counts = _finalize(locking, ready, _withdrawn(locking, cuts))
         counts["held"] = len(cuts) - len(ready)
     return counts
 
 
-def _cuts(
-    unit: _Unit, states: Mapping[str, CustomerState], present: Mapping[UUID, StoredDocument]
-) -> list[Cut]:
+def _cuts(locking: _Locking, present: Mapping[UUID, StoredDocument]) -> list[Cut]:
     """The documents whose cutoff has come, in the order of customer and issue date."""
-    connection, period = unit.connection, unit.period
+    connection, period, states = locking.work.connection, locking.work.period, locking.states
     known = ledger_catalog.change_before(connection, period.end)
     newest = ledger_catalog.newest_change(connection)
-    changes = [Change(*one) for one in ledger_catalog.recorded_at(connection, known, newest)]
-    changes = [one for one in changes if one.recorded_at < unit.now]
-    open_documents = [one for one in present.values() if one.status == "draft"]
-    candidates = {one.customer for one in open_documents if changes or one.lock_at <= unit.now}
+    later = [Change(*one) for one in ledger_catalog.recorded_at(connection, known, newest)]
+    changes = [one for one in later if one.recorded_at < locking.now]
+    drafts = [one for one in present.values() if one.status == "draft"]
+    candidates = {one.customer for one in drafts if changes or one.lock_at <= locking.now}
     if not candidates:
         return []
-    views = _Views(unit, sorted(candidates))
+    views = _Views(locking.work, sorted(candidates))
     billed = documents.finalized_covers(connection, period.first_day, [states[one].code for one in candidates])
     held = holds.intervals(connection, period.first_day)
-    complete_at = complete(unit.billing, connection, period)
+    complete_at = complete(locking.work.billing, connection, period)
     cuts: list[Cut] = []
     for customer in sorted(candidates):
         code = states[customer].code
-        cuts += cut_off(
-            views.plans_of(customer, billed[code]),
-            known,
-            changes,
-            [Interval(one.created_at, one.released_at) for one in held.get(code, ())],
-            complete_at,
-            unit.now,
-        )
+        intervals = [Interval(one.created_at, one.released_at) for one in held.get(code, ())]
+        history = History(known, changes, intervals, complete_at)
+        cuts += cut_off(views.plans_of(customer, billed[code]), history, locking.now)
     return cuts
 
 
 class _Views:
     """The catalog as known at each change, for some customers; each is read once."""
 
-    def __init__(self, unit: _Unit, customers: Sequence[str]) -> None:
-        self._unit, self._customers = unit, customers
+    def __init__(self, work: Work, customers: Sequence[str]) -> None:
+        self.work, self._customers = work, customers
         self._views: dict[int, CatalogView] = {}
 
     def at(self, change: int) -> CatalogView:
         """The catalog through ``change``."""
         if change not in self._views:
-            billing, connection = self._unit.billing, self._unit.connection
-            self._views[change] = billing.view(connection, change, customers=self._customers)
+            self._views[change] = self.work.billing.view(self.work.connection, change, customers=self._customers)
         return self._views[change]
 
     def plans_of(self, customer: str, billed: Collection[SegmentKey]) -> "_Plans":
         """The customer's documents at a change, without what is billed."""
-        return _Plans(self, self._unit, customer, frozenset(billed))
+        return _Plans(self, customer, frozenset(billed))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Plans:
     views: _Views
-    unit: _Unit
     customer: str
     billed: frozenset[SegmentKey]
 
     def __call__(self, change: int, cut: frozenset[SegmentKey]) -> list[DocumentPlan]:
-        view = self.views.at(change)
-        if view.catalog is None or self.customer not in view.catalog.customers:
+        view, work = self.views.at(change), self.views.work
+        if self.customer not in work.known_customers(view):
             return []
         terms = view.terms(self.customer)
-        period, calendar = self.unit.period, self.unit.billing.calendar
-        return document_plans(terms, period, calendar, segments(terms, period), self.billed | cut)
+        in_force = segments(terms, work.period)
+        return document_plans(terms, work.period, work.billing.calendar, in_force, self.billed | cut)
 
 
 def complete(billing: Billing, connection: Connection, period: BillingPeriod) -> datetime | None:
@@ -177,162 +177,143 @@ def complete(billing: Billing, connection: Connection, period: BillingPeriod) ->
     return max(instants)
 
 
-def _bring_to_cutoff(
-    unit: _Unit,
-    states: Mapping[str, CustomerState],
-    present: Mapping[UUID, StoredDocument],
-    cuts: Sequence[Cut],
-) -> tuple[dict[UUID, StoredDocument], set[int]]:
-    """Make each document's newest version the one as of its cutoff; returns documents as they stand then.
+def _bring_to_cutoff(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequence[Cut]) -> set[int]:
+    """Make each document's newest version the one as of its cutoff.
 
     Most stand so already. Others were computed through later batches or changes, or not since the last ones.
-    Also returns the codes of customers with a quantity that has no rate: they are held.
+    Returns the codes of customers with a quantity that has no rate: they are held.
     """
     groups: dict[AsOf, list[Cut]] = defaultdict(list)
     for cut in cuts:
-        groups[AsOf(manifest.batch_before(unit.connection, cut.cutoff), cut.change)].append(cut)
-    missing: set[int] = set()
+        groups[AsOf(manifest.batch_before(locking.work.connection, cut.cutoff), cut.change)].append(cut)
+    unrated: set[int] = set()
     for as_of, same in groups.items():
-        stale = _stale(unit, states, present, same, as_of)
-        if not stale:
-            continue
-        codes = {one: states[one].code for one in stale}
-        billed = documents.finalized_covers(unit.connection, unit.period.first_day, codes.values())
-        wanted = {cut.plan.identity.id for cut in same}
-        computed = compute(
-            unit.billing, unit.connection, unit.period, codes, as_of, billed, buckets=unit.buckets
-        )
-        due = {one: _only(found, wanted) for one, found in computed.items()}
-        write_versions(
-            unit.connection,
-            {one: states[one] for one in codes},
-            [Snapshot(as_of, due)],
-            {one.id: one for one in present.values() if one.id in wanted},
-            unit.now,
-            code_version(),
-        )
-        problems = {codes[one]: "; ".join(found.problems) for one, found in computed.items() if found.problems}
-        missing |= problems.keys()
-        holds.settle(
-            unit.connection, period=unit.period.first_day, cause=UNRATED, checked=(), failed=problems, at=unit.now,
-            actor=unit.billing.actor,
-        )  # fmt: skip
-    codes_of_all = [state.code for state in states.values()]
-    return documents.current(unit.connection, unit.period.first_day, codes_of_all), missing
+        stale = _stale(locking, present, same, as_of)
+        if stale:
+            unrated |= _recompute(locking, present, {one.plan.identity.id for one in same}, stale, as_of)
+    return unrated
 
 
-def _only(found: Computed, wanted: Collection[UUID]) -> Computed:
-    return Computed(tuple(one for one in found.documents if one.id in wanted), found.problems)
-
-
-def _stale(
-    unit: _Unit,
-    states: Mapping[str, CustomerState],
+def _recompute(
+    locking: _Locking,
     present: Mapping[UUID, StoredDocument],
-    cuts: Sequence[Cut],
+    due: Collection[UUID],
+    customers: Collection[str],
     as_of: AsOf,
-) -> set[str]:
+) -> set[int]:
+    """Write these customers' due documents as of a moment, where they differ from what stands."""
+    work, states = locking.work, {one: locking.states[one] for one in sorted(customers)}
+    codes = codes_of(states)
+    billed = documents.finalized_covers(work.connection, work.first_day, codes.values())
+    computed = compute(work, codes, as_of, billed)
+    wanted = {
+        one: Computed(tuple(document for document in found.documents if document.id in due), found.problems)
+        for one, found in computed.items()
+    }
+    standing = {one.id: one for one in present.values() if one.id in due}
+    write_versions(Writing(work, states, standing, locking.now), [Snapshot(as_of, wanted)])
+    problems = {codes[one]: "; ".join(found.problems) for one, found in computed.items() if found.problems}
+    holds.settle(
+        work.connection, period=work.first_day, cause=UNRATED, checked=(), failed=problems, at=locking.now,
+        actor=work.billing.actor,
+    )  # fmt: skip
+    return set(problems)
+
+
+def _stale(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequence[Cut], as_of: AsOf) -> set[str]:
     """The customers whose stored documents may differ from those as of the cutoff."""
-    low, high = sorted((as_of.batch, unit.through.batch))
-    late = touched(unit.billing, unit.connection, unit.period, low, high, unit.buckets)
-    late_codes = set[int]().union(*late.values())
-    view = unit.billing.view(
-        unit.connection, as_of.change, customers=sorted({cut.plan.identity.customer for cut in cuts})
-    )
+    low, high = sorted((as_of.batch, locking.through.batch))
+    late = set[int]().union(*touched(locking.work, low, high).values())
+    customers = sorted({cut.plan.identity.customer for cut in cuts})
+    view = locking.work.billing.view(locking.work.connection, as_of.change, customers=customers)
     stale = set()
     for cut in cuts:
         customer, stored = cut.plan.identity.customer, present.get(cut.plan.identity.id)
-        state = states[customer]
+        state = locking.states[customer]
         if (
             stored is None
             or stored.replaceable
+            or (stored.covers, stored.lock_at) != (cut.plan.covers, cut.plan.lock_at)
             or state.pending is not None
-            or state.code in late_codes
-            or stored.covers != cut.plan.covers
-            or stored.lock_at != cut.plan.lock_at
+            or state.code in late
             or state.terms != view.terms(customer).fingerprint
         ):
             stale.add(customer)
     return stale
 
 
-def _withdrawn(
-    unit: _Unit, present: Mapping[UUID, StoredDocument], cuts: Sequence[Cut]
-) -> list[StoredDocument]:
+def _withdrawn(locking: _Locking, cuts: Sequence[Cut]) -> list[StoredDocument]:
     """Documents that nothing calls for any more: empty, and finalized without a number when their time comes."""
     cut = {one.plan.identity.id for one in cuts}
     return [
         one
-        for one in present.values()
-        if one.status == "draft" and not one.covers and not one.lines and one.lock_at <= unit.now and one.id not in cut
+        for one in locking.documents().values()
+        if one.status == "draft"
+        and not one.covers
+        and not one.lines
+        and one.lock_at <= locking.now
+        and one.id not in cut
     ]
 
 
-def _finalize(
-    unit: _Unit, states: Mapping[str, CustomerState], ready: Sequence[Cut], withdrawn: Sequence[StoredDocument]
-) -> Counter[str]:
+def _finalize(locking: _Locking, ready: Sequence[Cut], withdrawn: Sequence[StoredDocument]) -> Counter[str]:
     """Finalize, queue for payment, and take the numbers: last, so that others wait for them as short as can be."""
     counts = Counter({"finalized": len(ready) + len(withdrawn), "issued": 0, "queued": 0})
     if not ready and not withdrawn:
         return counts
-    connection, billing = unit.connection, unit.billing
-    present = documents.current(connection, unit.period.first_day, [state.code for state in states.values()])
-    inputs: dict[int, str] = {}
-    finals, dues = [], []
-    view = billing.view(
-        connection,
-        ledger_catalog.newest_change(connection),
-        customers=sorted({cut.plan.identity.customer for cut in ready}),
-    )
+    work, present = locking.work, locking.documents()
+    inputs = _Inputs(work)
+    newest = ledger_catalog.newest_change(work.connection)
+    view = work.billing.view(work.connection, newest, customers=sorted({cut.plan.identity.customer for cut in ready}))
+    assert view.catalog is not None, "documents are due only where there is a catalog"  # noqa: S101
+    finals = [inputs.final(one, one.lock_at, locking.through.batch, "") for one in withdrawn]
+    dues = []
     for cut in ready:
         stored = present[cut.plan.identity.id]
-        batch = manifest.batch_before(connection, cut.cutoff)
-        finals.append(_final(unit, stored, cut.cutoff, batch, inputs, states[stored.customer].terms))
+        batch = manifest.batch_before(work.connection, cut.cutoff)
+        finals.append(inputs.final(stored, cut.cutoff, batch, locking.states[stored.customer].terms))
         if stored.amount_due.minor > 0:
-            dues.append(_due(view, stored))
-    finals += [_final(unit, one, one.lock_at, unit.through.batch, inputs, "") for one in withdrawn]
-    assert view.catalog is not None, "documents are due only where there is a catalog"  # noqa: S101
-    payments.queue(connection, dues, at=unit.now, actor=billing.actor)
+            dues.append(_due(view.catalog, stored))
+    payments.queue(work.connection, dues, at=locking.now, actor=work.billing.actor)
     numbers = documents.finalize(
-        connection,
+        work.connection,
         finals,
-        at=unit.now,
-        year=billing.calendar.local_day(unit.now).year,
+        at=locking.now,
+        year=work.billing.calendar.local_day(locking.now).year,
         number_format=view.catalog.account.number_format,
-        actor=billing.actor,
+        actor=work.billing.actor,
     )
     counts["issued"], counts["queued"] = len(numbers), len(dues)
     return counts
 
 
-def _final(
-    unit: _Unit, stored: StoredDocument, cutoff: datetime, batch: int, inputs: dict[int, str], terms: str
-) -> Final:
-    if batch not in inputs:
-        inputs[batch] = _keep_inputs(unit, batch)
-    whole = sha256(f"{inputs[batch]} {terms} {code_version()}".encode()).hexdigest()
-    return Final(
-        id=stored.id,
-        version=stored.version,
-        issued=stored.lines > 0,
-        cutoff=cutoff,
-        inputs=inputs[batch],
-        fingerprint=whole,
-    )
+class _Inputs:
+    """The usage files that documents were computed from, kept once for each batch they go through."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._by_batch: dict[int, str] = {}
+
+    def final(self, stored: StoredDocument, cutoff: datetime, batch: int, terms: str) -> Final:
+        """The document's finalization, with the fingerprint of all that it depends on."""
+        if batch not in self._by_batch:
+            self._by_batch[batch] = self._keep(batch)
+        inputs = self._by_batch[batch]
+        whole = sha256(f"{inputs} {terms} {code_version()}".encode()).hexdigest()
+        return Final(stored.id, stored.version, stored.lines > 0, cutoff, inputs, whole)
+
+    def _keep(self, batch: int) -> str:
+        """The usage files of these buckets as of a batch, identified by what is in them."""
+        work = self._work
+        files = manifest.files(work.connection, work.first_day, batch, buckets=work.buckets)
+        content = {"batch": batch, "files": [[file.path, file.sha256] for file in files]}
+        fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+        documents.keep_inputs(work.connection, fingerprint, content)
+        return fingerprint
 
 
-def _keep_inputs(unit: _Unit, batch: int) -> str:
-    """The usage files of these buckets as of a batch; their hashes, not their number, identify them."""
-    files = manifest.files(unit.connection, unit.period.first_day, batch, buckets=unit.buckets)
-    content = {"batch": batch, "files": [[file.path, file.sha256] for file in files]}
-    fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-    documents.keep_inputs(unit.connection, fingerprint, content)
-    return fingerprint
-
-
-def _due(view: CatalogView, stored: StoredDocument) -> PaymentDue:
-    assert view.catalog is not None, "a document's customer is in the catalog"  # noqa: S101
-    payment = view.catalog.customers[stored.customer].payment
+def _due(catalog: Catalog, stored: StoredDocument) -> PaymentDue:
+    payment = catalog.customers[stored.customer].payment
     return PaymentDue(
         document=stored.id,
         amount_minor=stored.amount_due.minor,

@@ -9,20 +9,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
-from sqlalchemy import Connection
-
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import manifest, periods
+from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.measure import UsageCount
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.compute import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.report import StageReport, report
-from billing_pipeline.operations.units import Progress, Unit, no_progress, run_units
-from billing_pipeline.usage.deduplicate import customers_in
+from billing_pipeline.operations.units import Progress, no_progress, run_units
+from billing_pipeline.operations.work import AsOf, Unit, Work
+from billing_pipeline.usage.engine import customers_in
 from billing_pipeline.usage.event import LakeFile
 
 _LATE_COST = 20  # a late row makes its customer's other rows be read again; about this many
@@ -37,13 +37,11 @@ class _Why:
 
 
 @dataclass(frozen=True, slots=True)
-class _Range:
-    """From what the buckets are computed through to what there is now."""
+class _Span:
+    """From what the buckets are computed through, to what there is now."""
 
-    after_batch: int
-    batch: int
-    after_change: int
-    change: int
+    after: AsOf
+    through: AsOf
 
 
 def meter(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
@@ -73,70 +71,68 @@ def meter_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
     period = billing.calendar.period(key)
     with billing.ledger.begin() as connection:
         progress = periods.lock_buckets(connection, period.first_day, buckets)
-        span = _Range(
-            after_batch=min(one.through_batch for one in progress),
-            batch=manifest.newest_batch(connection),
-            after_change=min(one.through_change for one in progress),
-            change=ledger_catalog.newest_change(connection),
+        work = Work(billing, connection, period, buckets)
+        span = _Span(
+            after=AsOf(min(one.through_batch for one in progress), min(one.through_change for one in progress)),
+            through=AsOf(manifest.newest_batch(connection), ledger_catalog.newest_change(connection)),
         )
-        bucket = buckets[0] if len(buckets) == 1 else None
-        view = billing.view(connection, span.change, bucket=bucket)
-        codes = ledger_catalog.customer_codes(connection, bucket)
+        view, codes = work.view(span.through.change), work.codes()
         states = periods.customers(connection, period.first_day, buckets)
-        dirty = _dirty(billing, connection, period, view, codes, states, span, buckets)
-        counts = _measure(billing, connection, period, view, codes, states, dirty, span, buckets)
-        periods.advance(connection, period.first_day, buckets, span.batch, span.change)
+        dirty = _dirty(work, view, codes, states, span)
+        counts = _measure(work, view, {one: codes[one] for one in sorted(dirty)}, span.through.batch)
+        periods.mark(connection, period.first_day, _states(work, view, codes, states, dirty))
+        periods.advance(connection, period.first_day, buckets, span.through.batch, span.through.change)
     return counts
 
 
 def _dirty(
-    billing: Billing,
-    connection: Connection,
-    period: BillingPeriod,
+    work: Work,
     view: CatalogView,
     codes: Mapping[str, int],
     states: Mapping[str, CustomerState],
-    span: _Range,
-    buckets: Unit,
+    span: _Span,
 ) -> dict[str, _Why]:
     """The customers whose quantities may differ from the stored ones, and why."""
     ids = {code: one for one, code in codes.items()}
-    by_batch = touched(billing, connection, period, span.after_batch, span.batch, buckets)
     batches: dict[str, set[int]] = defaultdict(set)
-    for batch, touched in by_batch.items():
-        for code in touched & ids.keys():
+    for batch, customers in touched(work, span.after.batch, span.through.batch).items():
+        for code in customers & ids.keys():
             batches[ids[code]].add(batch)
-    changed = _changed(period, view, codes, states) if span.change > span.after_change else set()
-    numbers = [number for number, _ in ledger_catalog.recorded_at(connection, span.after_change, span.change)]
+    changed, numbers = set[str](), tuple[int, ...]()
+    if span.through.change > span.after.change:
+        changed = _changed(work.period, view, codes, states)
+        known = ledger_catalog.recorded_at(work.connection, span.after.change, span.through.change)
+        numbers = tuple(number for number, _ in known)
     return {
-        one: _Why(frozenset(batches.get(one, ())), tuple(numbers) if one in changed else ())
-        for one in {*batches, *changed}
+        one: _Why(frozenset(batches.get(one, ())), numbers if one in changed else ()) for one in {*batches, *changed}
     }
 
 
-def touched(  # noqa: PLR0913 - a range of batches, of a period, of some buckets
-    billing: Billing, connection: Connection, period: BillingPeriod, after: int, through: int, buckets: Unit
-) -> dict[int, set[int]]:
+def touched(work: Work, after: int, through: int) -> dict[int, set[int]]:
     """Codes of the customers that batches in ``(after, through]`` have rows of, or whose rows they replace, by batch.
 
     Batches received before the period's end share one entry: nobody asks which of them made the first version.
     """
-    new = manifest.touching(connection, period.first_day, after, through)
+    connection, first_day = work.connection, work.first_day
+    new = manifest.touching(connection, first_day, after, through)
     if not new:
         return {}
-    first = period.first_day
-    files = manifest.files(connection, first, through, after=after, buckets=buckets)
     replaced = manifest.replaced_by(connection, new)
-    early = [batch for batch, at in manifest.received_at(connection, new).items() if at < period.end]
+    early = {batch for batch, at in manifest.received_at(connection, new).items() if at < work.period.end}
     groups: dict[int, dict[str, LakeFile]] = defaultdict(dict)
-    for file in files:
-        groups[max(early) if file.batch in early else file.batch][file.path] = file
-    for file in manifest.files(connection, first, through, buckets=buckets, batches=replaced):
-        by = replaced[file.batch]
-        groups[max(early) if by in early else by][file.path] = file
-    with engine(billing) as set_engine:
+    for file in [
+        *manifest.files(connection, first_day, through, after=after, buckets=work.buckets),
+        *manifest.files(connection, first_day, through, buckets=work.buckets, batches=replaced),
+    ]:
+        batch = file.batch if file.batch > after else replaced[file.batch]
+        groups[max(early) if batch in early else batch][file.path] = file
+        if batch != replaced.get(file.batch, batch):
+            later = replaced[file.batch]
+            groups[max(early) if later in early else later][file.path] = file
+    with engine(work.billing) as set_engine:
         return {
-            batch: set(customers_in(set_engine, in_lake(billing, found.values()))) for batch, found in groups.items()
+            batch: set(customers_in(set_engine, in_lake(work.billing, found.values())))
+            for batch, found in groups.items()
         }
 
 
@@ -157,40 +153,27 @@ def _changed(
     return changed
 
 
-def _measure(
-    billing: Billing,
-    connection: Connection,
-    period: BillingPeriod,
-    view: CatalogView,
-    codes: Mapping[str, int],
-    states: Mapping[str, CustomerState],
-    dirty: Mapping[str, _Why],
-    span: _Range,
-    buckets: Unit,
-) -> dict[str, int]:
-    if not dirty:
+def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int) -> dict[str, int]:
+    if not codes:
         return {"customers": 0, "quantities": 0, "events": 0}
-    first = period.first_day
-    dirty_codes = {one: codes[one] for one in sorted(dirty)}
-    metering = meter_customers(billing, connection, period, view, dirty_codes, span.batch, buckets=buckets)
-    numbers = dirty_codes.values()
+    connection, first_day = work.connection, work.first_day
+    metering = meter_customers(work, view, codes, batch)
     stored = periods.replace_quantities(
         connection,
-        first,
-        numbers,
+        first_day,
+        codes.values(),
         (
             (
-                first, dirty_codes[customer], one.segment[0], one.segment[1], one.segment[2], one.start, one.cut,
-                dict(one.dimensions), one.quantity, one.events,
+                first_day, codes[customer], *one.segment, one.start, one.cut, dict(one.dimensions), one.quantity,
+                one.events,
             )
             for customer, quantities in metering.quantities.items()
             for one in quantities
         ),
     )  # fmt: skip
-    periods.replace_counts(connection, first, numbers, _count_rows(connection, period, metering.counts))
-    periods.mark(connection, first, _states(view, dirty_codes, states, dirty, billing.buckets))
+    periods.replace_counts(connection, first_day, codes.values(), _count_rows(work, metering.counts))
     return {
-        "customers": len(dirty),
+        "customers": len(codes),
         "quantities": stored,
         "events": sum(one.accepted for one in metering.counts),
         "landed": sum(one.landed for one in metering.counts),
@@ -200,13 +183,11 @@ def _measure(
     }
 
 
-def _count_rows(
-    connection: Connection, period: BillingPeriod, counts: Collection[UsageCount]
-) -> list[tuple[object, ...]]:
-    meters = ledger_catalog.meter_codes(connection)
+def _count_rows(work: Work, counts: Collection[UsageCount]) -> list[tuple[object, ...]]:
+    meters = ledger_catalog.meter_codes(work.connection)
     return [
         (
-            period.first_day, one.customer, meters[one.meter], one.landed, one.accepted, one.superseded, one.retracted,
+            work.first_day, one.customer, meters[one.meter], one.landed, one.accepted, one.superseded, one.retracted,
             one.unpriced,
         )
         for one in counts
@@ -214,26 +195,23 @@ def _count_rows(
 
 
 def _states(
+    work: Work,
     view: CatalogView,
     codes: Mapping[str, int],
     states: Mapping[str, CustomerState],
     dirty: Mapping[str, _Why],
-    buckets: range,
 ) -> list[CustomerState]:
-    """These customers wait for rating now; why they were dirty adds up until they are invoiced."""
-    known = view.catalog.customers if view.catalog else {}
-    result = []
-    for customer, code in codes.items():
-        before, why = states.get(customer), dirty[customer]
-        result.append(
-            CustomerState(
-                code=code,
-                id=customer,
-                bucket=code % len(buckets),
-                terms=view.terms(customer).fingerprint if customer in known else "",
-                pending="rate",
-                batches=tuple(sorted({*(before.batches if before else ()), *why.batches})),
-                changes=tuple(sorted({*(before.changes if before else ()), *why.changes})),
-            )
+    """The dirty customers wait for rating now; why they were dirty adds up until they are invoiced."""
+    known = work.known_customers(view)
+    return [
+        CustomerState(
+            code=codes[customer],
+            id=customer,
+            bucket=codes[customer] % work.billing.facts.buckets,
+            terms=view.terms(customer).fingerprint if customer in known else "",
+            pending="rate",
+            batches=tuple(sorted(why.batches.union(states[customer].batches if customer in states else ()))),
+            changes=tuple(sorted({*why.changes, *(states[customer].changes if customer in states else ())})),
         )
-    return result
+        for customer, why in dirty.items()
+    ]

@@ -2,11 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from time import monotonic
 from typing import Any
-
-from sqlalchemy import Connection
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.money import Money
@@ -16,7 +14,8 @@ from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.report import StageReport, report
-from billing_pipeline.operations.units import Progress, Unit, no_progress, run_units
+from billing_pipeline.operations.units import Progress, no_progress, run_units
+from billing_pipeline.operations.work import Unit, Work, codes_of
 from billing_pipeline.rating.rate import MeteredQuantity, Rated, RatedLine, rate
 
 UNRATED = "every_quantity_has_a_rate"  # the cause of the holds that rating places
@@ -45,33 +44,27 @@ def rate_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
             by_change[one.through_change].append(one.bucket)
         for change, same in by_change.items():
             waiting = periods.customers(connection, period.first_day, same, pending="rate")
-            if not waiting:
-                continue
-            view = billing.view(connection, change, bucket=same[0] if len(same) == 1 else None)
-            rated = _rate(billing, connection, period, view, waiting)
-            codes = [state.code for state in waiting.values()]
-            rows = _rows(period.first_day, waiting, rated)
-            counts["lines"] += periods.replace_lines(connection, period.first_day, codes, rows)
-            counts["customers"] += len(waiting)
-            problems = {waiting[one].code: "; ".join(found.problems) for one, found in rated.items() if found.problems}
-            counts["unrated"] += len(problems)
-            holds.settle(
-                connection, period=period.first_day, cause=UNRATED, checked=codes, failed=problems, at=now,
-                actor=billing.actor,
-            )  # fmt: skip
-            periods.advance_customers(connection, period.first_day, codes, "invoice")
+            if waiting:
+                counts.update(_rate(Work(billing, connection, period, tuple(same)), change, waiting, now))
     return dict(counts)
 
 
-def _rate(
-    billing: Billing,
-    connection: Connection,
-    period: BillingPeriod,
-    view: CatalogView,
-    waiting: Mapping[str, CustomerState],
-) -> dict[str, Rated]:
-    stored = periods.quantities(connection, period.first_day, [state.code for state in waiting.values()])
-    known = view.catalog.customers if view.catalog else {}
+def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: datetime) -> dict[str, int]:
+    connection, codes = work.connection, codes_of(waiting)
+    rated = _rated(work, work.view(change), waiting)
+    lines = periods.replace_lines(connection, work.first_day, codes.values(), _rows(work.first_day, codes, rated))
+    problems = {codes[one]: "; ".join(found.problems) for one, found in rated.items() if found.problems}
+    holds.settle(
+        connection, period=work.first_day, cause=UNRATED, checked=codes.values(), failed=problems, at=now,
+        actor=work.billing.actor,
+    )  # fmt: skip
+    periods.advance_customers(connection, work.first_day, codes.values(), "invoice")
+    return {"customers": len(waiting), "lines": lines, "unrated": len(problems)}
+
+
+def _rated(work: Work, view: CatalogView, waiting: Mapping[str, CustomerState]) -> dict[str, Rated]:
+    stored = periods.quantities(work.connection, work.first_day, codes_of(waiting).values())
+    known = work.known_customers(view)
     rated = {}
     for customer, state in waiting.items():
         if customer not in known:
@@ -79,7 +72,7 @@ def _rate(
             continue
         terms = view.terms(customer)
         quantities = [_quantity(row) for row in stored[state.code]]
-        rated[customer] = rate(terms, segments(terms, period), quantities, billing.calendar)
+        rated[customer] = rate(terms, segments(terms, work.period), quantities, work.billing.calendar)
     return rated
 
 
@@ -94,15 +87,13 @@ def _quantity(row: Mapping[str, Any]) -> MeteredQuantity:
     )
 
 
-def _rows(
-    first_day: date, waiting: Mapping[str, CustomerState], rated: Mapping[str, Rated]
-) -> Iterable[tuple[object, ...]]:
+def _rows(first_day: date, codes: Mapping[str, int], rated: Mapping[str, Rated]) -> Iterable[tuple[object, ...]]:
     for customer, found in rated.items():
         for line in found.lines:
             yield (
-                first_day, waiting[customer].code, line.kind, line.subscription, line.plan, line.plan_version,
-                line.price, line.product, line.description, line.service_start, line.service_end,
-                dict(line.dimensions), line.quantity, line.amount.minor, line.phase_start,
+                first_day, codes[customer], line.kind, line.subscription, line.plan, line.plan_version, line.price,
+                line.product, line.description, line.service_start, line.service_end, dict(line.dimensions),
+                line.quantity, line.amount.minor, line.phase_start,
             )  # fmt: skip
 
 

@@ -7,18 +7,19 @@ given to new workers, and only a unit that keeps killing its worker stops the ru
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.work import Unit
 
 SMALL = 400_000  # rows; starting processes costs about as much as computing that many
 _ATTEMPTS = 3
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]  # units done, units in all
-Unit = tuple[int, ...]  # buckets
 
 
 class WorkerLost(BillingError):  # noqa: N818 - names what happened
@@ -29,6 +30,16 @@ class WorkerLost(BillingError):  # noqa: N818 - names what happened
 
 def no_progress(done: int, units: int) -> None:
     """For callers that show none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run(Generic[T]):
+    """What every unit of a run shares."""
+
+    billing: Billing
+    work: Callable[..., T]
+    arguments: tuple[object, ...]
+    progress: Progress
 
 
 def run_units(
@@ -42,48 +53,38 @@ def run_units(
         rows: roughly how many rows it will touch: decides whether processes are worth it.
         arguments: picklable.
         progress: called as units finish.
+
+    Raises:
+        WorkerLost: a worker died again and again; what the other units did stays done.
     """
-    buckets = list(billing.buckets)
+    buckets = tuple(billing.buckets)
+    run = _Run(billing, work, arguments, progress)
+    if rows <= SMALL:
+        return _in_turn(run, [buckets])
+    units = [(bucket,) for bucket in buckets]
     workers = min(billing.settings.workers, len(buckets))
-    if rows <= SMALL or workers == 1:
-        size = max(1, len(buckets) if rows <= SMALL else 1)
-        units = [tuple(buckets[start : start + size]) for start in range(0, len(buckets), size)]
-        return _in_turn(billing, work, units, arguments, progress)
-    return _in_parallel(billing, work, [(bucket,) for bucket in buckets], arguments, workers, progress)
+    return _in_turn(run, units) if workers == 1 else _in_parallel(run, units, workers)
 
 
-def _in_turn(
-    billing: Billing,
-    work: Callable[..., T],
-    units: Sequence[Unit],
-    arguments: tuple[object, ...],
-    progress: Progress,
-) -> list[T]:
+def _in_turn(run: _Run[T], units: Sequence[Unit]) -> list[T]:
     results = []
     for done, unit in enumerate(units, start=1):
-        results.append(work(billing, *arguments, unit))
-        progress(done, len(units))
+        results.append(run.work(run.billing, *run.arguments, unit))
+        run.progress(done, len(units))
     return results
 
 
-def _in_parallel(
-    billing: Billing,
-    work: Callable[..., T],
-    units: Sequence[Unit],
-    arguments: tuple[object, ...],
-    workers: int,
-    progress: Progress,
-) -> list[T]:
+def _in_parallel(run: _Run[T], units: Sequence[Unit], workers: int) -> list[T]:
     results: dict[Unit, T] = {}
     for _attempt in range(_ATTEMPTS):
         waiting = [unit for unit in units if unit not in results]
         # spawn: a forked process would share this one's connections
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            futures = {pool.submit(work, billing, *arguments, unit): unit for unit in waiting}
+            futures = {pool.submit(run.work, run.billing, *run.arguments, unit): unit for unit in waiting}
             try:
                 for future in as_completed(futures):
                     results[futures[future]] = future.result()
-                    progress(len(results), len(units))
+                    run.progress(len(results), len(units))
             except BrokenProcessPool:
                 continue
         return [results[unit] for unit in units]

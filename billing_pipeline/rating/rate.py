@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import RatingError
@@ -74,11 +73,14 @@ class Rated:
     problems: tuple[str, ...] = ()
 
 
-def parsed(plan: Plan, price: PlanPrice, _cache: dict[int, tuple[object, Price]] = {}) -> Price:  # noqa: B006 - a cache
-    """The price's terms, parsed once for each plan version in this process."""
-    known = _cache.get(id(price.price))
-    if known is None or known[0] is not price.price:
-        known = _cache[id(price.price)] = (price.price, parse_price({"included": price.included, **price.price}))
+_PARSED: dict[int, tuple[PlanPrice, Price]] = {}  # by identity; keeps the key alive, so that no identity is reused
+
+
+def parsed(price: PlanPrice) -> Price:
+    """A plan price's terms, parsed once for each plan version in this process."""
+    known = _PARSED.get(id(price))
+    if known is None:
+        known = _PARSED[id(price)] = (price, parse_price({"included": price.included, **price.price}))
     return known[1]
 
 
@@ -101,7 +103,7 @@ def rate(
         by_segment[quantity.segment, quantity.start].append(quantity)
     lines, problems = [], []
     for segment in in_force:
-        price = parsed(segment.plan, segment.price)
+        price = parsed(segment.price)
         for dimensions, at_cuts in _by_dimensions(by_segment.get((segment.key, segment.start), ()), price):
             try:
                 lines.extend(_segment_lines(terms, segment, price, dimensions, at_cuts, calendar))
@@ -172,4 +174,3 @@ def _end_day(cut: datetime, calendar: BillingCalendar) -> date:
     """The first local day after a segment that ends at ``cut``; a cut inside a day belongs to that day."""
     day = calendar.local_day(cut)
     return day if calendar.midnight(day) == cut else date.fromordinal(day.toordinal() + 1)
-
