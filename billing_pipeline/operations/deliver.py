@@ -5,12 +5,13 @@ recording leaves the payment queued: the next delivery submits it again with the
 the payment that it has.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from billing_pipeline.core.errors import BillingError, PaymentError, nearest
+from billing_pipeline.core.errors import PaymentError, SettingsError, nearest
 from billing_pipeline.ledger import payments
 from billing_pipeline.ledger.payments import PaymentStep, TakenPayment
 from billing_pipeline.operations.context import Billing
@@ -19,7 +20,8 @@ from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
 from billing_pipeline.payments.handoff import GatewayUnreachable, PaymentGateway, PaymentStatus
 from billing_pipeline.payments.outbox import next_attempt_at
 
-_BATCH = 100  # payments locked at once: what a kill makes us submit again
+_BATCH = 100  # payments locked at once: what a kill makes us submit again …
+_BATCH_SECONDS = 5  # … and for how long: who marks one of them paid waits
 _BEFORE_ALL = UUID(int=0)
 
 
@@ -96,7 +98,7 @@ def deliver(
             for looked_at in delivery.batches():
                 done += looked_at
                 progress(min(done, sum(due.values())), sum(due.values()))
-        except BillingError as error:
+        except (PaymentError, SettingsError) as error:
             summary.problems.append(DeliveryProblem(name, None, None, error.message, error.hint))
     if faults:
         raise ExceptionGroup(f"A payment gateway broke; apart from that: {summary}", faults)
@@ -130,14 +132,18 @@ class _Delivery:
             taken = self._batch(after)
 
     def _batch(self, after: UUID) -> list[TakenPayment]:
-        """One transaction: take, submit, record."""
+        """One transaction: take, submit, record. Returns those that had their turn."""
         now, unreachable, steps = self.billing.now(), None, list[PaymentStep]()
+        began, served = time.monotonic(), list[TakenPayment]()
         with self.billing.ledger.begin() as connection:
             needs = self.gateway.needs_payment_method
             taken = payments.take(connection, self.name, now, needs_payment_method=needs, after=after, limit=_BATCH)
             try:
                 for one in taken:
                     steps += self._step(one, now)
+                    served.append(one)
+                    if time.monotonic() - began > _BATCH_SECONDS:
+                        break
             except GatewayUnreachable as error:
                 unreachable = error
             payments.record(connection, steps, now, self.billing.actor)
@@ -145,7 +151,7 @@ class _Delivery:
             self.summary.count(step)
         if unreachable is not None:
             raise unreachable
-        return taken
+        return served
 
     def _step(self, one: TakenPayment, now: datetime) -> list[PaymentStep]:
         """Submit one payment. Nothing is recorded of a gateway that broke: whether it has the payment is not known."""

@@ -150,3 +150,52 @@ def test_two_at_once_place_one_hold_and_release_it_once(billing: Billing) -> Non
     assert sum(released) == len(ids) == 2
     for other in others:
         other.ledger.close()
+
+
+def settle(billing: Billing, checked: list[str], failed: dict[str, str]) -> None:
+    """As a check does that looked at some customers."""
+    with billing.ledger.begin() as connection:
+        codes = customer_codes(connection)
+        holds.settle(
+            connection,
+            period=PERIOD,
+            cause="volume",
+            checked=[codes[name] for name in checked],
+            failed={codes[name]: reason for name, reason in failed.items()},
+            at=billing.now(),
+            actor="check",
+        )
+
+
+def held(billing: Billing) -> dict[str, str]:
+    """Reason of each customer that is held now."""
+    by_name = {hold.customer: hold.reason for hold in list_holds(billing, period=JANUARY)}
+    with billing.ledger.begin() as connection:
+        codes = customer_codes(connection)
+        assert holds.held(connection, PERIOD) == {codes[name] for name in by_name}
+    return by_name
+
+
+@pytest.mark.parametrize(
+    ("checked", "failed", "expected"),
+    [
+        (["acme", "beta"], {}, {}),
+        (["acme"], {}, {"beta": "low"}),  # who was not looked at keeps what they have
+        ([], {}, {"acme": "high", "beta": "low"}),
+        (["acme", "beta"], {"acme": "higher"}, {"acme": "high"}),  # placed once, with the first reason
+        (["acme", "gamma"], {"gamma": "new"}, {"beta": "low", "gamma": "new"}),
+        ([], {"gamma": "new"}, {"acme": "high", "beta": "low", "gamma": "new"}),
+    ],
+)
+def test_a_check_holds_who_fails_and_releases_who_no_longer_does(
+    billing: Billing, checked: list[str], failed: dict[str, str], expected: dict[str, str]
+) -> None:
+    settle(billing, ["acme", "beta"], {"acme": "high", "beta": "low"})
+    settle(billing, checked, failed)
+    assert held(billing) == expected
+
+
+def test_a_check_that_passes_leaves_what_a_person_holds(billing: Billing) -> None:
+    place(billing, ["acme"], JANUARY, "a dispute")
+    settle(billing, ["acme"], {})
+    assert held(billing) == {"acme": "a dispute"}
