@@ -3,19 +3,21 @@
 Settings say where things are and which calendar the ledger was initialised with; what is sold is catalog.
 """
 
+import json
 import os
 from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from billing_pipeline.core.errors import Refused, SettingsError
 from billing_pipeline.core.period import BillingCalendar, Cadence, calendar
+from billing_pipeline.usage.expectations import Thresholds
 
 PREFIX = "BILLING_"
 
@@ -94,6 +96,11 @@ class Settings(BaseSettings):
         default="512MB",
         pattern=r"^[1-9]\d*(MB|GB|TB|MiB|GiB|TiB)$",
         description="What one engine may use before it spills to disk; a close needs about workers times this.",
+    )
+    checks: Annotated[Thresholds, NoDecode] = Field(
+        default_factory=Thresholds,
+        description="From where on a figure of the usage is worth a person's time, as JSON: "
+        '{"quarantine_warning_percent": 2}. Each threshold and its reason stand in usage/expectations.py.',
     )
     pg_bindir: Path | None = Field(
         default=None,
@@ -175,4 +182,6 @@ def _explain(error: ValidationError) -> Iterable[str]:
         if fault["type"] == "default_factory_not_called":
             continue  # a default that hangs on the field at fault
         message = fault["msg"].removeprefix("Value error, ")
-        yield f"{PREFIX}{str(fault['loc'][0]).upper()}: {message}" if fault["loc"] else message
+        variable, *inside = (map(str, fault["loc"]) if fault["loc"] else ("",))
+        place = f"{PREFIX}{variable.upper()}: " + "".join(f"{name}: " for name in inside)
+        yield place + message if variable else message

@@ -1,0 +1,159 @@
+"""What the ledger knows of a period's usage: what a profile of the lake is compared with."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+from sqlalchemy import Connection, func, select, text
+
+from billing_pipeline.ledger.tables import lake_file, metered_quantity, usage_count
+from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, Delivery, NegativeQuantity, Unrated
+
+# Deliveries that concern a period: with rows in it, or without any row accepted and received while it ran; and not
+# replaced by a newer delivery of all their snapshot scopes.
+_CONCERNED = """
+    SELECT b.* FROM batch AS b
+    WHERE (b.number IN (SELECT p.batch FROM batch_period AS p WHERE p.period = :period)
+           OR (b.received_at >= :start AND b.received_at < :end
+               AND NOT EXISTS (SELECT FROM batch_period AS p WHERE p.batch = b.number)))
+      AND NOT coalesce((SELECT bool_and(EXISTS (SELECT FROM snapshot_delivery AS newer
+                                                WHERE newer.scope = d.scope AND newer.batch > d.batch))
+                        FROM snapshot_delivery AS d WHERE d.batch = b.number), false)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A source's rows in quarantine, of the deliveries that concern a period.
+
+    Attributes:
+        rows: input rows of these deliveries.
+        waiting: rows in quarantine that no replay has taken up.
+        batch: the first delivery with waiting rows.
+    """
+
+    source: str
+    rows: int
+    waiting: int
+    batch: int | None
+
+
+def at_one_moment(connection: Connection) -> None:
+    """Read everything that follows as it stood now, whatever is committed meanwhile. First in its transaction."""
+    connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+
+
+def settled_through(connection: Connection, period: date, buckets: int) -> int:
+    """The last batch that metering has seen in every bucket; 0 while there is a bucket it has not begun."""
+    query = text("SELECT count(*), min(through_batch) FROM period_bucket WHERE period = :period")
+    begun, through = connection.execute(query, {"period": period}).one()
+    return int(through) if begun == buckets else 0
+
+
+def counts(connection: Connection, period: date) -> pa.Table:
+    """The period's usage counts (COUNTS_SCHEMA)."""
+    names = COUNTS_SCHEMA.names
+    query = select(*(usage_count.c[name] for name in names)).where(usage_count.c.period == period)
+    columns = [*zip(*connection.execute(query), strict=True)] or [()] * len(names)
+    made: pa.Table = pa.table(dict(zip(names, columns, strict=True)), COUNTS_SCHEMA)
+    return made
+
+
+def accepted_events(connection: Connection, periods: Sequence[date]) -> Mapping[int, list[int]]:
+    """Accepted events of each meter (code) in each of these periods that has any."""
+    query = (
+        select(usage_count.c.meter, func.sum(usage_count.c.accepted).label("events"))
+        .where(usage_count.c.period.in_(periods))
+        .group_by(usage_count.c.period, usage_count.c.meter)
+        .order_by(usage_count.c.period)
+    )
+    found = defaultdict[int, list[int]](list)
+    for row in connection.execute(query):
+        found[row.meter].append(int(row.events))
+    return found
+
+
+def batches(connection: Connection, period: date) -> dict[int, Delivery]:
+    """Deliveries with rows in the period, by number; what kind of source each has is catalog."""
+    query = text("""
+        SELECT b.number, b.source, b.name, b.rows, b.quarantined,
+               (SELECT coalesce(sum(f.rows), 0) FROM lake_file AS f WHERE f.batch = b.number) AS kept
+        FROM batch AS b WHERE b.number IN (SELECT p.batch FROM batch_period AS p WHERE p.period = :period)
+    """)
+    return {
+        row.number: Delivery(row.source, row.name, row.rows, row.quarantined, int(row.kept))
+        for row in connection.execute(query, {"period": period})
+    }
+
+
+def sources(connection: Connection, period: date) -> frozenset[str]:
+    """Sources that have rows in the period."""
+    query = text("SELECT DISTINCT source FROM batch JOIN batch_period ON batch = number WHERE period = :period")
+    return frozenset(connection.scalars(query, {"period": period}))
+
+
+def later_periods(connection: Connection, last: date) -> list[date]:
+    """First days of the periods after ``last`` that have usage."""
+    query = select(lake_file.c.period).where(lake_file.c.period > last).distinct()
+    return sorted(connection.scalars(query))
+
+
+def negative_quantities(connection: Connection, period: date) -> list[NegativeQuantity]:
+    """The period's quantities below zero, by customer and price."""
+    query = (
+        select(
+            metered_quantity.c.customer,
+            metered_quantity.c.price,
+            func.count().label("count"),
+            func.min(metered_quantity.c.quantity).label("least"),
+        )
+        .where(metered_quantity.c.period == period, metered_quantity.c.quantity < 0)
+        .group_by(metered_quantity.c.customer, metered_quantity.c.price)
+    )
+    return [NegativeQuantity(*row) for row in connection.execute(query)]
+
+
+def unrated(connection: Connection, period: date, cause: str) -> list[Unrated]:
+    """Customers that rating holds now, because a quantity has no rate."""
+    query = text("""
+        SELECT customer, reason FROM hold LEFT JOIN hold_release AS r ON r.hold = hold.id
+        WHERE period = :period AND cause = :cause AND r.hold IS NULL
+    """)
+    return [Unrated(*row) for row in connection.execute(query, {"period": period, "cause": cause})]
+
+
+def quarantined(connection: Connection, span: Mapping[str, object]) -> list[Waiting]:
+    """How much of each source waits in quarantine.
+
+    Args:
+        connection: of the ledger.
+        span: the period's first day (``period``), ``start`` and ``end``.
+    """
+    query = text(f"""
+        WITH concerned AS ({_CONCERNED}), waiting AS (
+            SELECT q.batch, count(DISTINCT q.row) AS rows FROM quarantine AS q
+            LEFT JOIN quarantine_replay AS r ON r.quarantine_id = q.id
+            WHERE r.quarantine_id IS NULL AND q.batch IN (SELECT number FROM concerned) GROUP BY q.batch
+        )
+        SELECT c.source, sum(c.rows) AS rows, coalesce(sum(w.rows), 0) AS waiting, min(w.batch) AS batch
+        FROM concerned AS c LEFT JOIN waiting AS w ON w.batch = c.number
+        WHERE c.replay_of IS NULL GROUP BY c.source ORDER BY c.source
+    """)  # noqa: S608 - our own text
+    return [Waiting(row.source, int(row.rows), int(row.waiting), row.batch) for row in connection.execute(query, span)]
+
+
+def customers_waiting(connection: Connection, span: Mapping[str, object], source: str, column: str) -> tuple[int, ...]:
+    """Codes of the known customers whom a source's waiting rows name in ``column``.
+
+    No id holds a NUL, and PostgreSQL does not read a row with one.
+    """
+    query = text(f"""
+        SELECT DISTINCT c.code FROM ({_CONCERNED}) AS b
+        JOIN quarantine AS q ON q.batch = b.number
+        LEFT JOIN quarantine_replay AS r ON r.quarantine_id = q.id
+        JOIN customer AS c ON c.id = CASE WHEN position('\\u0000' IN q.raw) = 0 THEN q.raw::json ->> :column END
+        WHERE b.source = :source AND q.parsed AND r.quarantine_id IS NULL ORDER BY c.code
+    """)  # noqa: S608 - our own text
+    return tuple(connection.scalars(query, {**span, "source": source, "column": column}))

@@ -1,0 +1,58 @@
+"""Figures of what metering counted: usage that no price covers, quantities below zero, volume against the usual."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from statistics import median
+
+import pyarrow.compute as pc
+
+from billing_pipeline.usage.expectations import Thresholds
+from billing_pipeline.usage.profiles.facts import PeriodFacts
+from billing_pipeline.usage.profiles.figure import Figure, percent
+
+_YOUNG = Decimal("0.1")  # of the period: before that, one delivery more or less decides
+
+
+def unpriced_figures(facts: PeriodFacts) -> Iterator[Figure]:
+    """Accepted events inside no price in force, by customer and meter."""
+    unpriced = facts.counts.filter(pc.field("unpriced") > 0)
+    for row in unpriced.to_pylist():
+        note = f"of {row['accepted']} accepted"
+        yield Figure("unpriced_events", row["unpriced"], (row["customer"],), row["meter"], note=note)
+
+
+def negative_figures(facts: PeriodFacts) -> Iterator[Figure]:
+    """Quantities below zero, by customer and price."""
+    for found in facts.negative_quantities:
+        note = f"lowest {found.least.normalize():,f}"
+        yield Figure("negative_quantities", found.count, (found.customer,), subject=f"price {found.price}", note=note)
+
+
+def unrated_figures(facts: PeriodFacts) -> Iterator[Figure]:
+    """Customers with quantities that no rate of their price matches."""
+    for found in facts.unrated:
+        yield Figure("unrated_customers", 1, (found.customer,), note=found.reason)
+
+
+def volume_figures(facts: PeriodFacts, thresholds: Thresholds) -> Iterator[Figure]:
+    """Accepted events of each meter, in percent of the median of the last periods.
+
+    While the period runs, of the part of it that has passed; in its first tenth not at all.
+    """
+    passed = elapsed(facts)
+    if passed < _YOUNG:
+        return
+    counted = facts.counts.group_by("meter").aggregate([("accepted", "sum")]).to_pylist()
+    present = {row["meter"]: row["accepted_sum"] for row in counted}
+    for meter, earlier in sorted(facts.earlier_events.items()):
+        usual = Decimal(median(earlier))
+        if usual >= thresholds.volume_history:
+            note = f"{present.get(meter, 0)} events, usually {usual * passed:.0f}" + (" by now" if passed < 1 else "")
+            yield Figure("volume_percent", percent(present.get(meter, 0), usual * passed), meter=meter, note=note)
+
+
+def elapsed(facts: PeriodFacts) -> Decimal:
+    """The part of the period that has passed, in whole days: so an hour later nothing else is expected."""
+    days = (facts.now - facts.period.start) // timedelta(days=1)
+    return min(Decimal(1), Decimal(days) / facts.period.days) if facts.now < facts.period.end else Decimal(1)

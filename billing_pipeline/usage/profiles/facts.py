@@ -1,0 +1,143 @@
+"""What the ledger knows about a period and its usage is compared with; the profile itself reads only the lake."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+import pyarrow as pa
+
+from billing_pipeline.catalog.meter import Meter
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.usage.event import LakeFile
+
+# How many values of a meter lie in each power of ten: {meter code: {exponent: values}}. Small, exact, and those of
+# several periods simply add up.
+Magnitudes = Mapping[int, Mapping[int, int]]
+
+COUNTS_SCHEMA = pa.schema(
+    [
+        ("customer", pa.int32()),
+        ("meter", pa.int16()),
+        ("landed", pa.int64()),
+        ("accepted", pa.int64()),
+        ("superseded", pa.int64()),
+        ("retracted", pa.int64()),
+        ("unpriced", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One batch that concerns the period.
+
+    Attributes:
+        source: whose.
+        name: the file's name.
+        rows: input rows.
+        quarantined: how many of them went to quarantine.
+        kept: how many are in the lake, in all periods.
+        snapshot: whether each delivery replaces the earlier ones; then a repeated key has failed it as a whole.
+        revised: whether the source orders several reports of one event itself; then repeating a key is its way.
+    """
+
+    source: str
+    name: str
+    rows: int
+    quarantined: int
+    kept: int
+    snapshot: bool = False
+    revised: bool = False
+
+    def title(self, number: int) -> str:
+        """How a person finds it again."""
+        return f"batch {number} of {self.source} ({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """How much of one source waits in quarantine, of the deliveries that concern the period.
+
+    Attributes:
+        source: whose.
+        rows: input rows of these deliveries.
+        waiting: how many wait to be mended.
+        customers: the codes of known customers that the waiting rows name.
+        batch: the first delivery with waiting rows.
+    """
+
+    source: str
+    rows: int
+    waiting: int
+    customers: tuple[int, ...] = ()
+    batch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NegativeQuantity:
+    """A price's quantities below zero.
+
+    Attributes:
+        customer: code.
+        price: id.
+        count: how many of its quantities (per dimensions and cut point).
+        least: the lowest.
+    """
+
+    customer: int
+    price: str
+    count: int
+    least: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Unrated:
+    """Quantities that rating found no rate for; it holds the customer's documents itself.
+
+    Attributes:
+        customer: code.
+        reason: which quantities.
+    """
+
+    customer: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodFacts:
+    """The ledger's side of one period, read in one transaction.
+
+    Attributes:
+        period: which.
+        now: the ledger's clock.
+        meters: by code.
+        files: the period's files in the lake.
+        later_files: for the newest period that has begun, the files of periods that have not.
+        deliveries: batches of each snapshot scope, by the scope's code.
+        batches: by number, each batch that has rows in the period.
+        counts: usage counts as metering left them (COUNTS_SCHEMA).
+        settled_through: the last batch that metering has seen in every customer bucket.
+        quarantined: by source.
+        negative_quantities: by customer and price.
+        unrated: by customer.
+        earlier_events: accepted events by meter code, in each of the last periods.
+        earlier_sources: sources that reported in an earlier period.
+        magnitudes: of the last periods together.
+    """
+
+    period: BillingPeriod
+    now: datetime
+    meters: Mapping[int, Meter] = field(default_factory=dict)
+    files: Sequence[LakeFile] = ()
+    later_files: Sequence[LakeFile] = ()
+    deliveries: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    batches: Mapping[int, Delivery] = field(default_factory=dict)
+    counts: pa.Table = field(default_factory=COUNTS_SCHEMA.empty_table)
+    settled_through: int = 0
+    quarantined: Sequence[Quarantined] = ()
+    negative_quantities: Sequence[NegativeQuantity] = ()
+    unrated: Sequence[Unrated] = ()
+    earlier_events: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    earlier_sources: frozenset[str] = frozenset()
+    magnitudes: Magnitudes = field(default_factory=dict)
