@@ -132,7 +132,7 @@ _DUE = text("""
 """)
 
 
-def take(  # noqa: PLR0913 - one query's parameters
+def take(
     connection: Connection, gateway: str, now: datetime, *, needs_payment_method: bool, after: UUID, limit: int
 ) -> list[TakenPayment]:
     """The next payments that are due at ``now``, in order of their document, locked against other deliverers."""
