@@ -129,6 +129,11 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql://")
         return url
 
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _json(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
     @field_validator("home", "outbox", "dagster_home")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
