@@ -1,0 +1,114 @@
+"""What is being delivered: a local file, a file at a URL, or a frame; known by the hash of its content."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import fsspec
+
+from billing_pipeline.core.errors import UsageError
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.usage.sources import Chunk, SourceFormat
+from billing_pipeline.usage.sources.frame import frame_hash, frame_table, read_frame
+
+FRAME = "frame"
+_STAGING = "staging"  # below home: what a crash leaves there is swept
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A delivery that can be read.
+
+    Attributes:
+        name: of the file, or ``frame``.
+        size: bytes, or the rows of a frame.
+        content_hash: sha256 of the file's bytes, or of the frame's text.
+        chunks: reads it; raises UsageError where it cannot be read as a whole.
+        refuse_changed: raises UsageError where a file was written to since its content was hashed.
+        is_frame: whether it is a frame.
+    """
+
+    name: str
+    size: int
+    content_hash: str
+    chunks: Callable[[], Iterator[Chunk]]
+    refuse_changed: Callable[[], None]
+    is_frame: bool = False
+
+
+@contextmanager
+def working_folder(billing: Billing) -> Iterator[Path]:
+    """A local folder of this process's own, removed at the end."""
+    parent = staging_folder(billing)
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def staging_folder(billing: Billing) -> Path:
+    """Where deliveries are prepared."""
+    return billing.settings.home.absolute() / _STAGING
+
+
+def incoming(delivered: Any, known: SourceFormat, folder: Path) -> Incoming:
+    """Open what is delivered: a path, an fsspec URL, a pandas frame or an Arrow table.
+
+    Args:
+        delivered: the delivery.
+        known: the source's format.
+        folder: where a file from elsewhere is copied to, so that it is read once and cannot change meanwhile.
+
+    Raises:
+        UsageError: there is no such file, or it cannot be read.
+    """
+    if not isinstance(delivered, str | Path):
+        return _frame(delivered)
+    if "://" in str(delivered):
+        return _file(_fetched(str(delivered), folder), known)
+    return _file(Path(delivered), known)
+
+
+def _frame(delivered: Any) -> Incoming:
+    table = frame_table(delivered)
+    return Incoming(FRAME, table.num_rows, frame_hash(table), lambda: read_frame(table), lambda: None, is_frame=True)
+
+
+def _file(path: Path, known: SourceFormat) -> Incoming:
+    try:
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            content_hash = file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror or error}.", hint="Check the path; nothing was recorded."
+        ) from error
+
+    def refuse_changed() -> None:
+        now = path.stat()
+        if (now.st_size, now.st_mtime_ns, now.st_ino) != (before.st_size, before.st_mtime_ns, before.st_ino):
+            raise UsageError(
+                f"{path.name} was written to while it was read.",
+                hint="Land it again once it is complete; write under another name and rename. Nothing was recorded.",
+            )
+
+    name = path.name.encode(errors="backslashreplace").decode()
+    return Incoming(name, before.st_size, content_hash, lambda: known.read(path), refuse_changed)
+
+
+def _fetched(url: str, folder: Path) -> Path:
+    path = folder / (url.rstrip("/").rpartition("/")[2] or "delivery")
+    try:
+        with fsspec.open(url, "rb") as remote, path.open("wb") as local:
+            shutil.copyfileobj(remote, local, 1 << 20)
+    except (OSError, ImportError, ValueError) as error:
+        raise UsageError(f"{url} cannot be read: {error}", hint="Check the URL; nothing was recorded.") from error
+    return path

@@ -1,0 +1,20 @@
+"""Arrow as the stages use it: its array types for signatures, and its functions.
+
+The functions are untyped on purpose: their stubs refuse Python values where Arrow takes them for scalars.
+"""
+
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute
+
+Array: TypeAlias = "pa.Array[Any]"
+ChunkedArray: TypeAlias = "pa.ChunkedArray[Any]"
+compute: Any = pyarrow.compute
+
+
+def combined(array: "Array | ChunkedArray") -> Array:
+    """One array, whatever the chunks."""
+    if not isinstance(array, pa.ChunkedArray):
+        return array
+    return pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)

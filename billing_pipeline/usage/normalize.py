@@ -1,0 +1,274 @@
+"""Chunks of text → typed rows, and the rows that cannot be billed as sent, each with its reason.
+
+Every row of a chunk ends in exactly one of the two. The first problem found is the one that is named.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS, Meter
+from billing_pipeline.catalog.source import Constant
+from billing_pipeline.core.errors import UsageError, nearest
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.usage.arrow import Array, combined
+from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.event import MULTIPLIER_SCALE, dimension_column
+from billing_pipeline.usage.mapping import Columns
+from billing_pipeline.usage.parse import Mask, Parser, mask
+from billing_pipeline.usage.quarantine import QuarantinedRow
+from billing_pipeline.usage.rows import Reason, Rows
+from billing_pipeline.usage.sources.chunk import Chunk
+from billing_pipeline.usage.values import BadValue, parse_flag, too_early, too_late
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What metering casts to a decimal of 18 digits, 6 of them after the point.
+_MULTIPLIER = rf"[+-]?[0-9]{{1,12}}([.][0-9]{{1,{MULTIPLIER_SCALE}}}0*)?"
+_SEPARATOR = "\x1f"  # the ASCII unit separator, between the values of a snapshot's scope columns
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What rows are checked against.
+
+    Attributes:
+        customers: columns id, code (int32), bucket (int16).
+        meters: by id.
+        meter_codes: by id.
+        periods: all that may hold usage, from the first to the one after the open one, without gaps.
+        dimensions: names of the dimensions that the lake knows.
+        scope_code: gives a snapshot scope's key its code.
+    """
+
+    customers: pa.Table
+    meters: Mapping[str, Meter]
+    meter_codes: Mapping[str, int]
+    periods: Sequence[BillingPeriod]
+    dimensions: Collection[str]
+    scope_code: Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """A chunk's rows.
+
+    Attributes:
+        table: those that are events: the lake's columns, and ``bucket``, ``period`` and ``revision`` (text).
+        quarantined: the others.
+    """
+
+    table: pa.Table
+    quarantined: list[QuarantinedRow]
+
+
+class Normalizer:
+    """Normalises the chunks of one delivery, one after the other; remembers dimensions and scopes between them."""
+
+    def __init__(self, columns: Columns, known: Known) -> None:
+        self._columns = columns
+        self._known = known
+        self._parser = Parser(columns.time_zone)
+        self._customers = {name: combined(known.customers[name]) for name in ("id", "code", "bucket")}
+        self._meter_ids = pa.array(list(known.meter_codes), pa.string())
+        self._meter_codes = pa.array(list(known.meter_codes.values()), pa.int16())
+        self._starts = np.array([_micros(one.start) for one in known.periods] + [_micros(known.periods[-1].end)])
+        self._first_days = pa.array([one.first_day for one in known.periods], pa.date32())
+        self._spelling = {name.lower(): name for name in known.dimensions}
+        self.scopes: dict[str, int] = {}  # key → code, of the rows that are events
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._parser.close()
+
+    def __call__(self, chunk: Chunk) -> Normalized:
+        """Normalise one chunk. Raises UsageError where the delivery as a whole cannot be read by the mapping."""
+        self._columns.refuse_missing(chunk.table.column_names)
+        rows, event = Rows(chunk), self._columns.event
+        customers = self._customer(rows, event.customer)
+        meter_ids, meters = self._meter(rows, event.meter)
+        timestamps, periods = self._timestamp(rows, event.timestamp)
+        event_ids = self._event_id(rows, meter_ids)
+        retract = self._retract(rows, event.retract)
+        values = self._value(rows, meter_ids, retract)
+        dimensions = self._dimensions(rows)
+        self._check_multipliers(rows, meter_ids, dimensions)
+        arrays = {
+            "customer": customers["code"],
+            "meter": meters,
+            "timestamp": timestamps,
+            "value": values,
+            "event_id": event_ids,
+            "retract": retract,
+            "row": chunk.rows,
+            "scope": self._scope(rows),
+            "bucket": customers["bucket"],
+            "period": periods,
+            "revision": rows.text(event.revision),
+            **{dimension_column(name): texts for name, texts in dimensions.items()},
+        }
+        table = pa.table(arrays)
+        return Normalized(table.filter(pa.array(~rows.bad)) if rows.bad.any() else table, rows.quarantined())
+
+    def _customer(self, rows: Rows, column: str | Constant) -> dict[str, Array]:
+        ids = rows.text(column)
+        rows.refuse(mask(ids.is_null()), column, _missing("customer"))
+        at = pc.index_in(ids, value_set=self._customers["id"])
+        rows.refuse(mask(at.is_null()), column, _unknown_customer)
+        return {name: self._customers[name].take(at) for name in ("code", "bucket")}
+
+    def _meter(self, rows: Rows, column: str | Constant) -> tuple[Array, Array]:
+        ids = rows.text(column)
+        rows.refuse(mask(ids.is_null()), column, _missing("meter"))
+        at = pc.index_in(ids, value_set=self._meter_ids)
+        rows.refuse(mask(at.is_null()), column, _unknown_meter(tuple(self._known.meter_codes)))
+        return ids, self._meter_codes.take(at)
+
+    def _timestamp(self, rows: Rows, column: str) -> tuple[Array, Array]:
+        texts = rows.text(column)
+        rows.refuse(mask(texts.is_null()), column, _missing("timestamp"))
+        instants, reasons = self._parser.instants(texts)
+        rows.refuse(_at(reasons, len(rows)), column, lambda _, place: reasons[place])
+        micros = pc.fill_null(instants.cast(pa.int64()), int(self._starts[0])).to_numpy(zero_copy_only=False)
+        index = np.searchsorted(self._starts, micros, side="right") - 1
+        first, last, count = self._known.periods[0], self._known.periods[-1], len(self._first_days)
+        rows.refuse(index < 0, column, lambda text, _: too_early(text, first.first_day))
+        rows.refuse(index >= count, column, lambda text, _: too_late(text, last.end))
+        return instants, self._first_days.take(pa.array(np.clip(index, 0, count - 1)))
+
+    def _event_id(self, rows: Rows, meter_ids: Array) -> Array:
+        event_ids = rows.text(self._columns.event.event_id)
+        needing = [meter.id for meter in self._known.meters.values() if meter.deduplicate_by == "event_id"]
+        if needing and event_ids.null_count:
+            lacking = mask(pc.and_(_is_in(meter_ids, needing), event_ids.is_null()))
+            rows.refuse(lacking, self._columns.event.event_id or "event_id", _missing("event_id"))
+        return event_ids
+
+    def _retract(self, rows: Rows, column: str | None) -> Array:
+        texts = rows.text(column)
+        flags: dict[str, bool] = {}
+        reasons: dict[str, BadValue] = {}
+        for text in pc.unique(texts.drop_null()).to_pylist():
+            try:
+                flags[text] = parse_flag(text)
+            except BadValue as reason:
+                reasons[text] = reason
+        rows.refuse(mask(_is_in(texts, reasons)), column, lambda text, _: reasons[text])
+        return _is_in(texts, (text for text, flag in flags.items() if flag))
+
+    def _value(self, rows: Rows, meter_ids: Array, retract: Array) -> Array:
+        """The value; a meter that looks at events alone, and a retraction, may do without one."""
+        column = self._columns.event.value
+        texts = rows.text(column)
+        values, reasons = self._parser.values(texts)
+        rows.refuse(_at(reasons, len(rows)), column, lambda _, place: reasons[place])
+        if not texts.null_count:
+            return values
+        counting = [one.id for one in self._known.meters.values() if one.aggregation in VALUELESS_AGGREGATIONS]
+        needed = pc.invert(pc.or_(_is_in(meter_ids, counting), retract))
+        rows.refuse(mask(pc.and_(texts.is_null(), needed)), column, _missing("value"))
+        filled: Array = pc.fill_null(values, pa.scalar(0, values.type))
+        return filled
+
+    def _dimensions(self, rows: Rows) -> dict[str, Array]:
+        """The dimensions that any row has.
+
+        A name that differs from a known one in case only is refused where it is used: engines would take the two for
+        one column, the event key would not.
+        """
+        dimensions: dict[str, Array] = {}
+        for name, column in self._columns.dimensions(rows.names):
+            texts = rows.text(column)
+            if texts.null_count == len(texts):
+                continue
+            known = self._spelling.setdefault(name.lower(), name)
+            if known != name:
+                rows.refuse(mask(texts.is_valid()), column, _other_spelling(name, known))
+            elif name in dimensions:
+                raise UsageError(f"Two columns give the dimension {name!r}.", hint="List the source's dimensions.")
+            else:
+                dimensions[name] = texts
+        return dimensions
+
+    def _check_multipliers(self, rows: Rows, meter_ids: Array, dimensions: Mapping[str, Array]) -> None:
+        for dimension in {one.multiplier for one in self._known.meters.values()} - {None}:
+            meters = [one.id for one in self._known.meters.values() if one.multiplier == dimension]
+            concerned = mask(_is_in(meter_ids, meters))
+            if concerned.any() and dimension is not None:
+                texts = dimensions.get(dimension, pa.nulls(len(rows), pa.string()))
+                number = self._parser.matches(texts, _MULTIPLIER)
+                rows.refuse(concerned & ~number, dimension, _bad_multiplier(dimension, texts))
+
+    def _scope(self, rows: Rows) -> Array:
+        """The code of each row's snapshot scope. Rows that are refused replace nothing and need none."""
+        if not self._columns.scope:
+            return pa.nulls(len(rows), pa.int32())
+        texts = [rows.text(name) for name in self._columns.scope]
+        for name, column in zip(self._columns.scope, texts, strict=True):
+            rows.refuse(mask(column.is_null()), name, _missing(name))
+        joined = pc.binary_join_element_wise(*texts, _SEPARATOR)
+        standing = pc.unique(joined.filter(pa.array(~rows.bad)))
+        codes = [
+            self._code(dict(zip(self._columns.scope, one.split(_SEPARATOR), strict=True)))
+            for one in standing.to_pylist()
+        ]
+        return pa.array(codes, pa.int32()).take(pc.index_in(joined, value_set=standing))
+
+    def _code(self, scope: Mapping[str, str]) -> int:
+        key = scope_key(scope)
+        if key not in self.scopes:
+            self.scopes[key] = self._known.scope_code(key)
+        return self.scopes[key]
+
+
+def scope_key(scope: Mapping[str, str]) -> str:
+    """A snapshot scope's name: canonical JSON of its columns."""
+    return json.dumps(scope, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _micros(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def _at(places: Iterable[int], count: int) -> Mask:
+    where = np.zeros(count, np.bool_)
+    where[list(places)] = True
+    return where
+
+
+def _is_in(texts: Array, values: Iterable[str]) -> Array:
+    found: Array = pc.is_in(texts, value_set=pa.array(list(values), pa.string()))
+    return found
+
+
+def _missing(field: str) -> Reason:
+    why = BadValue(f"missing_{field}" if field in _CODED else "missing_scope", f"The row has no {field}.")
+    return lambda _text, _place: why
+
+
+_CODED = frozenset({"customer", "meter", "timestamp", "value", "event_id"})
+
+
+def _unknown_customer(text: str, _place: int) -> BadValue:
+    return BadValue("unknown_customer", f"No customer {text!r} in the catalog. Add it, then replay.")
+
+
+def _unknown_meter(known: Sequence[str]) -> Reason:
+    return lambda text, _place: BadValue("unknown_meter", f"No meter {text!r} in the catalog. {nearest(text, known)}")
+
+
+def _other_spelling(name: str, known: str) -> Reason:
+    why = BadValue(
+        "dimension_case", f"The dimension {name!r} is known as {known!r}; names must not differ in case only."
+    )
+    return lambda _text, _place: why
+
+
+def _bad_multiplier(dimension: str, texts: Array) -> Reason:
+    return lambda _text, place: BadValue(
+        "bad_multiplier",
+        f"{dimension} = {texts[place].as_py()!r} is no number to multiply by (at most {MULTIPLIER_SCALE} decimals).",
+    )

@@ -1,0 +1,94 @@
+"""Columns of text → columns of values, vectorised: the usual forms at once, the rest one by one and as exactly."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from billing_pipeline.usage.arrow import Array, ChunkedArray, combined
+from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.event import VALUE_PRECISION, VALUE_SCALE
+from billing_pipeline.usage.values import BadValue, parse_decimal, parse_instant
+
+Mask = npt.NDArray[np.bool_]
+_T = TypeVar("_T")
+
+VALUE = pa.decimal128(VALUE_PRECISION, VALUE_SCALE)
+INSTANT = pa.timestamp("us", tz="UTC")
+
+_PLAIN = rf"[+-]?[0-9]{{1,{VALUE_PRECISION - VALUE_SCALE}}}(\.[0-9]{{1,{VALUE_SCALE}}}0*)?"
+_LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
+_ZONED = _LOCAL + r"(Z|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?)"
+# A cast alone would also take ' 5', '5.', '1_000' and '1e3', and round what is finer: only plain forms reach it.
+_VALUES = f"""
+    SELECT CASE WHEN regexp_full_match(text, '{_PLAIN}')
+           THEN try_cast(text AS DECIMAL({VALUE_PRECISION}, {VALUE_SCALE})) END AS parsed FROM texts
+"""  # noqa: S608 - our own patterns
+_INSTANTS = f"""
+    SELECT CASE WHEN regexp_full_match(text, '{_ZONED}') THEN try_cast(text AS TIMESTAMPTZ) END AS parsed FROM texts
+"""  # noqa: S608 - our own patterns
+_UTC_INSTANTS = f"""
+    SELECT CASE WHEN regexp_full_match(text, '{_ZONED}') OR regexp_full_match(text, '{_LOCAL}')
+           THEN try_cast(text AS TIMESTAMPTZ) END AS parsed FROM texts
+"""  # noqa: S608 - our own patterns
+
+
+class Parser:
+    """Parses columns of text; holds the engine that does so. One thread: the order of rows is theirs."""
+
+    def __init__(self, time_zone: str | None) -> None:
+        self._time_zone = time_zone
+        self._instants = _UTC_INSTANTS if time_zone in {"UTC", "Etc/UTC"} else _INSTANTS
+        self._engine = duckdb.connect(config={"threads": 1, "TimeZone": "UTC", "autoinstall_known_extensions": False})
+
+    def values(self, texts: Array) -> tuple[Array, dict[int, BadValue]]:
+        """decimal(30, 12), null where a text is null or no value; the latter with their reasons by position."""
+        return self._parsed(texts, _VALUES, VALUE, parse_decimal)
+
+    def instants(self, texts: Array) -> tuple[Array, dict[int, BadValue]]:
+        """Instants in UTC, null where a text is null or none; the latter with their reasons by position."""
+        return self._parsed(texts, self._instants, INSTANT, lambda text: parse_instant(text, self._time_zone))
+
+    def matches(self, texts: Array, pattern: str) -> Mask:
+        """Which texts match a whole regular expression; null matches none."""
+        self._engine.register("texts", pa.table({"text": texts}))
+        found = self._engine.sql("SELECT regexp_full_match(text, ?) AS parsed FROM texts", params=[pattern])
+        return mask(found.to_arrow_table()["parsed"])
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._engine.close()
+
+    def _parsed(
+        self, texts: Array, query: str, kind: pa.DataType, one: Callable[[str], object]
+    ) -> tuple[Array, dict[int, BadValue]]:
+        self._engine.register("texts", pa.table({"text": texts}))
+        parsed = combined(self._engine.sql(query).to_arrow_table()["parsed"]).cast(kind)
+        left = mask(pc.and_(texts.is_valid(), parsed.is_null()))
+        if not left.any():
+            return parsed, {}
+        singles, reasons = _one_by_one(texts.filter(pa.array(left)).to_pylist(), one)
+        places = np.flatnonzero(left)
+        made = pc.replace_with_mask(parsed, pa.array(left), pa.array(singles, kind))
+        return made, {int(places[at]): reason for at, reason in reasons.items()}
+
+
+def _one_by_one(texts: Sequence[Any], one: Callable[[str], _T]) -> tuple[list[_T | None], dict[int, BadValue]]:
+    made: list[_T | None] = []
+    reasons: dict[int, BadValue] = {}
+    for at, text in enumerate(texts):
+        try:
+            made.append(one(text))
+        except BadValue as reason:
+            made.append(None)
+            reasons[at] = reason
+    return made, reasons
+
+
+def mask(array: Array | ChunkedArray) -> Mask:
+    """A boolean array for numpy; null is false."""
+    made: Mask = pc.fill_null(combined(array), pa.scalar(value=False)).to_numpy(zero_copy_only=False)
+    return made

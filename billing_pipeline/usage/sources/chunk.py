@@ -1,0 +1,84 @@
+"""What every source format yields: chunks of text columns, and the rows that cannot even be read as such.
+
+Values stay text until they are normalised, so that no digit is lost to a binary float on the way.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from billing_pipeline.core.errors import UsageError
+from billing_pipeline.usage.arrow import Array, ChunkedArray
+from billing_pipeline.usage.arrow import compute as pc
+
+# A line longer than this is no event; it is taken out before a parser sees it.
+LONGEST_LINE = 1 << 20
+# A file with a line longer than this is no text file: the line would not fit into memory beside everything else.
+LARGEST_LINE = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    r"""A row that cannot be read as columns.
+
+    Attributes:
+        row: 1-based number of the data row in the delivery.
+        code: what is wrong, for machines.
+        reason: what is wrong, for people.
+        raw: the row as sent; bytes that are no UTF-8 as ``\xNN``.
+    """
+
+    row: int
+    code: str
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a delivery that fits into memory easily.
+
+    Attributes:
+        table: text columns under the delivery's own names; null where a row has no value.
+        rows: int64, the number of each table row in the delivery.
+        bad: the rows of this part that are not in ``table``.
+        bytes_read: how far into the delivery this part reaches.
+    """
+
+    table: pa.Table
+    rows: Array
+    bad: tuple[BadRow, ...] = ()
+    bytes_read: int = 0
+
+
+def text_table(table: pa.Table) -> pa.Table:
+    """``table`` with every column as text: decimals exactly, floats by their shortest repr, nested values as JSON.
+
+    Raises:
+        UsageError: two columns have one name.
+    """
+    names = table.column_names
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UsageError(f"The columns {repeated} appear more than once.", hint="Rename them, then land again.")
+    return pa.table([_text_column(column) for column in table.columns], names=names)
+
+
+def _text_column(column: ChunkedArray) -> ChunkedArray:
+    if pa.types.is_string(column.type):
+        return column
+    if pa.types.is_dictionary(column.type):
+        return _text_column(column.cast(column.type.value_type))
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        from billing_pipeline.usage.sources.json_text import as_text
+
+        return pa.chunked_array([pa.array([as_text(value) for value in column.to_pylist()], pa.string())])
+    if pa.types.is_null(column.type):
+        return pa.chunked_array([pa.nulls(len(column), pa.string())])
+    text: ChunkedArray = pc.cast(column, pa.string())
+    return text
+
+
+def numbers(first: int, count: int) -> Array:
+    """Row numbers ``first, first + 1, …``."""
+    return pa.array(range(first, first + count), pa.int64())

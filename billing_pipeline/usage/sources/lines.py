@@ -1,0 +1,117 @@
+"""Bytes to blocks of whole lines, whatever the encoding: shared by the formats that are text."""
+
+import codecs
+from collections.abc import Iterator
+from typing import Protocol
+
+from billing_pipeline.core.errors import UsageError
+from billing_pipeline.usage.sources.chunk import LARGEST_LINE, LONGEST_LINE
+
+BLOCK = 8 << 20
+# UTF-32's little-endian mark begins with UTF-16's, so it is looked for first.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class Readable(Protocol):
+    """What gives bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next ``size`` bytes, fewer only at the end."""
+
+
+def utf8_blocks(file: Readable, size: int = BLOCK) -> Iterator[bytes]:
+    """The file's bytes as UTF-8, without its byte order mark; bytes that are no UTF-8 are left for later.
+
+    Raises:
+        UsageError: a file that says it is UTF-16 or UTF-32 is not.
+    """
+    first = file.read(size)
+    for mark, encoding in _MARKS:
+        if first.startswith(mark):
+            yield from _recoded(file, first[len(mark) :], encoding, size)
+            return
+    yield first.removeprefix(codecs.BOM_UTF8)
+    while block := file.read(size):
+        yield block
+
+
+def _recoded(file: Readable, block: bytes, encoding: str, size: int) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        while block:
+            yield decoder.decode(block).encode()
+            block = file.read(size)
+        decoder.decode(b"", final=True)
+    except UnicodeError as error:
+        raise UsageError(
+            f"The file begins as {encoding} but does not stay so: {error}.",
+            hint="Export it again, best as UTF-8; nothing was recorded.",
+        ) from error
+
+
+def whole_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes, cut after a newline; the last block may lack one.
+
+    Raises:
+        UsageError: a line is too long for any text file.
+    """
+    waiting: list[bytes] = []
+    size = 0
+    for block in blocks:
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            yield b"".join([*waiting, block[:cut]])
+            waiting, size = [], 0
+        waiting.append(block[cut:])
+        size += len(block) - cut
+        refuse_absurd_line(size)
+    if size:
+        yield b"".join(waiting)
+
+
+def refuse_absurd_line(size: int) -> None:
+    """A file without newlines is no file of lines."""
+    if size > LARGEST_LINE:
+        raise UsageError(
+            f"A line is longer than {LARGEST_LINE >> 20} MB: this is no file of lines.",
+            hint="Check the source's format; nothing was recorded.",
+        )
+
+
+def has_long_line(data: bytes, limit: int = LONGEST_LINE) -> bool:
+    """Whether any line has more than ``limit`` bytes; looks at few of them."""
+    start = 0
+    while len(data) - start > limit:
+        newline = data.rfind(b"\n", start, start + limit + 1)
+        if newline < 0:
+            return True
+        start = newline + 1
+    return False
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def shown(data: bytes) -> str:
+    r"""A line as text: what is no UTF-8 as ``\xNN``, so that nothing of it is lost."""
+    return data.rstrip(b"\r\n").decode(errors="backslashreplace")
+
+
+def fault(line: bytes) -> tuple[str, str] | None:
+    """(code, reason) of a line that no parser should see."""
+    if len(line) > LONGEST_LINE:
+        return "line_too_long", f"The line has {len(line):,} bytes; an event has at most {LONGEST_LINE:,}."
+    if not is_utf8(line):
+        return "not_utf8", "The line is not UTF-8; bytes that are not are shown as \\xNN. Export the file as UTF-8."
+    return None

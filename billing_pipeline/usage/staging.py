@@ -1,0 +1,224 @@
+"""Normalised rows → sorted lake files, in bounded memory.
+
+Rows are kept in local files first, sorted by bucket, so that a bucket can be read back without the others. A small
+delivery becomes one file a period, a large one a file for each period and bucket.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import IO, cast
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from billing_pipeline.core.errors import UsageError
+from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.event import DIMENSION_PREFIX, ROWS_PER_BATCH, SORT_ORDER, LakeFile, lake_schema
+from billing_pipeline.usage.lake import Lake, Sink
+
+# More rows than this are split by bucket: a reader of one bucket then skips the rest.
+SPLIT_ROWS = 1_000_000
+_ROWS_AT_ONCE = 400_000
+_BYTES_AT_ONCE = 96 << 20
+_STAGED_GROUP = 1 << 15  # small, so that reading one bucket decodes little of the others
+_LAKE_GROUP = 122_880
+# All revisions are numbers: they are ordered as numbers; otherwise all are ordered as text.
+_NUMERIC = r"[+-]?[0-9]{1,26}(\.[0-9]{1,12})?"
+
+
+class Staging:
+    """The rows of one delivery on their way into the lake.
+
+    Args:
+        folder: a local folder of its own.
+        memory: what sorting may use before it spills, e.g. ``256MB``.
+    """
+
+    def __init__(self, folder: Path, *, memory: str = "256MB") -> None:
+        self._folder = folder
+        self._waiting: list[pa.Table] = []
+        self._files: list[str] = []
+        self._buckets: set[int] = set()
+        self._has_revision = False
+        self.rows = 0
+        self.dimensions: set[str] = set()
+        self.scope_periods: dict[int, set[date]] = {}
+        self._engine = duckdb.connect(
+            config={
+                "threads": 1,
+                "memory_limit": memory,
+                "temp_directory": str(folder / "spill"),
+                "TimeZone": "UTC",
+                "autoinstall_known_extensions": False,
+            }
+        )
+
+    def close(self) -> None:
+        """Free the engine; the folder is the caller's to remove."""
+        self._engine.close()
+
+    def add(self, table: pa.Table) -> None:
+        """Take over the rows of one chunk."""
+        if not table.num_rows:
+            return
+        self.rows += table.num_rows
+        self._waiting.append(self._noted(table))
+        if sum(one.num_rows for one in self._waiting) >= _ROWS_AT_ONCE or _size(self._waiting) >= _BYTES_AT_ONCE:
+            self._flush()
+
+    def write(self, lake: Lake, *, split_rows: int = SPLIT_ROWS) -> Iterator[LakeFile]:
+        """Write the lake's files, one after the other; their batch is not known yet and 0."""
+        self._flush()
+        if not self.rows:
+            return
+        if self.rows >= ROWS_PER_BATCH:
+            raise UsageError(f"One delivery has at most {ROWS_PER_BATCH:,} rows.", hint="Split it.")
+        self._rank_revisions()
+        token = uuid4().hex
+        for bucket in sorted(self._buckets) if self.rows > split_rows else [None]:
+            yield from self._sorted_files(lake, token, bucket)
+
+    def duplicate(self, event_id_meters: list[int]) -> tuple[int, int] | None:
+        """Two rows with one event key, by their numbers; None where each key is there once.
+
+        Args:
+            event_id_meters: codes of the meters whose events are told apart by their event_id.
+        """
+        self._flush()
+        if not self.rows:
+            return None
+        by_event_id = f"meter IN ({', '.join(map(str, event_id_meters)) or 'NULL'})"
+        others = ["timestamp", *(f'"{_quoted(DIMENSION_PREFIX + name)}"' for name in sorted(self.dimensions))]
+        key = ["customer", "meter", f"CASE WHEN {by_event_id} THEN event_id END"]
+        key += [f"CASE WHEN {by_event_id} THEN NULL ELSE {column} END" for column in others]
+        key += [f"CASE WHEN {by_event_id} THEN period END"]
+        for bucket in sorted(self._buckets):
+            query = f"""SELECT min(row), min(row, 2)[2] FROM {self._source()} WHERE bucket = {bucket}
+                        GROUP BY {", ".join(key)} HAVING count(*) > 1 ORDER BY 1 LIMIT 1"""  # noqa: S608 - our own names
+            found = self._engine.execute(query).fetchone()
+            if found:
+                return found[0], found[1]
+        return None
+
+    def _noted(self, table: pa.Table) -> pa.Table:
+        """Remember what is needed about the whole; leave out columns that are empty."""
+        self._buckets.update(pc.unique(table["bucket"]).to_pylist())
+        self._has_revision |= table["revision"].null_count < table.num_rows
+        scopes = table.filter(pc.is_valid(table["scope"])).group_by(["scope", "period"]).aggregate([])
+        for one in scopes.to_pylist():
+            self.scope_periods.setdefault(one["scope"], set()).add(one["period"])
+        empty = [
+            name
+            for name in table.column_names
+            if name.startswith(DIMENSION_PREFIX) and table[name].null_count == table.num_rows
+        ]
+        table = table.drop_columns(empty)
+        self.dimensions.update(
+            name.removeprefix(DIMENSION_PREFIX) for name in table.column_names if name.startswith(DIMENSION_PREFIX)
+        )
+        return table
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        table = pa.concat_tables(self._waiting, promote_options="default")
+        path = self._folder / f"{len(self._files):05}.parquet"
+        pq.write_table(
+            table.sort_by([("bucket", "ascending"), ("period", "ascending")]),
+            path,
+            row_group_size=_STAGED_GROUP,
+            compression="lz4",
+        )
+        self._files.append(str(path))
+        self._waiting = []
+
+    def _source(self) -> str:
+        files = ", ".join(f"'{path.replace(chr(39), chr(39) * 2)}'" for path in self._files)
+        return f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+
+    def _rank_revisions(self) -> None:
+        """Where the source numbers its revisions, they and not the file order the rows; those without come first."""
+        if not self._has_revision:
+            return
+        texts = f"FROM {self._source()} WHERE revision IS NOT NULL AND NOT regexp_full_match(revision, '{_NUMERIC}')"
+        is_text = self._engine.execute(f"SELECT 1 {texts} LIMIT 1").fetchone()
+        order = "revision" if is_text else "revision::DECIMAL(38, 12)"
+        self._engine.execute(
+            f"""CREATE TABLE place AS SELECT row, row_number() OVER (ORDER BY {order} NULLS FIRST, row) AS place
+                FROM {self._source()}"""  # noqa: S608 - our own names
+        )
+
+    def _sorted_files(self, lake: Lake, token: str, bucket: int | None) -> Iterator[LakeFile]:
+        schema = lake_schema(self.dimensions)
+        place = "place" if self._has_revision else "row"
+        columns = ", ".join(f'"{_quoted(name)}"' if name != "row" else f"{place} AS row" for name in schema.names)
+        query = f"""
+            SELECT period, {columns} FROM {self._source()} {"JOIN place USING (row)" if self._has_revision else ""}
+            {"" if bucket is None else f"WHERE bucket = {bucket}"} ORDER BY period, {", ".join(SORT_ORDER)}, {place}
+        """  # noqa: S608 - our own names
+        batches = self._engine.sql(query).to_arrow_reader(_LAKE_GROUP)
+        for period, tables in _by_period(batches):
+            name = token if bucket is None else f"{token}-{bucket:04}"
+            path = f"{period.isoformat()}/{name}.parquet"
+            with lake.new_file(path) as sink:
+                counts = _write(sink, schema, tables)
+            yield LakeFile(
+                path=path,
+                batch=0,
+                period=period,
+                bucket=bucket,
+                rows=counts["rows"],
+                retractions=counts["retractions"],
+                sha256=sink.sha256,
+                bytes=sink.bytes,
+                dimensions=tuple(sorted(self.dimensions)),
+            )
+
+
+def _write(sink: Sink, schema: pa.Schema, tables: Iterator[pa.Table]) -> Mapping[str, int]:
+    counts: Counter[str] = Counter()
+    with pq.ParquetWriter(cast("IO[bytes]", sink), schema, compression="zstd") as writer:
+        for table in tables:
+            counts["rows"] += table.num_rows
+            counts["retractions"] += pc.sum(table["retract"]).as_py() or 0
+            writer.write_table(table.select(schema.names).cast(schema), row_group_size=_LAKE_GROUP)
+    return counts
+
+
+def _by_period(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[date, Iterator[pa.Table]]]:
+    """The runs of equal periods, each as an iterator that must be used up before the next is asked for."""
+    parts = (part for batch in batches for part in _split(pa.Table.from_batches([batch])))
+    part = next(parts, None)
+    while part is not None:
+        period, following = part[0], list[tuple[date, pa.Table]]()
+
+        def run(
+            first: pa.Table = part[1], period: date = period, following: list[tuple[date, pa.Table]] = following
+        ) -> Iterator[pa.Table]:
+            yield first
+            for key, table in parts:
+                if key != period:
+                    following.append((key, table))
+                    return
+                yield table
+
+        yield period, run()
+        part = following[0] if following else None
+
+
+def _split(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
+    """A sorted table by its periods."""
+    for period in pc.unique(table["period"]).to_pylist():
+        yield period, table.filter(pc.equal(table["period"], period))
+
+
+def _quoted(name: str) -> str:
+    return name.replace('"', '""')
+
+
+def _size(tables: list[pa.Table]) -> int:
+    return sum(table.nbytes for table in tables)
