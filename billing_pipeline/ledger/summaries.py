@@ -1,0 +1,142 @@
+"""Small tables about a period, for people: each a query, amounts in major units."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from billing_pipeline.core.money import Money
+
+Row = dict[str, object]
+_SHOWN = 50
+
+
+def _rows(connection: Connection, query: str, **values: object) -> list[Row]:
+    return [_major(dict(row)) for row in connection.execute(text(query), values).mappings()]
+
+
+def _major(row: dict[str, Any]) -> Row:
+    """``x_minor`` beside ``currency`` becomes ``x`` in major units."""
+    for name in [name for name in row if name.endswith("_minor")]:
+        row[name.removesuffix("_minor")] = Money(int(row.pop(name)), row["currency"]).amount
+    return row
+
+
+def batches(connection: Connection, period: date) -> list[Row]:
+    """The newest batches that touch the period."""
+    query = """
+        SELECT b.number AS batch, b.source, b.name, p.rows, b.received_at FROM batch_period AS p
+        JOIN batch AS b ON b.number = p.batch WHERE p.period = :period ORDER BY b.number DESC LIMIT :shown
+    """
+    return _rows(connection, query, period=period, shown=_SHOWN)
+
+
+def sources(connection: Connection, period: date) -> list[Row]:
+    """By source: batches and rows of the period, and quarantined rows of these batches."""
+    query = """
+        SELECT b.source, count(*) AS batches, sum(p.rows)::bigint AS rows, sum(b.quarantined)::bigint AS quarantined
+        FROM batch_period AS p JOIN batch AS b ON b.number = p.batch WHERE p.period = :period
+        GROUP BY b.source ORDER BY b.source
+    """
+    return _rows(connection, query, period=period)
+
+
+def files(connection: Connection, period: date) -> int:
+    """How many lake files the period has."""
+    return int(connection.scalar(text("SELECT count(*) FROM lake_file WHERE period = :period"), {"period": period}))
+
+
+def quarantined(connection: Connection, period: date) -> int:
+    """Rows that wait in quarantine, of batches that touch the period."""
+    query = text("""
+        SELECT count(*) FROM quarantine AS q LEFT JOIN quarantine_replay AS r ON r.quarantine_id = q.id
+        WHERE r.batch IS NULL AND q.batch IN (SELECT batch FROM batch_period WHERE period = :period)
+    """)
+    return int(connection.scalar(query, {"period": period}))
+
+
+def meters(connection: Connection, period: date) -> list[Row]:
+    """By meter, where its reports ended."""
+    query = """
+        SELECT m.id AS meter, count(*) AS customers, sum(landed)::bigint AS landed, sum(accepted)::bigint AS accepted,
+               sum(superseded)::bigint AS superseded, sum(retracted)::bigint AS retracted,
+               sum(unpriced)::bigint AS unpriced
+        FROM usage_count AS u JOIN meter AS m ON m.code = u.meter WHERE u.period = :period GROUP BY m.id ORDER BY m.id
+    """
+    return _rows(connection, query, period=period)
+
+
+def quantities(connection: Connection, period: date) -> int:
+    """How many metered quantities the period has."""
+    return int(
+        connection.scalar(text("SELECT count(*) FROM metered_quantity WHERE period = :period"), {"period": period})
+    )
+
+
+def prices(connection: Connection, period: date) -> list[Row]:
+    """By plan and price, the rated lines."""
+    query = """
+        SELECT l.plan, l.price, e.content ->> 'currency' AS currency, count(DISTINCT l.customer) AS customers,
+               count(*) AS lines, sum(l.quantity) AS quantity, sum(l.amount_minor) AS amount_minor
+        FROM rated_line AS l JOIN catalog_entry AS e
+          ON e.kind = 'plan' AND e.id = l.plan AND coalesce((e.content ->> 'version')::int, 1) = l.plan_version
+        WHERE l.period = :period GROUP BY 1, 2, 3 ORDER BY 1, 2
+    """
+    return _rows(connection, query, period=period)
+
+
+def documents_by_status(connection: Connection, period: date) -> list[Row]:
+    """By kind, status and currency; documents without lines are not issued and not counted."""
+    query = """
+        SELECT kind, status, currency, count(*) AS documents, sum(total_minor) AS total_minor
+        FROM current_document AS d WHERE period = :period AND (number IS NOT NULL OR EXISTS (
+            SELECT FROM draft_line WHERE document = d.id AND d.replaceable
+            UNION ALL SELECT FROM document_line WHERE document = d.id AND version = d.version
+        )) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    """
+    return _rows(connection, query, period=period)
+
+
+def largest_documents(connection: Connection, period: date) -> list[Row]:
+    """The largest documents of the period."""
+    query = """
+        SELECT customer_id AS customer, kind, number, status, version, currency, total_minor, lock_at
+        FROM current_document WHERE period = :period ORDER BY total_minor DESC, customer_id LIMIT :shown
+    """
+    return _rows(connection, query, period=period, shown=_SHOWN)
+
+
+def changed_documents(connection: Connection, period: date) -> list[Row]:
+    """Documents that have had more than one version, the last change first."""
+    query = """
+        SELECT d.customer_id AS customer, d.kind, d.version, d.currency, before.total_minor AS from_minor,
+               d.total_minor AS to_minor, d.reason, d.recorded_at
+        FROM current_document AS d
+        JOIN document_version AS before ON before.document = d.id AND before.version = d.version - 1
+        WHERE d.period = :period AND d.version > 1 ORDER BY d.recorded_at DESC, d.customer_id LIMIT :shown
+    """
+    return _rows(connection, query, period=period, shown=_SHOWN)
+
+
+def payments(connection: Connection, period: date) -> list[Row]:
+    """By gateway, status and currency."""
+    query = """
+        SELECT p.gateway, p.status, d.currency, count(*) AS payments, sum(p.amount_minor) AS amount_minor
+        FROM payment AS p JOIN document AS d ON d.id = p.document WHERE d.period = :period
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    """
+    return _rows(connection, query, period=period)
+
+
+def waiting(connection: Connection, period: date, now: datetime) -> list[Row]:
+    """Documents that are due and still drafts, with what holds them."""
+    query = """
+        SELECT d.customer_id AS customer, d.kind, d.lock_at,
+               coalesce(string_agg(h.cause || ': ' || h.reason, '; ' ORDER BY h.id), '') AS held_by
+        FROM current_document AS d
+        LEFT JOIN (SELECT h.* FROM hold AS h LEFT JOIN hold_release AS r ON r.hold = h.id WHERE r.hold IS NULL) AS h
+          ON h.customer = d.customer AND h.period = d.period
+        WHERE d.period = :period AND d.status = 'draft' AND d.lock_at <= :now
+        GROUP BY d.customer_id, d.kind, d.lock_at ORDER BY d.lock_at, d.customer_id LIMIT :shown
+    """
+    return _rows(connection, query, period=period, now=now, shown=_SHOWN)

@@ -1,0 +1,44 @@
+"""What people and sensors launch. In one process: a step is fast, and works on buckets in parallel itself."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from billing_pipeline.operations.land_waiting import land_waiting
+from billing_pipeline.pipeline.invoicing import invoices
+from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.payments import deliver_payments, payments
+from billing_pipeline.pipeline.resources import BillingResource
+
+close_period = dg.define_asset_job(
+    "close_period",
+    selection=dg.AssetSelection.assets(invoices).upstream(),
+    partitions_def=BILLING_PERIODS,
+    executor_def=dg.in_process_executor,
+    description="Raw usage to invoices, for whoever is dirty in the period. Repeating it changes nothing.",
+)
+lock_period = dg.define_asset_job(
+    "lock_period",
+    selection=dg.AssetSelection.assets(payments),
+    partitions_def=BILLING_PERIODS,
+    executor_def=dg.in_process_executor,
+    description="Finalize and queue the documents whose cutoff has come; nothing before its time.",
+)
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def land_files(context: dg.OpExecutionContext, billing: BillingResource) -> None:
+    """Accept the files that wait in the landing folder, each as a batch."""
+    landed = land_waiting(billing.open())
+    context.add_output_metadata({"landed": dg.MetadataValue.json(landed.to_json() if landed else {})})
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Land the files that wait in the landing folder.")
+def land_usage() -> None:
+    """One op: a file may touch several periods."""
+    land_files()
+
+
+JOBS: Sequence[dg.JobDefinition | dg.UnresolvedAssetJobDefinition] = (
+    land_usage, close_period, lock_period, deliver_payments,
+)  # fmt: skip

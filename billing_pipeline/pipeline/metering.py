@@ -1,0 +1,25 @@
+"""Metering: how much of each price every customer used."""
+
+import dagster as dg
+
+from billing_pipeline.operations.meter import meter
+from billing_pipeline.operations.period_summary import meter_summary, stored_quantities
+from billing_pipeline.pipeline.metadata import describe, table
+from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.resources import BillingResource
+from billing_pipeline.pipeline.usage import OWNERS, deduped_usage
+
+
+@dg.asset(
+    partitions_def=BILLING_PERIODS, group_name="metering", kinds={"duckdb", "postgres"}, owners=OWNERS,
+    deps=[deduped_usage],
+)  # fmt: skip
+def metered_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Cumulative quantities: one row per customer, price, dimension values and cut point, with the batch they reach.
+
+    They are measured together with the dedupe; what has become dirty since is measured here.
+    """
+    ledger, period = billing.at(context.partition_key)
+    report = meter(ledger, period)
+    rows = stored_quantities(ledger, period)
+    return dg.MaterializeResult(metadata={**describe(report, rows), "by meter": table(meter_summary(ledger, period))})

@@ -1,0 +1,54 @@
+"""Payments: the lock, which finalizes what is due and queues it; and the delivery, which belongs to no period."""
+
+import dagster as dg
+
+from billing_pipeline.operations.deliver import deliver
+from billing_pipeline.operations.lock import lock
+from billing_pipeline.operations.period_summary import invoice_summary, payment_summary
+from billing_pipeline.pipeline.invoicing import invoices
+from billing_pipeline.pipeline.metadata import describe, money, table
+from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.resources import BillingResource
+from billing_pipeline.pipeline.usage import OWNERS
+
+
+@dg.asset(partitions_def=BILLING_PERIODS, group_name="payments", kinds={"postgres"}, owners=OWNERS, deps=[invoices])
+def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Finalized documents, one row each: computed as of their cutoff, numbered and queued in one transaction.
+
+    Does nothing before ``lock_at``, whoever materialises it.
+    """
+    ledger, period = billing.at(context.partition_key)
+    report = lock(ledger, period)
+    summary, queued = invoice_summary(ledger, period), payment_summary(ledger, period)
+    rows = sum(int(str(row["payments"])) for row in queued)
+    return dg.MaterializeResult(
+        metadata={
+            **describe(report, rows),
+            **money(summary.totals),
+            "documents": table(summary.by_status),
+            "payments": table(queued),
+        }
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def deliver_queued(context: dg.OpExecutionContext, billing: BillingResource) -> None:
+    """Hand what is queued to the gateways, and retry what is due for it."""
+    summary = deliver(billing.open())
+    context.add_output_metadata(
+        {
+            "submitted": summary.submitted,
+            "paid": summary.paid,
+            "refused, to be tried again": summary.refused,
+            "failed": summary.failed,
+            "awaiting payment method": summary.awaiting_payment_method,
+            "problems": table([{"gateway": one.gateway, "problem": one.message} for one in summary.problems]),
+        }
+    )
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Hand queued payments to their gateways, and retry refusals.")
+def deliver_payments() -> None:
+    """One op: delivery belongs to no period."""
+    deliver_queued()
