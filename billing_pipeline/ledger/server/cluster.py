@@ -18,12 +18,7 @@ def create_cluster(data: Path, programs: Programs, passwords: dict[str, str]) ->
     The owner may create databases, for sandboxes and tests, and is a member of the application's role, to act for it.
     """
     half = data.with_name(f"{data.name}.half")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(mode=0o700)
-    if programs.user:
-        programs.user.own(half)
-    programs.run("initdb", "-D", half, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--data-checksums")
-    (half / "pg_hba.conf").write_text(_ACCESS)
+    initialize(half, programs)
     statements = (
         f"CREATE ROLE {APPLICATION} LOGIN PASSWORD '{passwords[APPLICATION]}';",
         f"CREATE ROLE {OWNER} LOGIN CREATEDB PASSWORD '{passwords[OWNER]}' IN ROLE {APPLICATION};",
@@ -34,3 +29,19 @@ def create_cluster(data: Path, programs: Programs, passwords: dict[str, str]) ->
     single_user = ("--single", "-D", half, "-c", "exit_on_error=on", "postgres")
     programs.run("postgres", *single_user, statements="\n".join(statements) + "\n")
     half.rename(data)
+
+
+def initialize(folder: Path, programs: Programs) -> None:
+    """An empty cluster in ``folder``, in place of what may have been left there."""
+    private_folder(folder, programs)
+    arguments = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--data-checksums")
+    programs.run("initdb", "-D", folder, *arguments)
+    (folder / "pg_hba.conf").write_text(_ACCESS)
+
+
+def private_folder(folder: Path, programs: Programs) -> None:
+    """An empty folder that only the server's user may look into."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    if programs.user:
+        programs.user.own(folder)

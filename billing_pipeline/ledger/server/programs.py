@@ -18,8 +18,8 @@ class Programs:
     bindir: Path
     user: ServerUser | None
 
-    def run(self, program: str, *arguments: object, statements: str = "") -> None:
-        """Run one, with ``statements`` as its input.
+    def run(self, program: str, *arguments: object, statements: str = "") -> str:
+        """Run one, with ``statements`` as its input; returns what it said.
 
         Output goes to a file, since a server inherits it and a pipe would never close; in a session of its own, since
         an interrupt that ends us is not meant for the server.
@@ -47,3 +47,4 @@ class Programs:
             said = output.read().decode(errors="replace")
         if code:
             raise LedgerError(f"PostgreSQL's {program} failed ({code}): {said[-_SAID:].strip()}")
+        return said
