@@ -8,6 +8,7 @@ from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import KINDS, Catalog
 from billing_pipeline.catalog.checks import contradictions
 from billing_pipeline.catalog.checks.known import Known, ParsePrice, Registries
+from billing_pipeline.catalog.document import dotted
 from billing_pipeline.catalog.field_types import DefaultsToAccount
 from billing_pipeline.catalog.files import CatalogSource, Entry
 from billing_pipeline.catalog.parse import is_marked, parse
@@ -30,7 +31,7 @@ _FROM_ACCOUNT = {
 }
 
 
-def check(  # noqa: PLR0913 - one for each thing that the catalog must fit
+def check(
     source: CatalogSource,
     calendar: BillingCalendar,
     *,
@@ -64,7 +65,7 @@ def check(  # noqa: PLR0913 - one for each thing that the catalog must fit
         )
     registries = Registries(parse_price, aggregations, source_formats, gateways)
     for kind, object_id, error in contradictions(Known(merged, existing, entries.keys(), calendar, registries)):
-        problems.append(_problem(entries.get((kind, object_id)), f"{kind} {object_id}", error))
+        problems.append(_problem(entries.get((kind, object_id)), f"recorded {kind} {object_id}", error))
     if problems:
         raise CatalogProblems(sorted(problems))
     return with_versions(merged, existing)
@@ -124,7 +125,7 @@ def _overlay(made: Mapping[Key, Any], existing: Catalog | None) -> Catalog:
 def _problem(entry: Entry | None, label: str, error: CatalogError) -> Problem:
     if entry is not None:
         return entry.problem(error)
-    return Problem("", 0, label, "", error.message, error.hint)
+    return Problem("", 0, label, dotted(error.path), error.message, error.hint)
 
 
 assert {field.name for field in fields(Catalog)} == {kind.section for kind in KINDS.values()}  # noqa: S101

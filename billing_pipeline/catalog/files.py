@@ -107,5 +107,5 @@ def _objects(
             yield Entry(kind, content, file)
         else:
             problems.append(
-                Problem(file, line, kind.name, "", f"A {kind.name} is a mapping of fields.", "Write 'field: value'.")
+                Problem(file, line, kind.name, "", "Expected a mapping of fields.", "Write 'field: value'.")
             )

@@ -13,9 +13,9 @@ class Problem:
     """One thing to mend.
 
     Attributes:
-        file: the path as it was given; empty for an object that is recorded and not in a file.
+        file: the path as it was given; empty where no file is at fault.
         line: from 1; 0 where there is no file.
-        object: kind and id, e.g. ``plan payg``.
+        object: kind and id, e.g. ``plan payg``; ``recorded plan payg`` for one that is not in a file.
         field: where in the object, e.g. ``prices[0].price.tiers[1].up_to``.
         message: what is wrong.
         hint: what to do.
@@ -29,9 +29,9 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.file else "recorded"
+        place = f"{self.file}:{self.line}" if self.file else ""
         subject = ", ".join(part for part in (self.object, self.field) if part)
-        return f"{place}: {subject}: {self.message} {self.hint}".rstrip()
+        return ": ".join(part for part in (place, subject, f"{self.message} {self.hint}".rstrip()) if part)
 
 
 class CatalogProblems(CatalogError):  # noqa: N818 - the name of the error code

@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar, Duration
 
-_DECIMAL = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?\Z", re.ASCII)
+_DECIMAL = re.compile(r"[-+]?\d{1,40}(\.\d{1,40})?([eE][-+]?\d{1,3})?\Z", re.ASCII)
 _INTEGER = re.compile(r"[-+]?\d{1,18}\Z", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
@@ -32,7 +33,8 @@ def decimal(value: object, _calendar: BillingCalendar | None = None) -> Decimal:
             f"{shown(value)} is not a decimal.", hint='Write e.g. "0.10", with a point and no separators.'
         )
     number = Decimal(written)
-    if number and not (number.adjusted() < MOST_DIGITS and number == round(number, MOST_DECIMALS)):
+    scaled = EXACT.scaleb(number, MOST_DECIMALS)
+    if number and (number.adjusted() >= MOST_DIGITS or scaled != scaled.to_integral_value()):
         raise CatalogError(
             f"{written} has more than {MOST_DIGITS} digits or {MOST_DECIMALS} decimals.", hint="Shorten it."
         )

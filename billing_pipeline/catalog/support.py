@@ -49,7 +49,7 @@ def unsupported(kind: str, content: object) -> Iterator[CatalogError]:
             continue
         steps = tuple(entry.field.split(".")) if entry.field else ()
         for path, value in _found(content, steps, ()):
-            if value not in (None, [], {}) and entry.value in {None, value}:
+            if value not in (None, [], {}) and entry.value in (None, value):
                 subject = f"{entry.field.rpartition('.')[2]}{f': {entry.value}' if entry.value else ''}" or f"A {kind}"
                 raise_at = path or ("id",)
                 yield CatalogError(f"{subject} is not supported yet.", hint="Remove it.", path=raise_at)

@@ -1,0 +1,53 @@
+"""What the format has and this version cannot bill: refused by name, each line of the table once."""
+
+from collections.abc import Callable
+
+import pytest
+
+from billing_pipeline.catalog import KINDS, Problem, json_schema
+from billing_pipeline.catalog.support import NOT_YET, NotYet, unsupported
+
+PRICE = "id: a, meter: compute, price: {model: per_unit, unit_amount: 1}"
+EXAMPLES = {
+    NotYet("meter", "multiplier"): ("meters: [{id: x, aggregation: sum, multiplier: memory}]", "multiplier"),
+    NotYet("meter", "convert"): ("meters: [{id: x, aggregation: sum, convert: {divide_by: 10}}]", "convert"),
+    NotYet("meter", "window"): ("meters: [{id: x, aggregation: sum, window: hour}]", "window"),
+    NotYet("plan", "billing", "on_demand"): ("plans: [{id: x, billing: on_demand}]", "billing"),
+    NotYet("plan", "invoice_every"): ("plans: [{id: x, invoice_every: day}]", "invoice_every"),
+    NotYet("plan", "fees"): ("plans: [{id: x, fees: [{id: f, amount: 1}]}]", "fees"),
+    NotYet("plan", "minimum"): ("plans: [{id: x, minimum: 50}]", "minimum"),
+    NotYet("plan", "prices.*.minimum"): (f"plans: [{{id: x, prices: [{{minimum: 1, {PRICE}}}]}}]", "prices[0].minimum"),
+    NotYet("plan", "prices.*.maximum"): (f"plans: [{{id: x, prices: [{{maximum: 1, {PRICE}}}]}}]", "prices[0].maximum"),
+    NotYet("plan", "prices.*.convert"): (
+        f"plans: [{{id: x, prices: [{{convert: {{divide_by: 2}}, {PRICE}}}]}}]",
+        "prices[0].convert",
+    ),
+    NotYet("customer", "tax"): ("customers: [{id: x, tax: {exempt: reverse charge}}]", "tax"),
+    NotYet("customer", "credits"): ("customers: [{id: x, credits: {uncovered: overdrawn}}]", "credits"),
+    NotYet("subscription", "quantities"): (
+        "subscriptions: [{id: x, customer: acme, plan: payg, start: 2026-01-01, quantities: {seats: 3}}]",
+        "quantities",
+    ),
+    NotYet("discount", ""): ("discounts: [{id: x, customer: acme, percent: 10, start: 2026-01-01}]", "id"),
+    NotYet("credit_grant", ""): ("credit_grants: [{id: x, customer: acme, amount: 5, effective: 2026-01-01}]", "id"),
+}
+
+
+@pytest.mark.parametrize("entry", NOT_YET, ids=str)
+def test_what_is_not_supported_is_refused_by_name(entry: NotYet, only_problem: Callable[[str], Problem]) -> None:
+    text, field = EXAMPLES[entry]
+    problem = only_problem(f"{text}  # here")
+    assert (problem.object, problem.field) == (f"{entry.kind} x", field)
+    assert problem.message.endswith("not supported yet.")
+
+
+@pytest.mark.parametrize("content", [{}, {"fees": None}, {"fees": []}, {"billing": "period"}, {"prices": "none"}])
+def test_what_is_not_given_is_not_refused(content: object) -> None:
+    assert list(unsupported("plan", content)) == []
+
+
+def test_each_entry_names_a_field_of_the_format() -> None:
+    definitions = json_schema(price_models=(), aggregations=(), source_formats=(), gateways=())["$defs"]
+    for entry in NOT_YET:
+        first = entry.field.partition(".")[0]
+        assert not first or first in definitions[KINDS[entry.kind].shape.__name__]["properties"]
