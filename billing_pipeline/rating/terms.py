@@ -98,7 +98,8 @@ def decimal(value: object, path: Path) -> Decimal:
     number = number_of(value, path)
     if number < 0:
         raise CatalogError(f"{value} is negative.", hint="Prices, sizes and bounds are zero or more.", path=path)
-    if number > LARGEST_NUMBER or (number != round(number, MAXIMUM_DECIMALS)):
+    fraction = f"{number:f}".partition(".")[2]  # as text: the default context holds too few digits to round with
+    if number > LARGEST_NUMBER or len(fraction.rstrip("0")) > MAXIMUM_DECIMALS:
         hint = f"At most {LARGEST_NUMBER:.0E}, with {MAXIMUM_DECIMALS} decimals."
         raise CatalogError(f"{value} has too many digits.", hint=hint, path=path)
     return number
