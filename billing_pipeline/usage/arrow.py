@@ -13,7 +13,7 @@ ChunkedArray: TypeAlias = "pa.ChunkedArray[Any]"
 compute: Any = pyarrow.compute
 
 
-def combined(array: "Array | ChunkedArray") -> Array:
+def combined(array: "pa.Array[Any] | pa.ChunkedArray[Any]") -> Array:
     """One array, whatever the chunks."""
     if not isinstance(array, pa.ChunkedArray):
         return array

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from billing_pipeline.usage.arrow import Array, ChunkedArray, combined
+from billing_pipeline.usage.arrow import Array, combined
 from billing_pipeline.usage.arrow import compute as pc
 from billing_pipeline.usage.event import VALUE_PRECISION, VALUE_SCALE
 from billing_pipeline.usage.values import BadValue, parse_decimal, parse_instant
@@ -88,7 +88,7 @@ def _one_by_one(texts: Sequence[Any], one: Callable[[str], _T]) -> tuple[list[_T
     return made, reasons
 
 
-def mask(array: Array | ChunkedArray) -> Mask:
+def mask(array: "pa.Array[Any] | pa.ChunkedArray[Any]") -> Mask:
     """A boolean array for numpy; null is false."""
     made: Mask = pc.fill_null(combined(array), pa.scalar(value=False)).to_numpy(zero_copy_only=False)
     return made
