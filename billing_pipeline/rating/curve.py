@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from billing_pipeline.core.money import EXACT
 from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.exact import divide
 from billing_pipeline.rating.price import NO_DIMENSIONS, charge
@@ -67,7 +68,7 @@ def _edges(quoted: QuotedPrice, dimensions: Mapping[str, str]) -> list[Decimal]:
     size = getattr(model, "size", None)
     ends = bounds or [size * _PACKAGES if size else _UNITS]
     metered = quoted.convert.divide_by if quoted.convert else ONE
-    return [(end + quoted.price.included) * metered for end in ends]
+    return [EXACT.multiply(EXACT.add(end, quoted.price.included), metered) for end in ends]
 
 
 def _point(quoted: QuotedPrice, dimensions: Mapping[str, str], quantity: Decimal) -> Point:

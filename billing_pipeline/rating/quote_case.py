@@ -10,10 +10,10 @@ from billing_pipeline.catalog import scalars
 from billing_pipeline.catalog.meter import Convert, Meter
 from billing_pipeline.catalog.parse import parse
 from billing_pipeline.core.errors import CatalogError
-from billing_pipeline.core.money import Rounding, minor_digits
+from billing_pipeline.core.money import EXACT, Rounding, minor_digits
 from billing_pipeline.rating.bounds import check_bounds
 from billing_pipeline.rating.price import NO_DIMENSIONS, Price, parse_price
-from billing_pipeline.rating.quoted_events import NO_TIME, QuotedEvent
+from billing_pipeline.rating.quoted_event import NO_TIME, QuotedEvent
 from billing_pipeline.rating.terms import (
     Path,
     at,
@@ -163,7 +163,7 @@ def _value(value: object, dimensions: Mapping[str, str], meter: Meter, path: Pat
     factor = _figure("multiplier", dimensions.get(meter.multiplier), at)
     if meter.aggregation == "duration":
         return factor
-    return None if number is None else number * factor
+    return None if number is None else EXACT.multiply(number, factor)
 
 
 def _figure(kind: str, value: object, path: Path) -> Decimal:

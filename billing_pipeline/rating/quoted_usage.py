@@ -10,7 +10,8 @@ from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.exact import Exactly
 from billing_pipeline.rating.price_models.dynamic import Dynamic
 from billing_pipeline.rating.quote_case import Case
-from billing_pipeline.rating.quoted_events import NO_TIME, QuotedEvent, aggregate, counted
+from billing_pipeline.rating.quoted_event import NO_TIME, QuotedEvent
+from billing_pipeline.rating.quoted_events import aggregate, counted
 from billing_pipeline.rating.terms import number_of
 from billing_pipeline.rating.tiers import ZERO
 

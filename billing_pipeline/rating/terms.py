@@ -12,7 +12,6 @@ from types import NoneType, TracebackType, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from billing_pipeline.core.errors import CatalogError, nearest
-from billing_pipeline.core.money import EXACT
 
 Path = tuple[str | int, ...]
 Reader = Callable[[object, Path], Any]
@@ -98,8 +97,7 @@ def decimal(value: object, path: Path) -> Decimal:
     number = number_of(value, path)
     if number < 0:
         raise CatalogError(f"{value} is negative.", hint="Prices, sizes and bounds are zero or more.", path=path)
-    fraction = f"{number:f}".partition(".")[2]  # as text: the default context holds too few digits to round with
-    if number > LARGEST_NUMBER or len(fraction.rstrip("0")) > MAXIMUM_DECIMALS:
+    if number > LARGEST_NUMBER or decimals(number) > MAXIMUM_DECIMALS:
         hint = f"At most {LARGEST_NUMBER:.0E}, with {MAXIMUM_DECIMALS} decimals."
         raise CatalogError(f"{value} has too many digits.", hint=hint, path=path)
     return number
@@ -118,8 +116,8 @@ def number_of(value: object, path: Path) -> Decimal:
 
 def decimals(number: Decimal) -> int:
     """How many digits ``number`` has after the point, trailing zeros not counted."""
-    exponent = cast("int", number.as_tuple().exponent)
-    return 0 if exponent >= 0 else max(-cast("int", number.normalize(EXACT).as_tuple().exponent), 0)
+    # As text: rounding would need a context with room for every digit.
+    return len(f"{number:f}".partition(".")[2].rstrip("0"))
 
 
 def whole(value: object, path: Path) -> int:

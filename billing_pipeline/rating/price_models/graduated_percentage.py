@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar
 
+from billing_pipeline.core.money import EXACT
 from billing_pipeline.rating.detail import LineDetail, plain
 from billing_pipeline.rating.price_models.model import Example, QuantityModel
 from billing_pipeline.rating.tiers import ZERO, Ladder, Tier, ladder, ranges
@@ -50,7 +51,7 @@ class GraduatedPercentage(QuantityModel):
 
     def __post_init__(self) -> None:
         """Prepare the tiers. Raises CatalogError where they do not ascend."""
-        tiers = [Tier(t.up_to, t.rate.scaleb(-2), t.flat_amount) for t in self.tiers]
+        tiers = [Tier(t.up_to, EXACT.scaleb(t.rate, -2), t.flat_amount) for t in self.tiers]
         texts = [f"{plain(t.rate)}%, {words}" for t, words in zip(self.tiers, ranges(self.tiers), strict=True)]
         object.__setattr__(self, "ladder", ladder(tiers, texts))
 
