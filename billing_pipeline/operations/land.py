@@ -58,9 +58,8 @@ def land(
         with staged(billing, catalog, found, columns, chunks, folder, progress, delivery.size) as made:
             delivery.refuse_changed()
             scopes = _scopes(billing, catalog, found, made, key)
-            accepted = accept(
-                billing, made, _delivery(billing, source, delivery, made, scopes), again=again, received_at=received_at
-            )
+            complete = _delivery(billing, source, delivery, made, scopes)
+            accepted = accept(billing, made.events, complete, again=again, received_at=received_at)
             return _result(accepted, {} if accepted.already else made.quarantined.reasons)
 
 
@@ -96,6 +95,8 @@ def _delivery(
         bytes=delivery.size,
         actor=billing.actor,
         scopes=scopes,
+        quarantined=made.quarantined,
+        quarantined_rows=len(made.quarantined),
     )
 
 

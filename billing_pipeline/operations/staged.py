@@ -66,7 +66,7 @@ def staged(
 
 
 def accept(
-    billing: Billing, made: Staged, delivery: Delivery, *, again: bool = False, received_at: datetime | None = None
+    billing: Billing, events: Staging, delivery: Delivery, *, again: bool = False, received_at: datetime | None = None
 ) -> Accepted:
     """Write the events to the lake and make the delivery a batch.
 
@@ -76,11 +76,12 @@ def accept(
     lake = Lake.at(billing.settings.lake)
     files: list[LakeFile] = []
     try:
-        files.extend(made.events.write(lake))
+        for file in events.write(lake):  # one by one, so that those before a failure are known
+            files.append(file)  # noqa: PERF402
     except BaseException:
         lake.remove(file.path for file in files)
         raise
-    complete = replace(delivery, files=files, quarantined=made.quarantined, quarantined_rows=len(made.quarantined))
+    complete = replace(delivery, files=files)
     try:
         with billing.ledger.begin() as connection:
             accepted = batches.accept(

@@ -69,7 +69,7 @@ class Rows:
             QuarantinedRow(row, column, text, why.code, why.reason, raw, parsed=True)
             for (_, column, text, why), row, raw in zip(self._problems, rows, raws, strict=True)
         ]
-        return [*refused, *map(_unread, self.chunk.bad)]
+        return sorted([*refused, *map(_unread, self.chunk.bad)], key=lambda one: one.row)
 
 
 def _unread(row: BadRow) -> QuarantinedRow:

@@ -1,0 +1,95 @@
+"""Reading quarantine: the rows that wait to be mended. What a replay took over waits no more, but stays on record."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, exists, func, select
+
+from billing_pipeline.ledger.tables import batch, quarantine, quarantine_replay
+from billing_pipeline.usage.quarantine import QuarantinedRow
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows; what is None does not matter."""
+
+    source: str | None = None
+    batch: int | None = None
+    code: str | None = None
+    ids: Collection[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """A row that waits, and the delivery that brought it.
+
+    Attributes:
+        id: names it in corrections.
+        batch: number of the batch.
+        source: id of the source.
+        name: of the delivered file.
+        received_at: when it was received.
+        row: what is wrong with it.
+    """
+
+    id: int
+    batch: int
+    source: str
+    name: str
+    received_at: datetime
+    row: QuarantinedRow
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        return {
+            "id": self.id,
+            "batch": self.batch,
+            "source": self.source,
+            "name": self.name,
+            "received_at": self.received_at.isoformat(),
+            "row": self.row.row,
+            "column": self.row.column,
+            "value": self.row.value,
+            "code": self.row.code,
+            "reason": self.row.reason,
+            "raw": self.row.raw,
+        }
+
+
+def waiting(connection: Connection, which: Selection, *, after: int = 0, limit: int | None = None) -> list[WaitingRow]:
+    """The waiting rows with an id beyond ``after``, in the order of their ids."""
+    columns = (quarantine, batch.c.source, batch.c.name, batch.c.received_at)
+    query = _selected(select(*columns), which).where(quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)
+    return [_row(one) for one in connection.execute(query)]
+
+
+def batches_with(connection: Connection, which: Selection) -> list[tuple[str, int, str]]:
+    """(source, batch, name) of the batches that have waiting rows, the oldest first."""
+    query = _selected(select(batch.c.source, batch.c.number, batch.c.name).distinct(), which)
+    return [(row.source, row.number, row.name) for row in connection.execute(query.order_by(batch.c.number))]
+
+
+def count(connection: Connection, which: Selection) -> int:
+    """How many rows wait."""
+    return connection.scalar(_selected(select(func.count()), which)) or 0
+
+
+def _selected(query: Select[Any], which: Selection) -> Select[Any]:
+    replayed = exists().where(quarantine_replay.c.quarantine_id == quarantine.c.id)
+    query = query.select_from(quarantine.join(batch)).where(~replayed)
+    wanted = (
+        (batch.c.source, which.source),
+        (quarantine.c.batch, which.batch),
+        (quarantine.c.code, which.code),
+    )
+    for column, value in wanted:
+        if value is not None:
+            query = query.where(column == value)
+    return query if which.ids is None else query.where(quarantine.c.id.in_(list(which.ids)))
+
+
+def _row(row: Row[tuple[object, ...]]) -> WaitingRow:
+    what = QuarantinedRow(row.row, row.column, row.value, row.code, row.reason, row.raw, row.parsed)
+    return WaitingRow(row.id, row.batch, row.source, row.name, row.received_at, what)
