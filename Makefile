@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --progress-bar off --no-compile -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --progress-bar off --no-compile -c constraints.txt
 
 help: ## list the recipes
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

@@ -31,6 +31,13 @@ with psycopg.connect(server.owner_url()) as connection:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    with embedded(tmp_path / "postgres") as server:
+        yield server
+
+
+@pytest.fixture
+def durable(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """As a ledger has it."""
     with embedded(tmp_path / "postgres", durable=True) as server:
         yield server
 
@@ -59,10 +66,10 @@ def test_the_first_start_makes_a_ledger_and_a_database_for_dagster(server: Embed
     assert ask(server.dagster_url(), who) == "billing_app in dagster"
 
 
-def test_a_real_ledger_is_durable_and_its_text_is_utf8(server: EmbeddedPostgres) -> None:
-    server.start()
+def test_a_real_ledger_is_durable_and_its_text_is_utf8(durable: EmbeddedPostgres) -> None:
+    durable.start()
     for setting, value in {"fsync": "on", "data_checksums": "on", "server_encoding": "UTF8", "timezone": "UTC"}.items():
-        assert ask(server.owner_url(), f"SELECT lower(current_setting('{setting}'))") == value.lower()
+        assert ask(durable.owner_url(), f"SELECT lower(current_setting('{setting}'))") == value.lower()
 
 
 def test_the_application_may_create_nothing_in_the_ledger_but_everything_in_dagsters_database(
@@ -112,12 +119,12 @@ def test_the_port_and_the_passwords_stay_over_a_restart(server: EmbeddedPostgres
     assert ask(url, "SELECT 1") == 1
 
 
-def test_a_killed_server_comes_back_with_every_row_it_had_acknowledged(server: EmbeddedPostgres) -> None:
-    server.start()
+def test_a_killed_server_comes_back_with_every_row_it_had_acknowledged(durable: EmbeddedPostgres) -> None:
+    durable.start()
     acknowledged: list[int] = []
 
     def write() -> None:
-        with psycopg.connect(server.owner_url(), autocommit=True) as connection:
+        with psycopg.connect(durable.owner_url(), autocommit=True) as connection:
             connection.execute("CREATE TABLE fact (id int)")
             for number in range(1_000_000):
                 connection.execute("INSERT INTO fact VALUES (%s)", [number])
@@ -132,10 +139,10 @@ def test_a_killed_server_comes_back_with_every_row_it_had_acknowledged(server: E
     deadline = time.monotonic() + 30
     while len(acknowledged) < 50 and time.monotonic() < deadline:
         time.sleep(0.01)
-    kill(server)
-    server.start()
+    kill(durable)
+    durable.start()
     writer.join(timeout=30)
-    kept = ask(server.owner_url(), "SELECT array_agg(id ORDER BY id) FROM fact")
+    kept = ask(durable.owner_url(), "SELECT array_agg(id ORDER BY id) FROM fact")
     assert isinstance(kept, list)
     assert len(acknowledged) >= 50
     assert kept[: len(acknowledged)] == acknowledged
