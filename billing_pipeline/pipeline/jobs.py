@@ -1,7 +1,5 @@
 """What people and sensors launch. In one process: a step is fast, and works on buckets in parallel itself."""
 
-from collections.abc import Sequence
-
 import dagster as dg
 
 from billing_pipeline.operations.land_waiting import land_waiting
@@ -39,6 +37,4 @@ def land_usage() -> None:
     land_files()
 
 
-JOBS: Sequence[dg.JobDefinition | dg.UnresolvedAssetJobDefinition] = (
-    land_usage, close_period, lock_period, deliver_payments,
-)  # fmt: skip
+JOBS = (land_usage, close_period, lock_period, deliver_payments)

@@ -46,18 +46,11 @@ def deduped_usage(context: dg.AssetExecutionContext, billing: BillingResource) -
     report = meter(ledger, period)
     found_bad = checked(ledger, period)
     found = usage_summary(ledger, period).reconciliation
-    reconciliation = [
-        {
-            "landed": found.files,
-            "accepted": found.accepted,
-            "superseded": found.superseded,
-            "retracted": found.retracted,
-        }
-    ]
+    ended = {name: getattr(found, name) for name in ("files", "accepted", "superseded", "retracted")}
     return dg.MaterializeResult(
         metadata={
             **describe(report, found.accepted),
-            "reconciliation": table([{**reconciliation, "retracted": found.retracted}]),
+            "reconciliation": table([ended]),
             "by meter": table(meter_summary(ledger, period)),
             "held customers": len(found_bad.held),
         },

@@ -1,0 +1,254 @@
+"""``billing demo``: close a month of real usage through Dagster, in a sandbox ledger of its own.
+
+September 2024 is delivered in parts, one of them a restatement within grace; the clock is moved, nothing waits. Run
+again, it finds everything done and shows the same.
+"""
+
+import csv
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger import clock
+from billing_pipeline.operations.catalog import apply
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.dagster_home import prepare
+from billing_pipeline.operations.deliver import deliver
+from billing_pipeline.operations.initialize import initialize
+from billing_pipeline.operations.invoice_difference import diff_invoice
+from billing_pipeline.operations.invoices import list_invoices
+from billing_pipeline.operations.land import land
+from billing_pipeline.operations.period_summary import usage_summary
+from billing_pipeline.settings import load_settings
+
+EXAMPLE = Path(str(files("billing_pipeline") / "examples" / "focus"))
+PERIOD = "2024-09-01"
+BEGIN, MIDDLE, LAST, ENDED, GRACE, AFTER = (
+    datetime(2024, month, day, hour, minute, tzinfo=UTC)
+    for month, day, hour, minute in (
+        (9, 1, 0, 0),
+        (9, 16, 9, 0),
+        (9, 30, 23, 55),
+        (10, 1, 0, 5),
+        (10, 2, 9, 0),
+        (10, 4, 0, 5),
+    )
+)
+RESTATED_FROM, RESTATED_BY = "2024-09-29", Decimal("1.1")
+
+Row = dict[str, str]
+
+
+class Demo:
+    """The steps, each timed; what it writes lies under ``<home>/demo``."""
+
+    def __init__(self, home: Path) -> None:
+        self.console = Console(highlight=False, width=max(Console().width, 110))
+        self.home = home
+        self.seconds: dict[str, float] = {}
+        os.environ.update(
+            BILLING_HOME=str(home),
+            BILLING_FIRST_PERIOD="2024-09-01",
+            DAGSTER_HOME=str(home / "dagster"),
+            DAGSTER_DISABLE_TELEMETRY="1",
+        )
+        for name in ("BILLING_NOW", "BILLING_TIME_ZONE", "BILLING_PERIOD", "BILLING_DATABASE_URL"):
+            os.environ.pop(name, None)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Say what is done, and how long it took."""
+        self.console.print(f"[bold]{title}[/bold] …", end=" ")
+        started = time.monotonic()
+        yield
+        self.seconds[title] = time.monotonic() - started
+        self.console.print(f"[dim]{self.seconds[title]:.1f} s[/dim]")
+
+    def run(self) -> None:
+        """All of it."""
+        with self.step("Start PostgreSQL and make a sandbox ledger"):
+            prepare(self.home / "dagster")
+            os.environ["BILLING_NOW"] = BEGIN.isoformat()
+            initialize(load_settings(), sandbox=True)
+            del os.environ["BILLING_NOW"]
+            self.billing = Billing.open(actor="demo")
+        period = self.billing.calendar.period(PERIOD)
+        with self.step("Apply the catalog: 3 plans, 73 customers"):
+            apply(self.billing, [EXAMPLE / "plans.yaml", EXAMPLE / "customers.yaml"])
+        first, second, restated = split(EXAMPLE / "focus_sample.csv", self.home / "deliveries")
+        with self.step("Load Dagster's definitions"):
+            from billing_pipeline.definitions import defs
+        with dg.DagsterInstance.get() as instance:
+            self.land(MIDDLE, "the first half of the month", first)
+            with self.step("Close September while it runs: drafts"):
+                materialize(defs, instance, "close_period")
+            self.land(LAST, "the second half", second)
+            self.at(ENDED)
+            with self.step("Close September as it has ended: version 1"):
+                materialize(defs, instance, "close_period")
+            self.land(GRACE, "a restatement that we made from the real file", restated)
+            with self.step("Close September in its grace: version 2 where it changed"):
+                materialize(defs, instance, "close_period")
+            self.show_change()
+            self.at(AFTER)
+            with self.step("The grace period is over: lock September"):
+                materialize(defs, instance, "lock_period")
+        with self.step("Hand the invoices to the 'file' gateway"):
+            deliver(self.billing)
+        self.show_invoices()
+        self.show_reconciliation(period)
+        self.show_times()
+
+    def land(self, at: datetime, what: str, file: Path) -> None:
+        """One delivery, at its time."""
+        self.at(at)
+        with self.step(f"{at:%d %B %H:%M}: land {what}"):
+            landed = land(self.billing, "focus", file)
+        why = ", ".join(f"{count} {code.replace('_', ' ')}" for code, count in sorted(landed.reasons.items()))
+        again = "the same content landed before; nothing changes: " if landed.already else ""
+        self.console.print(
+            f"  [dim]{again}batch {landed.batch}: {landed.rows} rows, {landed.accepted} accepted, "
+            f"{landed.quarantined} quarantined{f' ({why})' if why else ''}[/dim]"
+        )
+
+    def at(self, instant: datetime) -> None:
+        """Move the sandbox's clock forward; a second run finds it there already."""
+        with self.billing.ledger.begin() as connection:
+            if clock.now(connection) < instant:
+                clock.set_clock(connection, instant)
+
+    def show_change(self) -> None:
+        """The invoice that the restatement changed most: what changed, and why."""
+        changed = [one for one in list_invoices(self.billing, period=PERIOD) if one["version"] == 2]  # noqa: PLR2004
+        found = [diff_invoice(self.billing, str(one["id"])) for one in changed]
+        largest = max(found, key=lambda one: abs(Decimal(str(_of(one, "total")["difference"]))))
+        total, old, new = _of(largest, "total"), _of(largest, "old"), _of(largest, "new")
+        table = Table(
+            "line", "quantity before", "after", "amount before", "after",
+            title=f"{len(changed)} invoices changed in grace. Customer {new['customer']}, version 1 to 2",
+        )  # fmt: skip
+        for line in _list(largest, "lines"):
+            quantity, amount = _of(line, "quantity"), _of(line, "amount")
+            unit = ", ".join(str(value) for value in _of(line, "dimensions").values())
+            cells = (quantity["old"], quantity["new"], amount["old"], amount["new"])
+            table.add_row(f"{line['description']} {unit}", *(str(cell or "") for cell in cells))
+        table.add_row("total", "", "", f"{total['old']} {old['currency']}", f"{total['new']} {new['currency']}")
+        self.console.print(table)
+        for batch in _list(_of(largest, "reasons"), "batches"):
+            self.console.print(
+                f"  Why: batch {batch['number']} of source {batch['source']}, {batch['name']}, "
+                f"received {batch['received_at']}"
+            )
+
+    def show_invoices(self) -> None:
+        """The largest invoices."""
+        issued = [one for one in list_invoices(self.billing, period=PERIOD) if one["number"]]
+        issued.sort(key=lambda one: Decimal(str(one["total"])), reverse=True)
+        table = Table(
+            "number", "customer", "version", "lines", "total", "status", "payment", title="The largest invoices"
+        )
+        for one in issued[:10]:
+            lines = one["lines"]
+            assert isinstance(lines, list)  # noqa: S101
+            table.add_row(
+                str(one["number"]), str(one["customer"])[-40:], str(one["version"]), str(len(lines)),
+                f"{one['total']} {one['currency']}", str(one["status"]), str(one["payment_status"]),
+            )  # fmt: skip
+        self.console.print(table)
+        total = sum(Decimal(str(one["total"])) for one in issued)
+        outbox = self.billing.settings.outbox
+        self.console.print(f"{len(issued)} invoices, {total} USD in all. Payment requests lie in {outbox}.\n")
+
+    def show_reconciliation(self, period: BillingPeriod) -> None:
+        """Where every row ended."""
+        summary = usage_summary(self.billing, period)
+        found = summary.reconciliation
+        table = Table("landed", "accepted", "superseded", "retracted", "quarantined", title="Where every row ended")
+        row = (found.files + summary.quarantined, found.accepted, found.superseded, found.retracted)
+        table.add_row(*map(str, (*row, summary.quarantined)))
+        self.console.print(table)
+        assert found.balanced, "no row is lost"  # noqa: S101
+
+    def show_times(self) -> None:
+        """How long each step took, and where to look next."""
+        table = Table("step", "seconds", title="How long it took")
+        for title, seconds in self.seconds.items():
+            table.add_row(title.strip(), f"{seconds:.1f}")
+        table.add_row("in all", f"{sum(self.seconds.values()):.1f}", style="bold")
+        self.console.print(table)
+        self.console.print(
+            "See it in Dagster's UI:\n"
+            f"  export BILLING_HOME={self.home} BILLING_FIRST_PERIOD=2024-09-01\n"
+            "  make up     # then open the address that it prints; 'make down' stops everything"
+        )
+
+
+def materialize(defs: dg.Definitions, instance: dg.DagsterInstance, job: str) -> None:
+    """One run of a job for the period, in this process."""
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    result = defs.resolve_job_def(job).execute_in_process(run_config=quiet, partition_key=PERIOD, instance=instance)
+    assert result.success  # noqa: S101
+
+
+def split(file: Path, folder: Path) -> tuple[Path, Path, Path]:
+    """The real file in two deliveries by date, and a restatement made from its last days."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        rows = list(csv.DictReader(opened))
+    made = (folder / "1-first-half.csv", folder / "2-second-half.csv", folder / "3-restated-by-us.csv")
+    middle = "2024-09-16"
+    _write(made[0], [row for row in rows if row["ChargePeriodStart"] < middle])
+    _write(made[1], [row for row in rows if row["ChargePeriodStart"] >= middle])
+    _write(made[2], [_restated(row) for row in rows if _is_restated(row)])
+    return made
+
+
+def _is_restated(row: Row) -> bool:
+    return (
+        row["ChargePeriodStart"] >= RESTATED_FROM
+        and row["ServiceCategory"] == "Compute"
+        and row["ConsumedQuantity"] != "NULL"
+    )
+
+
+def _restated(row: Row) -> Row:
+    restated = (Decimal(row["ConsumedQuantity"]) * RESTATED_BY).quantize(Decimal("1e-12"))
+    return row | {"ConsumedQuantity": f"{restated:f}"}
+
+
+def _write(file: Path, rows: list[Row]) -> None:
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _of(content: Mapping[str, object], name: str) -> dict[str, object]:
+    inner = content[name]
+    assert isinstance(inner, dict), name  # noqa: S101
+    return inner
+
+
+def _list(content: Mapping[str, object], name: str) -> list[dict[str, object]]:
+    inner = content[name]
+    assert isinstance(inner, list), name  # noqa: S101
+    return inner
+
+
+def main() -> None:
+    """Run it under the home that the settings name."""
+    Demo((load_settings().home / "demo").absolute()).run()
+
+
+if __name__ == "__main__":
+    main()
