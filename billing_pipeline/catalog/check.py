@@ -46,7 +46,7 @@ def check(
     Args:
         source: what the files say.
         calendar: places local days.
-        parse_price: reads a price's terms; raises CatalogError with the path inside them.
+        parse_price: reads a price's terms and its included units; raises CatalogError with the path inside them.
         aggregations: those that can be metered, by name.
         source_formats: those that can be landed.
         gateways: those that can collect.

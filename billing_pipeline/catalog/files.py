@@ -10,6 +10,7 @@ from billing_pipeline.catalog.problems import Problem
 from billing_pipeline.core.errors import CatalogError, nearest
 
 SUFFIXES = (".yaml", ".yml", ".json")
+_SCHEMA_SUFFIX = ".schema.json"  # what editors read beside the catalog is no part of it
 _SECTIONS = {kind.section: kind for kind in KINDS.values()}
 
 
@@ -50,22 +51,23 @@ def load_files(paths: Sequence[Path]) -> CatalogSource:
     """Read catalog files; a folder means all YAML and JSON files in it, recursively. Nothing is checked yet."""
     entries: list[Entry] = []
     problems: list[Problem] = []
+    found: dict[Path, Path] = {}  # as given, by where it is: a file in a folder may be given twice
     for path in paths:
         files = sorted(_files(path))
         if not files:
-            problems.append(
-                Problem(
-                    str(path), 1, "", "", "There is no catalog file here.", f"Give a file or a folder with {SUFFIXES}."
-                )
-            )
+            hint = f"Give a file, or a folder that holds some ({', '.join(SUFFIXES)})."
+            problems.append(Problem(str(path), 1, "", "", "There is no catalog file here.", hint))
         for file in files:
-            _load_file(file, entries, problems)
+            found.setdefault(file.resolve(), file)
+    for file in found.values():
+        _load_file(file, entries, problems)
     return CatalogSource(tuple(entries), tuple(problems))
 
 
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        yield from (found for found in path.rglob("*") if found.suffix in SUFFIXES and found.is_file())
+        files = (file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+        yield from (file for file in files if not file.name.endswith(_SCHEMA_SUFFIX))
     elif path.is_file():
         yield path
 
@@ -74,7 +76,12 @@ def _load_file(file: Path, entries: list[Entry], problems: list[Problem]) -> Non
     def report(line: int, error: CatalogError) -> None:
         problems.append(Problem(str(file), line, "", "", error.message, error.hint))
 
-    for document in read(file.read_bytes(), report, json=file.suffix == ".json"):
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        report(1, CatalogError(f"Not readable: {error.strerror}.", hint="Check the file's permissions."))
+        return
+    for document in read(data, report, json=file.suffix == ".json"):
         if isinstance(document, Block):
             entries.extend(_entries(document, str(file), problems))
         elif document is not None:
@@ -85,6 +92,8 @@ def _entries(document: Block, file: str, problems: list[Problem]) -> Iterator[En
     for section, content in document.items():
         line = document.lines[section]
         kind = _SECTIONS.get(section)
+        if section == "$schema":  # how a JSON file names its schema to an editor
+            continue
         if kind is None:
             problems.append(
                 Problem(file, line, "", section, f"Unknown section {section!r}.", nearest(section, tuple(_SECTIONS)))

@@ -52,7 +52,7 @@ def json_schema(
             (Payment, "gateway"): {"enum": sorted(gateways)},
         }
     )
-    properties: Schema = {}
+    properties: Schema = {"$schema": {"type": "string", "description": "where an editor finds this schema"}}
     for kind in KINDS.values():
         one = definitions.of(kind.shape)
         properties[kind.section] = one if kind.name == "account" else {"type": ["array", "null"], "items": one}

@@ -12,7 +12,7 @@ _DECIMAL = re.compile(r"[-+]?\d{1,40}(\.\d{1,40})?([eE][-+]?\d{1,3})?\Z", re.ASC
 _INTEGER = re.compile(r"[-+]?\d{1,18}\Z", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
-MOST_DIGITS = 20  # before the point
+MOST_DIGITS = 18  # before the point, as many as a quantity has
 MOST_DECIMALS = 12  # after it
 
 
@@ -26,7 +26,7 @@ def text(value: object, _calendar: BillingCalendar | None = None) -> str:
 
 
 def decimal(value: object, _calendar: BillingCalendar | None = None) -> Decimal:
-    """An exact decimal of at most 20 digits before the point and 12 after it."""
+    """An exact decimal of at most 18 digits before the point and 12 after it."""
     written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(written, str) or not _DECIMAL.match(written):
         raise CatalogError(

@@ -7,6 +7,9 @@ from typing import Literal
 from billing_pipeline.catalog.field_types import Id, TimeZone
 from billing_pipeline.core.period import Duration
 
+# Formats that complete a mapping which does not say everything.
+SELF_DESCRIBING_FORMATS = frozenset({"focus", "cloudevents"})
+
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -27,7 +30,8 @@ class EventMapping:
         customer: column that holds the customer's id, or {value: an id}.
         meter: column that holds the meter's id, or {value: an id}.
         timestamp: column that says when it was used.
-        value: column that says how much, in the meter's unit; optional only where the meter merely counts events.
+        value: column that says how much, in the meter's unit; optional where the meter merely counts events, or where
+            the format says it.
         dimensions: columns that the event can be priced by, as a list, or as a mapping of our name to a column.
         event_id: column that identifies the event, for meters with `deduplicate_by: event_id`.
         revision: column that orders the reports of one event within a file; else the order of the rows counts.

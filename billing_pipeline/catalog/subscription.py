@@ -33,7 +33,7 @@ class Subscription:
     Attributes:
         id: unique name of the subscription.
         customer: id of the customer.
-        start: when it starts, a local day or an instant; it cannot move later.
+        start: when it starts, a local day or an instant.
         phases: the plans in force one after the other; `plan: x` is short for a single one.
         end: when it ends, a local day or an instant; without one it goes on.
         quantities: how many of a fee, by the fee's id; 1 unless given.

@@ -34,6 +34,9 @@ NOT_YET = (
     NotYet("plan", "prices.*.minimum"),
     NotYet("plan", "prices.*.maximum"),
     NotYet("plan", "prices.*.convert"),
+    NotYet("plan", "prices.*.price.tiers_per", "subscription"),
+    NotYet("plan", "prices.*.price.model", "percentage"),  # these two price single events, not their quantity
+    NotYet("plan", "prices.*.price.model", "dynamic"),
     NotYet("customer", "tax"),
     NotYet("customer", "credits"),
     NotYet("subscription", "quantities"),

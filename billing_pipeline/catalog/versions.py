@@ -28,10 +28,15 @@ def _versioned(plan: Plan, recorded: Plan | None) -> Plan:
 
 
 def _pinned(subscription: Subscription, plans: dict[str, Plan], recorded: Subscription | None) -> Subscription:
-    """A phase that is recorded (same plan, same start) keeps its version; a new one takes the newest."""
+    """A phase that is recorded (same plan, same start) keeps its version; a new one takes the newest.
+
+    The first phase is the same one also where the subscription's start moved.
+    """
     if subscription is recorded:
         return subscription
     pins = {(phase.plan, phase.start): phase.plan_version for phase in recorded.phases} if recorded else {}
+    if recorded:
+        pins.setdefault((recorded.phases[0].plan, subscription.start), recorded.phases[0].plan_version)
 
     def pinned(phase: Phase) -> Phase:
         return replace(phase, plan_version=pins.get((phase.plan, phase.start)) or plans[phase.plan].version)

@@ -152,6 +152,21 @@ subscriptions:
     assert third.subscriptions == second.subscriptions
 
 
+def test_a_start_that_is_corrected_keeps_the_plan_version(checked: Check, base: str) -> None:
+    first = checked(base, "subscriptions: [{id: s, customer: acme, plan: payg, start: 2026-01-02}]")
+    text = "subscriptions: [{id: s, customer: acme, plan: payg, start: 2026-01-01}]"
+    second = checked(CHANGED, text, existing=first)
+    assert second.subscriptions["s"].phases == (Phase("payg", NEW_YEAR, None, 1),)
+
+
+def test_an_ended_subscription_does_not_start_again_later(checked: Check, problems_of: FindProblems, base: str) -> None:
+    first = checked(base, "subscriptions: [{id: s, customer: acme, plan: payg, start: 2026-01-01, end: 2026-03-01}]")
+    (problem,) = problems_of("subscriptions: [{id: s, customer: acme, plan: payg, start: 2026-03-01}]", existing=first)
+    assert problem.message == (
+        "The subscription is recorded from 2026-01-01 to 2026-03-01; this is another time altogether."
+    )
+
+
 def test_a_decimal_written_differently_is_no_change(checked: Check, base: str) -> None:
     text = """
 plans:
@@ -181,10 +196,10 @@ RECORDED = "subscriptions: [{id: s, customer: acme, plan: payg, start: 2026-01-0
             ":3: plan metered, currency: The plan is in USD; it cannot become EUR. Make a plan with another id.",
         ),
         (
-            "subscriptions:\n  - {id: s, customer: acme, plan: payg,\n     start: 2026-02-01}",
+            "subscriptions:\n  - {id: s, customer: acme, plan: payg, end: 2025-12-01,\n     start: 2025-11-01}",
             (
-                ":3: subscription s, start: The subscription is recorded with the start 2026-01-01, which cannot move. "
-                "Put it back; end this subscription and add one with another id."
+                ":3: subscription s, start: The subscription is recorded from 2026-01-01; this is another time "
+                "altogether. Put it back; end this subscription and add one with another id."
             ),
         ),
         (
@@ -319,6 +334,20 @@ def test_ids_of_digits_keep_their_zeros_and_match_quoted_ones(checked: Check, ba
         base, "customers: [{id: 007}]\nsubscriptions: [{id: 1, customer: '007', plan: payg, start: 2026-01-01}]"
     )
     assert catalog.subscriptions["1"].customer == "007"
+
+
+def test_what_rating_says_of_included_units_stands_at_their_line(problems_of: FindProblems, base: str) -> None:
+    text = """
+plans:
+  - id: p
+    prices:
+      - id: a
+        meter: compute
+        included: 5
+        price: {model: percentage, rate: 1}
+"""
+    problems = problems_of(base, text)
+    assert [(one.line, one.field) for one in problems] == [(7, "prices[0].included"), (8, "prices[0].price.model")]
 
 
 def test_norway_is_no_boolean(checked: Check, base: str) -> None:

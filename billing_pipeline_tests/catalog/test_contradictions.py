@@ -110,6 +110,32 @@ plans:
         """
 plans:
   - id: pro
+    prices:
+      - id: compute
+        meter: compute
+        price:
+          model: per_unit
+          unit_amount: "1"
+          included: 1000  # here
+""",
+        ("plan pro", "prices[0].price.included", "included units stand beside the price", "one level up"),
+    ),
+    (
+        """
+plans:
+  - id: pro
+    prices:
+      - id: compute
+        meter: compute
+        included: 1e18  # here
+        price: {model: per_unit, unit_amount: "1"}
+""",
+        ("plan pro", "prices[0].included", "has more than 18 digits or 12 decimals", "Shorten it"),
+    ),
+    (
+        """
+plans:
+  - id: pro
     currency: EURO  # here
 """,
         ("plan pro", "currency", "'EURO' is not an ISO 4217 currency code", "Did you mean 'EUR'?"),
@@ -344,6 +370,9 @@ sources:
     (
         """
 sources:
+  - id: fine
+    format: focus
+    event: {customer: c, meter: m, timestamp: t}
   - id: logs
     format: csv
     event: {customer: c, meter: {value: compute}, timestamp: t}  # here

@@ -23,6 +23,28 @@ def test_a_folder_means_all_its_yaml_and_json_files(tmp_path: Path) -> None:
     assert source.problems == ()
 
 
+def test_a_file_that_is_given_twice_is_read_once(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.yaml", "meters: [{id: m}]")
+    assert len(load_files([tmp_path, file, tmp_path / "x" / ".." / "a.yaml"]).entries) == 1
+
+
+def test_what_editors_need_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "catalog.schema.json", '{"properties": {}}')
+    write(tmp_path / "a.json", '{"$schema": "catalog.schema.json", "meters": [{"id": "m"}]}')
+    source = load_files([tmp_path])
+    assert ([entry.id for entry in source.entries], source.problems) == (["m"], ())
+
+
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    file = write(tmp_path / "a.yaml", "meters: [{id: m}]")
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read everything
+    (problem,) = load_files([file]).problems
+    assert str(problem) == f"{file}:1: Not readable: Permission denied. Check the file's permissions."
+
+
 def test_an_entry_knows_its_kind_file_and_line(tmp_path: Path) -> None:
     file = write(tmp_path / "a.yaml", "account:\n  name: X\nmeters:\n  - id: m\n  - {id: n}\n")
     entries = load_files([file]).entries

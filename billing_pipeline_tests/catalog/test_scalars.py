@@ -21,7 +21,7 @@ BERLIN = calendar("Europe/Berlin", "month", date(2026, 1, 1))
         ("1e-3", "0.001"),
         ("-5", "-5"),
         (7, "7"),
-        ("99999999999999999999.999999999999", "99999999999999999999.999999999999"),
+        ("999999999999999999.999999999999", "999999999999999999.999999999999"),
         ("1.0000000000000000", "1"),  # zeros are no decimals
         ("0e999", "0"),
     ],
@@ -40,7 +40,7 @@ def test_a_decimal_is_exact(written: object, value: str) -> None:
         "nan",
         "NaN",
         "1e400",
-        "1e20",
+        "1e18",
         "1e-13",
         "1" * 200,
         "",
@@ -57,7 +57,7 @@ def test_what_is_no_decimal_is_refused(written: object) -> None:
         scalars.decimal(written)
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20) + 1, max_value=10**20 - 1, places=12))
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**18) + 1, max_value=10**18 - 1, places=12))
 def test_any_decimal_of_the_allowed_size_is_read_back_exactly(number: Decimal) -> None:
     assert scalars.decimal(str(number)) == number
 

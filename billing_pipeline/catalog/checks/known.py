@@ -30,7 +30,7 @@ class Registries:
     """What the program can do; given, so that the catalog need not know those who do it.
 
     Attributes:
-        parse_price: reads a price's terms; raises CatalogError with the path inside them.
+        parse_price: reads a price's terms and its included units; raises CatalogError with the path inside them.
         aggregations: by name.
         source_formats: names.
         gateways: names.

@@ -28,10 +28,14 @@ def _check_price(price: PlanPrice, known: Known) -> Iterator[CatalogError]:
     yield from known.reference("meter", price.meter, ("meter",))
     if price.product is not None:
         yield from known.reference("product", price.product, ("product",))
+    if "included" in price.price:
+        message = "In a plan, included units stand beside the price."
+        yield CatalogError(message, hint="Move them one level up.", path=("price", "included"))
+        return
     try:
-        by = known.can.parse_price(price.price).by
+        by = known.can.parse_price({"included": price.included, **price.price}).by
     except CatalogError as error:
-        yield from under("price", error)
+        yield from [error] if error.path[:1] == ("included",) else under("price", error)
         return
     meter = known.catalog.meters.get(price.meter)
     for name in by if meter else ():

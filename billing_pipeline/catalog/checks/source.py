@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from billing_pipeline.catalog.checks.known import Known, one_of
 from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS
-from billing_pipeline.catalog.source import Constant, EventMapping, Source
+from billing_pipeline.catalog.source import SELF_DESCRIBING_FORMATS, Constant, EventMapping, Source
 from billing_pipeline.core.errors import CatalogError
 
 
@@ -12,7 +12,7 @@ def check_source(source: Source, known: Known) -> Iterator[CatalogError]:
     """Format, mapping, scope and deadline."""
     yield from one_of("format", source.format, known.can.source_formats, ("format",))
     if source.event is not None:
-        yield from _check_mapping(source.event, known)
+        yield from _check_mapping(source, source.event, known)
     if source.mode == "snapshot" and not source.scope:
         hint = "Name its account and period columns: scope: [SubAccountId, BillingPeriodStart]."
         yield CatalogError("A snapshot source must say what a delivery restates.", hint=hint, path=("scope",))
@@ -25,11 +25,12 @@ def check_source(source: Source, known: Known) -> Iterator[CatalogError]:
         )
 
 
-def _check_mapping(event: EventMapping, known: Known) -> Iterator[CatalogError]:
+def _check_mapping(source: Source, event: EventMapping, known: Known) -> Iterator[CatalogError]:
     for kind, given in (("customer", event.customer), ("meter", event.meter)):
         if isinstance(given, Constant):
             yield from known.reference(kind, given.value, ("event", kind, "value"))
-    if event.value is None and not _only_counts(event, known):
+    described = source.format in SELF_DESCRIBING_FORMATS
+    if event.value is None and not described and not _only_counts(event, known):
         hint = "Name the column that says how much was used, or {value: 1}."
         yield CatalogError("The value is missing.", hint=hint, path=("event", "value"))
 

@@ -58,6 +58,14 @@ def _check_recorded(subscription: Subscription, known: Known) -> Iterator[Catalo
     if recorded.customer != subscription.customer:
         message = f"The subscription is of customer {recorded.customer!r} and cannot pass to another."
         yield CatalogError(message, hint=hint, path=("customer",))
-    if recorded.start != subscription.start:
-        message = f"The subscription is recorded with the start {known.when(recorded.start)}, which cannot move."
+    if _is_elsewhere(subscription, recorded) or _is_elsewhere(recorded, subscription):
+        until = f" to {known.when(recorded.end)}" if recorded.end else ""
+        message = (
+            f"The subscription is recorded from {known.when(recorded.start)}{until}; this is another time altogether."
+        )
         yield CatalogError(message, hint=hint, path=("start",))
+
+
+def _is_elsewhere(one: Subscription, other: Subscription) -> bool:
+    """Whether ``one`` is in force some time, and only after ``other``."""
+    return other.end is not None and other.end <= one.start and other.start < other.end
