@@ -106,7 +106,7 @@ def parse_price(terms: Mapping[str, object]) -> Price:
     Raises:
         CatalogError: a field is unknown, missing, malformed or contradicts another; ``path`` says which.
     """
-    given = dict(mapping(terms, ()))
+    given = {name: value for name, value in mapping(terms, ()).items() if value is not None}
     if "model" not in given:
         raise CatalogError("The price has no 'model'.", hint=f"Models: {', '.join(sorted(PRICE_MODELS))}.")
     name = choice(given.pop("model"), tuple(PRICE_MODELS), ("model",))
