@@ -78,6 +78,11 @@ class CatalogView:
         return by_customer
 
     @cached_property
+    def _terms(self) -> dict[str, Terms]:
+        """Made once a customer: every stage asks again."""
+        return {}
+
+    @cached_property
     def _prints(self) -> dict[int, str]:
         """Fingerprints of shared objects (plans, products, meters), by identity: each is rendered once."""
         return {}
@@ -88,6 +93,12 @@ class CatalogView:
 
     def terms(self, customer_id: str) -> Terms:
         """One customer's terms. Raises KeyError for an unknown customer."""
+        known = self._terms.get(customer_id)
+        if known is None:
+            known = self._terms[customer_id] = self._made(customer_id)
+        return known
+
+    def _made(self, customer_id: str) -> Terms:
         assert self.catalog is not None, "a ledger with customers has a catalog"  # noqa: S101
         catalog, customer = self.catalog, self.catalog.customers[customer_id]
         subscriptions = tuple(sorted(self._subscriptions.get(customer_id, ()), key=lambda one: (one.start, one.id)))

@@ -6,6 +6,11 @@ import sys
 import typer
 
 
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(demo)
+
+
 def demo() -> None:
     """Close a month of real usage in a sandbox ledger of its own, from raw files to payment requests.
 

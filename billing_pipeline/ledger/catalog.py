@@ -79,6 +79,30 @@ def recorded_at(connection: Connection, after: int, through: int) -> list[tuple[
     return [(row.number, row.recorded_at) for row in connection.execute(query.order_by(catalog_change.c.number))]
 
 
+# A subscription's phase pins its plan's version, and sources bill nothing: a new one of these concerns nobody.
+_CONCERN_NOBODY = ("plan", "source")
+
+
+def concerning(
+    connection: Connection, after: int, through: int
+) -> tuple[list[tuple[int, datetime]], dict[str, list[tuple[int, datetime]]]]:
+    """Changes in ``(after, through]``, oldest first: those that may concern everyone, and those of each customer."""
+    query = (
+        select(catalog_change.c.number, catalog_change.c.recorded_at, catalog_entry.c.customer)
+        .join(catalog_entry, catalog_entry.c.change == catalog_change.c.number)
+        .where(catalog_change.c.number > after, catalog_change.c.number <= through)
+        .where(catalog_entry.c.kind.not_in(_CONCERN_NOBODY))
+        .distinct()
+        .order_by(catalog_change.c.number)
+    )
+    everyone: list[tuple[int, datetime]] = []
+    own: dict[str, list[tuple[int, datetime]]] = {}
+    for row in connection.execute(query):
+        changes = everyone if row.customer is None else own.setdefault(row.customer, [])
+        changes.append((row.number, row.recorded_at))
+    return everyone, own
+
+
 def entries(
     connection: Connection, through: int, *, bucket: int | None = None, customers: Collection[str] | None = None
 ) -> list[CatalogEntry]:

@@ -169,6 +169,8 @@ def settle(
         at: the ledger's clock.
         actor: who checked.
     """
+    if not failed and not active(connection, period, cause):
+        return  # as nearly always; nobody waits for anybody
     lock_key(connection, f"hold {period}")
     held = active(connection, period, cause)
     copy_rows(

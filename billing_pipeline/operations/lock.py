@@ -108,14 +108,12 @@ def _cuts(locking: _Locking, present: Mapping[UUID, StoredDocument]) -> list[Cut
     """The documents whose cutoff has come, in the order of customer and issue date."""
     connection, period, states = locking.work.connection, locking.work.period, locking.states
     known = ledger_catalog.change_before(connection, period.end)
-    newest = ledger_catalog.newest_change(connection)
-    later = [Change(*one) for one in ledger_catalog.recorded_at(connection, known, newest)]
-    changes = [one for one in later if one.recorded_at < locking.now]
+    everyone, own = ledger_catalog.concerning(connection, known, ledger_catalog.newest_change(connection))
     drafts = [one for one in present.values() if one.status == "draft"]
-    candidates = {one.customer for one in drafts if changes or one.lock_at <= locking.now}
+    candidates = {one.customer for one in drafts if everyone or one.customer in own or one.lock_at <= locking.now}
     if not candidates:
         return []
-    views = _Views(locking.work, sorted(candidates))
+    views = _Views(locking.work, candidates, {number for number, _ in everyone} | {known}, own)
     billed = documents.finalized_covers(connection, period.first_day, [states[one].code for one in candidates])
     held = holds.intervals(connection, period.first_day)
     complete_at = complete(locking.work.billing, connection, period)
@@ -123,27 +121,50 @@ def _cuts(locking: _Locking, present: Mapping[UUID, StoredDocument]) -> list[Cut
     for customer in sorted(candidates):
         code = states[customer].code
         intervals = [Interval(one.created_at, one.released_at) for one in held.get(code, ())]
+        changes = [Change(*one) for one in sorted({*everyone, *own.get(customer, ())}) if one[1] < locking.now]
         history = History(known, changes, intervals, complete_at)
         cuts += cut_off(views.plans_of(customer, billed[code]), history, locking.now)
     return cuts
 
 
 class _Views:
-    """The catalog as known at each change, for some customers; each is read once."""
+    """The catalog as known at each change: of all candidates, or of those whom alone the change concerns.
 
-    def __init__(self, work: Work, customers: Sequence[str]) -> None:
-        self.work, self._customers = work, customers
+    Args:
+        work: of the unit.
+        candidates: ids of the customers.
+        shared: changes at which everyone's terms are looked at.
+        own: the other changes, by customer.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        candidates: Collection[str],
+        shared: Collection[int],
+        own: Mapping[str, Sequence[tuple[int, datetime]]],
+    ) -> None:
+        self.work = work
+        self._candidates, self._shared, self._own = candidates, shared, own
         self._views: dict[int, CatalogView] = {}
 
     def at(self, change: int) -> CatalogView:
-        """The catalog through ``change``."""
+        """The catalog through ``change``; each is read once."""
         if change not in self._views:
-            self._views[change] = self.work.billing.view(self.work.connection, change, customers=self._customers)
+            concerned = self._candidates if change in self._shared else self._concerned(change)
+            self._views[change] = self.work.billing.view(self.work.connection, change, customers=sorted(concerned))
         return self._views[change]
 
     def plans_of(self, customer: str, billed: Collection[SegmentKey]) -> "_Plans":
         """The customer's documents at a change, without what is billed."""
         return _Plans(self, customer, frozenset(billed))
+
+    def _concerned(self, change: int) -> set[str]:
+        return {
+            one
+            for one, changes in self._own.items()
+            if one in self._candidates and any(number == change for number, _ in changes)
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import manifest, periods
-from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.measure import UsageCount
 from billing_pipeline.metering.segments import segments
@@ -47,23 +46,23 @@ class _Span:
 def meter(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
     """Bring the period's quantities up to the newest batch and catalog change."""
     started = monotonic()
-    with billing.ledger.begin() as connection:
-        rows = _rows_to_read(connection, period)
+    rows = rows_to_read(billing, period)
     counts: Counter[str] = Counter()
     for one in run_units(billing, meter_unit, rows, period.key, progress=progress):
         counts.update(one)
     return report(billing, period, "meter", counts, monotonic() - started)
 
 
-def _rows_to_read(connection: Connection, period: BillingPeriod) -> int:
+def rows_to_read(billing: Billing, period: BillingPeriod) -> int:
     """Roughly: everything at first, then what is new and what it touches."""
-    batch = manifest.newest_batch(connection)
-    reached = periods.reached(connection, period.first_day)
-    everything = sum(file.rows for file in manifest.files(connection, period.first_day, batch))
-    if not reached:
-        return everything
-    new = sum(file.rows for file in manifest.files(connection, period.first_day, batch, after=reached))
-    return min(everything, new * _LATE_COST)
+    with billing.ledger.begin() as connection:
+        batch = manifest.newest_batch(connection)
+        reached = periods.reached(connection, period.first_day)
+        everything = sum(file.rows for file in manifest.files(connection, period.first_day, batch))
+        if not reached:
+            return everything
+        new = sum(file.rows for file in manifest.files(connection, period.first_day, batch, after=reached))
+        return min(everything, new * _LATE_COST)
 
 
 def meter_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
