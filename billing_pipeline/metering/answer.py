@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Any
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.money import EXACT
@@ -50,7 +51,8 @@ def answers(
     else:
         window = window_of(counted.timestamp, shape.window, time_zone)
         rows = _added(counted.group_by(counted.number, **groups, window=window).agg(**figures), shape)
-    return list(_quantities(engine.fetch(rows).to_pylist(), shape.by))
+    table = engine.fetch(rows.order_by("number", *groups))
+    return list(_divided(table, shape.by) if "divisor" in table.column_names else _plain(table, shape.by))
 
 
 def _counted(engine: Engine, shape: Shape, events: ir.Table, questions: ir.Table) -> ir.Table:
@@ -69,22 +71,31 @@ def _added(windows: ir.Table, shape: Shape) -> ir.Table:
     return windows.group_by(same).agg(amount=total, events=windows.events.sum())
 
 
-def _quantities(rows: Sequence[dict[str, Any]], by: Sequence[str]) -> Iterator[Quantity]:
-    groups: dict[tuple[int, tuple[str | None, ...]], list[dict[str, Any]]] = {}
-    for row in rows:
-        values = tuple(row[f"by_{place}"] for place, _ in enumerate(by))
-        groups.setdefault((row["number"], values), []).append(row)
-    for (number, values), parts in groups.items():
-        dimensions = {name: value for name, value in zip(by, values, strict=True) if value is not None}
-        yield Quantity(number, dimensions, _quantity(parts), sum(part["events"] for part in parts))
+def _plain(table: pa.Table, by: Sequence[str]) -> Iterator[Quantity]:
+    figures = (table[name].to_pylist() for name in ("number", "amount", "events"))
+    for number, amount, events, dimensions in zip(*figures, _dimensions(table, by), strict=True):
+        yield Quantity(number, dimensions, plain(amount), events)
 
 
-def _quantity(parts: Sequence[dict[str, Any]]) -> Decimal:
-    if "divisor" not in parts[0]:
-        (part,) = parts
-        return plain(part["amount"])
-    exact = sum((Fraction(part["amount"]) / part["divisor"] for part in parts), Fraction(0))
-    return plain(_DIVISION.divide(Decimal(exact.numerator), Decimal(exact.denominator)))
+def _divided(table: pa.Table, by: Sequence[str]) -> Iterator[Quantity]:
+    """One quantity of all rows that differ only in their divisor: windows with as many events each."""
+    rows = zip(table.to_pylist(), _dimensions(table, by), strict=True)
+    for (number, dimensions), group in groupby(rows, key=lambda row: (row[0]["number"], row[1])):
+        parts = [part for part, _ in group]
+        exact = sum((Fraction(part["amount"]) / part["divisor"] for part in parts), Fraction(0))
+        quotient = _DIVISION.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+        yield Quantity(number, dimensions, plain(quotient), sum(part["events"] for part in parts))
+
+
+def _dimensions(table: pa.Table, by: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The dimensions of each row, without those it does not have."""
+    if not by:
+        return ({} for _ in range(table.num_rows))
+    columns = [table[f"by_{place}"].to_pylist() for place, _ in enumerate(by)]
+    return (
+        {name: value for name, value in zip(by, values, strict=True) if value is not None}
+        for values in zip(*columns, strict=True)
+    )
 
 
 def plain(number: Decimal) -> Decimal:

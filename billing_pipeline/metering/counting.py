@@ -1,131 +1,86 @@
-"""Counts: where every report of a customer and meter ended, and which accepted events no price looks at."""
+"""Counts: where every report of a customer and meter ended, and which accepted events no measurement looks at."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.metering.measurement import Measurement, UsageCount
+from billing_pipeline.metering.measurement import UsageCount
 from billing_pipeline.usage.deduplicate import RETRACTED, as_of, status
 from billing_pipeline.usage.engine import Engine
 
-Pair = tuple[int, int]  # codes of customer and meter
-Stretch = tuple[datetime, datetime]  # half-open
-
 _PAIR = ["customer", "meter"]
-_STRETCHES = pa.schema(
-    [
-        ("customer", pa.int32()),
-        ("meter", pa.int16()),
-        ("start", pa.timestamp("us", tz="UTC")),
-        ("end", pa.timestamp("us", tz="UTC")),
-    ]
-)
-
-
-def landed(engine: Engine, reports: ir.Table) -> dict[Pair, int]:
-    """How many reports there are of each customer and meter."""
-    return _by_pair(engine, reports.group_by(_PAIR).agg(figure=reports.count()))
-
-
-def retracted(engine: Engine, reports: ir.Table, meters: Mapping[int, Meter]) -> dict[Pair, int]:
-    """How many reports are retractions or were retracted; looks only at whom a retraction names."""
-    now = as_of(reports)
-    touched = now.filter(now.retract).select(_PAIR).distinct()
-    stated = status(now.semi_join(touched, _PAIR), meters)
-    return _by_pair(engine, stated.filter(stated.status == RETRACTED).group_by(_PAIR).agg(figure=ibis._.count()))
-
-
-def accepted(engine: Engine, winners: ir.Table) -> dict[Pair, tuple[int, datetime, datetime]]:
-    """How many events count for each customer and meter, and the first and last of their timestamps."""
-    figures = winners.group_by(_PAIR).agg(
-        figure=winners.count(), first=winners.timestamp.min(), last=winners.timestamp.max()
-    )
-    return {
-        (row["customer"], row["meter"]): (row["figure"], row["first"], row["last"])
-        for row in engine.fetch(figures).to_pylist()
-    }
-
-
-def covered(
-    engine: Engine,
-    winners: ir.Table,
-    found: Mapping[Pair, tuple[int, datetime, datetime]],
-    stretches: Mapping[Pair, Sequence[Stretch]],
-) -> dict[Pair, int]:
-    """How many accepted events lie in a measured stretch; asks the engine only where it is not plainly all or none."""
-    figures: dict[Pair, int] = {}
-    unsure: list[dict[str, object]] = []
-    for pair, (figure, first, last) in found.items():
-        touching = [(start, end) for start, end in stretches.get(pair, ()) if start <= last and first < end]
-        if any(start <= first and last < end for start, end in touching):
-            figures[pair] = figure
-        else:
-            customer, meter = pair
-            unsure += [{"customer": customer, "meter": meter, "start": start, "end": end} for start, end in touching]
-    if unsure:
-        asked = ibis.memtable(pa.Table.from_pylist(unsure, _STRETCHES))
-        inside = winners.join(
-            asked, [*_PAIR, winners.timestamp >= asked.start, winners.timestamp < asked.end]
-        )
-        figures |= _by_pair(engine, inside.group_by(_PAIR).agg(figure=inside.count()))
-    return figures
-
-
-def measured_stretches(measurements: Iterable[Measurement], codes: Mapping[str, int]) -> dict[Pair, list[Stretch]]:
-    """The stretches that are measured of each customer and meter, disjoint and in order."""
-    asked: dict[Pair, set[Stretch]] = defaultdict(set)
-    for each in measurements:
-        asked[each.customer, codes[each.meter]].add((each.start, each.end))
-    return {pair: _merged(stretches) for pair, stretches in asked.items()}
-
-
-def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
-    merged: list[Stretch] = []
-    for start, end in sorted(stretches):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
+_FIGURES = ("landed", "accepted", "retracted", "measured")
 
 
 def usage_counts(
     engine: Engine,
     reports: ir.Table,
     winners: ir.Table,
-    measurements: Iterable[Measurement],
+    questions: ir.Table,
     meters: Mapping[int, Meter],
     *,
     retractions: bool,
 ) -> list[UsageCount]:
-    """The counts of all customers and meters that have reports, in the order of their codes."""
-    arrived = landed(engine, reports)
-    removed = retracted(engine, reports, meters) if retractions else {}
-    found = accepted(engine, winners)
-    codes = {meter.id: code for code, meter in meters.items()}
-    inside = covered(engine, winners, found, measured_stretches(measurements, codes))
-    counts = []
-    for pair in sorted(arrived):
-        figure = found[pair][0] if pair in found else 0
-        gone = removed.get(pair, 0)
-        counts.append(
-            UsageCount(
-                pair[0],
-                meters[pair[1]].id,
-                landed=arrived[pair],
-                accepted=figure,
-                superseded=arrived[pair] - figure - gone,
-                retracted=gone,
-                unpriced=figure - inside.get(pair, 0),
-            )
-        )
-    return counts
+    """The counts of all customers and meters that have reports, in the order of their codes.
+
+    Args:
+        engine: computes.
+        reports: all that landed.
+        winners: those accepted now.
+        questions: customer, meter, start, end of what is measured.
+        meters: by code.
+        retractions: whether there may be any.
+    """
+    figures = [
+        reports.group_by(_PAIR).agg(landed=reports.count()),
+        winners.group_by(_PAIR).agg(accepted=winners.count()),
+        _measured(winners, questions),
+    ]
+    figures += [_retracted(reports, meters)] if retractions else []
+    table = figures[0]
+    for figure in figures[1:]:
+        table = table.left_join(figure, _PAIR).drop("customer_right", "meter_right")
+    rows = engine.fetch(table.order_by(_PAIR)).to_pydict()
+    nothing = [0] * len(rows["landed"])
+    columns = zip(*(rows[name] for name in _PAIR), *(rows.get(name, nothing) for name in _FIGURES), strict=True)
+    return [
+        _count(customer, meters[meter].id, landed, accepted or 0, retracted or 0, measured or 0)
+        for customer, meter, landed, accepted, retracted, measured in columns
+    ]
 
 
-def _by_pair(engine: Engine, figures: ir.Table) -> dict[Pair, int]:
-    return {(row["customer"], row["meter"]): row["figure"] for row in engine.fetch(figures).to_pylist()}
+def _count(customer: int, meter: str, landed: int, accepted: int, retracted: int, measured: int) -> UsageCount:
+    superseded = landed - accepted - retracted
+    return UsageCount(customer, meter, landed, accepted, superseded, retracted, unpriced=accepted - measured)
+
+
+def _retracted(reports: ir.Table, meters: Mapping[int, Meter]) -> ir.Table:
+    """How many reports are retractions or were retracted; looks only at those whom a retraction names."""
+    now = as_of(reports)
+    touched = now.filter(now.retract).select(_PAIR).distinct()
+    stated = status(now.semi_join(touched, _PAIR), meters)
+    gone = stated.filter(stated.status == RETRACTED)
+    return gone.group_by(_PAIR).agg(retracted=gone.count())
+
+
+def _measured(winners: ir.Table, questions: ir.Table) -> ir.Table:
+    """How many accepted events lie in a measured stretch of time."""
+    stretch = _stretches(questions)
+    inside = winners.join(stretch, [*_PAIR, winners.timestamp >= stretch.start, winners.timestamp < stretch.end])
+    return inside.group_by(_PAIR).agg(measured=inside.count())
+
+
+def _stretches(questions: ir.Table) -> ir.Table:
+    """What is measured of each customer and meter, merged into stretches that do not overlap.
+
+    Cut points ask for one stretch many times over, each a little longer; an event must be counted once.
+    """
+    asked = questions.select(*_PAIR, "start", "end").distinct()
+    earlier = ibis.window(group_by=_PAIR, order_by=["start", "end"], preceding=(None, 1))
+    asked = asked.mutate(apart=(asked.start > asked["end"].max().over(earlier)).fill_null(True))  # noqa: FBT003
+    so_far = ibis.window(group_by=_PAIR, order_by=["start", "end"], preceding=None, following=0)
+    asked = asked.mutate(stretch=asked.apart.cast("int32").sum().over(so_far))
+    merged = asked.group_by(*_PAIR, "stretch").agg(start=asked.start.min(), end=asked["end"].max())
+    return merged.drop("stretch")

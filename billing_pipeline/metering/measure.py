@@ -20,7 +20,7 @@ __all__ = ["Measured", "Measurement", "Quantity", "UsageCount", "measure"]
 _UTC = ZoneInfo("UTC")
 
 
-def measure(  # noqa: PLR0913 - all that a quantity depends on
+def measure(
     engine: Engine,
     files: Sequence[LakeFile],
     deliveries: Deliveries,
@@ -44,7 +44,7 @@ def measure(  # noqa: PLR0913 - all that a quantity depends on
         time_zone: the billing time zone: whose days a meter's ``window: day`` means.
 
     Returns:
-        The quantities, in the order of their numbers, and the counts of all customers looked at.
+        The quantities, in the order of their numbers and dimensions, and the counts of all customers looked at.
 
     Raises:
         UsageError: a quantity does not fit 38 digits, or a file cannot be read.
@@ -61,8 +61,8 @@ def measure(  # noqa: PLR0913 - all that a quantity depends on
     ):
         found = list(_all_answers(engine, asked, meters, accepted, table, time_zone))
         now = accepted.filter(accepted.cut == NOW)
-        counts = usage_counts(engine, reports, now, measurements, by_code, retractions=retractions)
-    return Measured(sorted(found, key=lambda each: (each.number, sorted(each.dimensions.items()))), counts)
+        counts = usage_counts(engine, reports, now, table, by_code, retractions=retractions)
+    return Measured(sorted(found, key=lambda each: each.number), counts)
 
 
 def _looked_at(reports: ir.Table, asked: Questions) -> ir.Table:

@@ -47,19 +47,21 @@ class Questions:
         return sorted({dimension for shape in self.shapes for dimension in shape.dimensions})
 
 
-def questions(
-    measurements: Sequence[Measurement], meters: Mapping[str, Meter], codes: Mapping[str, int]
-) -> Questions:
+def questions(measurements: Sequence[Measurement], meters: Mapping[str, Meter], codes: Mapping[str, int]) -> Questions:
     """The measurements as tables."""
     shapes: dict[Shape, int] = {}
+    known: dict[tuple[object, ...], int] = {}  # prices share their tuples: most need no look at what is in them
     used: dict[int, set[str]] = {}
     arrivals = sorted({each.before_arrival for each in measurements if each.before_arrival is not None})
     cuts: dict[int | None, int] = {None: NOW} | {arrival: cut for cut, arrival in enumerate(arrivals, start=1)}
     rows = []
     looks = set()
     for each in measurements:
-        shape = shapes.setdefault(Shape.of(each, meters[each.meter]), len(shapes))
-        used.setdefault(shape, set()).add(each.meter)
+        alike = (each.meter, each.by, id(each.matches))
+        if alike not in known:
+            known[alike] = shapes.setdefault(Shape.of(each, meters[each.meter]), len(shapes))
+            used.setdefault(known[alike], set()).add(each.meter)
+        shape = known[alike]
         code, cut = codes[each.meter], cuts[each.before_arrival]
         rows.append((each.number, each.customer, code, cut, each.start, each.end, shape))
         if cut != NOW:
@@ -74,4 +76,5 @@ def questions(
 
 def _table(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else ([] for _ in schema)
-    return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

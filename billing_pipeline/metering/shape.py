@@ -87,7 +87,9 @@ def _has(events: ir.Table, dimension: str, values: Sequence[str]) -> ir.BooleanV
 
 def only_filtered(events: ir.Table, conditions: Sequence[tuple[str, tuple[str, ...]]]) -> ir.Table:
     """The events that a meter's filter lets count."""
-    return events.filter([_has(events, dimension, values) for dimension, values in conditions]) if conditions else events
+    return (
+        events.filter([_has(events, dimension, values) for dimension, values in conditions]) if conditions else events
+    )
 
 
 def _canonical(matches: Sequence[Mapping[str, str]]) -> tuple[Match, ...]:

@@ -5,6 +5,7 @@ its latest, or its first where the meter keeps the first. Of the last segment it
 retraction ended it is *retracted*, as is the retraction itself. All other reports are *superseded*.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 
 import ibis
@@ -19,6 +20,8 @@ ACCEPTED, SUPERSEDED, RETRACTED = "accepted", "superseded", "retracted"
 
 # Batches of the deliveries of a snapshot scope, by the scope's code.
 Deliveries = Mapping[int, Sequence[int]]
+
+_REPLACED = pa.schema([("scope", pa.int32()), (BATCH, pa.int64()), ("replaced_at", pa.int64())])
 
 
 def events(
@@ -40,24 +43,21 @@ def events(
     table = engine.read(files, customers)
     arrival = table[BATCH] * ROWS_PER_BATCH + table.row
     table = table.mutate(arrival=arrival)
-    replaced = [
-        (scope, batch, following * ROWS_PER_BATCH)
-        for scope, batches in deliveries.items()
-        for batch, following in zip(sorted(batches), sorted(batches)[1:], strict=False)
-    ]
-    if not replaced:
+    replaced = _replaced(deliveries, {file.batch for file in files})
+    if not replaced.num_rows:
         return table.mutate(replaced_at=ibis.null("int64"))
-    scopes, batches, ends = zip(*replaced, strict=True)
-    following = ibis.memtable(
-        pa.table(
-            {
-                "scope": pa.array(scopes, pa.int32()),
-                BATCH: pa.array(batches, pa.int64()),
-                "replaced_at": pa.array(ends, pa.int64()),
-            }
-        )
-    )
-    return table.left_join(following, ["scope", BATCH]).select(*table.columns, "replaced_at")
+    return table.left_join(ibis.memtable(replaced), ["scope", BATCH]).select(*table.columns, "replaced_at")
+
+
+def _replaced(deliveries: Deliveries, batches: Collection[int]) -> pa.Table:
+    """For each scope and batch, the arrival from which on the next delivery of the scope stands in its place."""
+    rows = [
+        {"scope": scope, BATCH: batch, "replaced_at": newer[bisect_right(newer, batch)] * ROWS_PER_BATCH}
+        for scope, newer in ((scope, sorted(known)) for scope, known in deliveries.items())
+        for batch in batches
+        if newer and batch < newer[-1]
+    ]
+    return pa.Table.from_pylist(rows, _REPLACED)
 
 
 def as_of(reports: ir.Table, before_arrival: ir.IntegerValue | int | None = None) -> ir.Table:

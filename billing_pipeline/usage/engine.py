@@ -3,6 +3,7 @@
 Expressions are built elsewhere and know no engine; only reading files, storing tables and fetching rows happen here.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 from fsspec import filesystem
@@ -22,12 +24,13 @@ from billing_pipeline.core.errors import UsageError
 from billing_pipeline.usage.event import DIMENSION_PREFIX, LakeFile, dimension_column, lake_schema
 
 BATCH, PERIOD = "batch", "period"  # the columns that reading adds from the manifest: a file does not know them
-_MANIFEST = pa.schema([("filename", pa.string()), (BATCH, pa.int64()), (PERIOD, pa.date32())])
+_MANIFEST = pa.schema({"filename": pa.string(), BATCH: pa.int64(), PERIOD: pa.date32()})
+_PROTOCOL = re.compile(r"^[a-z0-9+]+:/*")  # engines write it with one, two or three slashes
 _FEW = 200  # customers named in the query itself, so that the reader skips what does not hold them
 _GLOB = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
 
 
-class Overflow(UsageError):
+class Overflow(UsageError):  # noqa: N818 - what happened, as the built-in OverflowError's own word
     """A sum or product has more digits than the engine's widest decimal (38)."""
 
 
@@ -78,7 +81,8 @@ class Engine:
         """
         dimensions = {name for file in files for name in file.dimensions}
         if not files:
-            return ibis.memtable(lake_schema(()).append(_MANIFEST[1]).append(_MANIFEST[2]).empty_table())
+            columns = [*lake_schema(()), _MANIFEST.field(BATCH), _MANIFEST.field(PERIOD)]
+            return ibis.memtable(pa.schema([column.with_nullable(nullable=True) for column in columns]).empty_table())
         for file in files:
             self._register(file.path)
         events = self._parquet([file.path for file in files])
@@ -90,8 +94,7 @@ class Engine:
             )
         if customers is not None:
             events = self.only(events, customers)
-        manifest = [{"filename": file.path, BATCH: file.batch, PERIOD: file.period} for file in files]
-        return events.join(ibis.memtable(pa.Table.from_pylist(manifest, _MANIFEST)), "filename").drop("filename")
+        return _with_manifest(events, files)
 
     def only(self, events: ir.Table, customers: Collection[int]) -> ir.Table:
         """The events of these customers."""
@@ -121,7 +124,8 @@ class Engine:
             UsageError: a file cannot be read, or the engine refuses for another reason.
         """
         with _explained():
-            return self._ibis.to_pyarrow(table)
+            rows: pa.Table = self._ibis.to_pyarrow(table)
+        return rows
 
     def _parquet(self, paths: Sequence[str]) -> ir.Table:
         name = ibis.util.gen_name("lake")
@@ -138,6 +142,23 @@ class Engine:
             self._protocols.add(protocol)
 
 
+@ibis.udf.scalar.builtin(name="error", signature=((dt.string,), dt.int64))  # type: ignore[untyped-decorator]
+def _error(message: str) -> int:  # type: ignore[empty-body]
+    """DuckDB's way to end a query that went wrong."""
+
+
+def _with_manifest(events: ir.Table, files: Sequence[LakeFile]) -> ir.Table:
+    """Give each event its file's batch and period. An event of no known file ends the query: none is ever lost."""
+    batches = {_PROTOCOL.sub("", file.path): (file.batch, file.period) for file in files}
+    assert len(batches) == len(files), "a lake lies in one place, and the manifest names a file once"  # noqa: S101
+    rows = [{"filename": path, BATCH: batch, PERIOD: period} for path, (batch, period) in batches.items()]
+    manifest = ibis.memtable(pa.Table.from_pylist(rows, _MANIFEST))
+    named = events.mutate(filename=events.filename.re_replace(_PROTOCOL.pattern, ""))
+    joined = named.left_join(manifest, "filename")
+    unknown = _error(ibis.literal("A lake file is not in the manifest: ") + joined.filename)
+    return joined.mutate(batch=joined[BATCH].fill_null(unknown)).drop("filename", "filename_right")
+
+
 @contextmanager
 def _explained() -> Iterator[None]:
     """Say in our words what the engine could not do."""
@@ -150,7 +171,7 @@ def _explained() -> Iterator[None]:
         ) from error
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise UsageError(
-            f"The usage lake cannot be read: {_first_line(error)}",
+            f"The usage lake cannot be read: {_first_line(error)}.",
             hint="Every file in the manifest must stay as it was accepted; restore it from a backup.",
         ) from error
 
@@ -167,4 +188,4 @@ def dimensions_of(columns: Iterable[str]) -> tuple[str, ...]:
 def customers_in(engine: Engine, files: Sequence[LakeFile]) -> set[int]:
     """The codes of all customers in these files, reading nothing else."""
     customers = engine.read(files).select("customer").distinct()
-    return set(engine.fetch(customers)["customer"].to_pylist())
+    return {code for code in engine.fetch(customers)["customer"].to_pylist() if code is not None}

@@ -7,6 +7,7 @@ event key. Which batch a row came with is known from its file, so that a file's 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,7 +24,7 @@ ROWS_PER_BATCH = 2**32
 
 SORT_ORDER = ("customer", "meter", "timestamp")
 
-_FIELDS = (
+_FIELDS: "tuple[pa.Field[Any], ...]" = (
     pa.field("customer", pa.int32(), nullable=False),  # the ledger's code
     pa.field("meter", pa.int16(), nullable=False),  # the ledger's code
     pa.field("timestamp", pa.timestamp("us", tz="UTC"), nullable=False),  # when it was used
@@ -69,7 +70,8 @@ def dimension_column(dimension: str) -> str:
 
 def lake_schema(dimensions: Iterable[str]) -> pa.Schema:
     """The schema of a file that holds these dimensions: text, null where the event does not have it (never '')."""
-    return pa.schema([*_FIELDS, *(pa.field(dimension_column(name), pa.string()) for name in sorted(dimensions))])
+    columns: list[pa.Field[Any]] = [pa.field(dimension_column(name), pa.string()) for name in sorted(dimensions)]
+    return pa.schema([*_FIELDS, *columns])
 
 
 def arrival_of(batch: int, row: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -34,7 +35,7 @@ class Report:
     status: str
 
 
-def history(  # noqa: PLR0913 - what names an event
+def history(
     engine: Engine,
     files: Sequence[LakeFile],
     deliveries: Deliveries,
@@ -85,12 +86,16 @@ def _named(
     return stated
 
 
-def _report(row: Mapping[str, object]) -> Report:
-    arrival = row["arrival"]
-    assert isinstance(arrival, int)  # noqa: S101 - our own column
+def _report(row: Mapping[str, Any]) -> Report:
     values = {name.removeprefix(DIMENSION_PREFIX): row[name] for name in dimensions_of(row)}
+    batch, place = divmod(row["arrival"], ROWS_PER_BATCH)
     return Report(
-        *divmod(arrival, ROWS_PER_BATCH),
-        **{name: row[name] for name in ("timestamp", "value", "event_id", "retract", "status")},
-        dimensions={name: str(value) for name, value in values.items() if value is not None},
+        batch,
+        place,
+        timestamp=row["timestamp"],
+        value=row["value"],
+        event_id=row["event_id"],
+        retract=row["retract"],
+        dimensions={name: value for name, value in values.items() if value is not None},
+        status=row["status"],
     )

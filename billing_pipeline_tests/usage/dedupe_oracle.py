@@ -20,13 +20,13 @@ def statuses(
     result: dict[int, str] = {}
     histories = defaultdict(list)
     for row in seen:
-        newer = [b for b in (deliveries or {}).get(row.scope, []) if b > row.batch and b * ROWS_PER_BATCH < now]
+        newer = [b for b in (deliveries or {}).get(row.scope or 0, []) if b > row.batch and b * ROWS_PER_BATCH < now]
         if newer:
             result[row.arrival] = "superseded"
         else:
             histories[key_of(row, meters[row.meter])].append(row)
-    for (_, meter, *_), history in histories.items():
-        result |= _play(history, meters[meter].keep)
+    for history in histories.values():
+        result |= _play(history, meters[history[0].meter].keep)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,9 +57,7 @@ def stated(engine: Engine, files: Sequence[LakeFile], before_arrival: int | None
     ],
 )
 @pytest.mark.parametrize("by", ["identity", "event_id"])
-def test_a_history(
-    engine: Engine, tmp_path: Path, history: str, keep_latest: str, keep_first: str, by: str
-) -> None:
+def test_a_history(engine: Engine, tmp_path: Path, history: str, keep_latest: str, keep_first: str, by: str) -> None:
     """Each letter is a report of one event: e counts, r retracts; A accepted, s superseded, r retracted."""
     for keep, expected in (("latest", keep_latest), ("first", keep_first)):
         meter = 1 + ["latest", "first"].index(keep) + 2 * (by == "event_id")
@@ -88,10 +87,15 @@ def test_a_correction_replaces_the_event_it_corrects(engine: Engine, tmp_path: P
 def test_an_absent_dimension_is_the_same_as_an_empty_one(engine: Engine, tmp_path: Path) -> None:
     """One file has no column of the dimension at all, one has it empty."""
     rows = [Row(1, 0), Row(2, 0, dimensions={"region": ""}), Row(2, 1, dimensions={"region": "eu"})]
-    assert [arrival for arrival, _ in accepted(engine, write_lake(tmp_path, rows))] == [rows[1].arrival, rows[2].arrival]
+    assert [arrival for arrival, _ in accepted(engine, write_lake(tmp_path, rows))] == [
+        rows[1].arrival,
+        rows[2].arrival,
+    ]
 
 
-@pytest.mark.parametrize("name", ['quo"te', "it's", "white space", "sla/sh", "größe", "用量", "a.b", "key_timestamp", "%s;--"])
+@pytest.mark.parametrize(
+    "name", ['quo"te', "it's", "white space", "sla/sh", "größe", "用量", "a.b", "key_timestamp", "%s;--"]
+)
 def test_dimensions_have_any_name(engine: Engine, tmp_path: Path, name: str) -> None:
     rows = [Row(1, 0, dimensions={name: "a"}), Row(1, 1, dimensions={name: "b"}), Row(2, 0, dimensions={name: "a"})]
     rows += [replace(row, meter=4, event_id=str(row.row)) for row in rows]
@@ -101,8 +105,6 @@ def test_dimensions_have_any_name(engine: Engine, tmp_path: Path, name: str) -> 
 
 
 def test_an_event_id_identifies_within_a_period_only(engine: Engine, tmp_path: Path) -> None:
-    from datetime import date  # noqa: PLC0415
-
     january = write_file(tmp_path, [Row(1, 0, meter=3, event_id="x")])
     february = write_file(tmp_path, [Row(2, 0, meter=3, event_id="x", minute=50_000)], date(2026, 2, 1))
     assert len(accepted(engine, [january, february])) == 2
@@ -153,10 +155,10 @@ ROWS = st.lists(
 ).map(lambda rows: [replace(row, row=place) for place, row in enumerate(rows)])
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(rows=ROWS, before=st.none() | st.integers(1, 5), may_retract=st.booleans())
 def test_every_report_ends_as_the_oracle_says(
-    engine: Engine, rows: list[Row], before: int | None, may_retract: bool
+    engine: Engine, *, rows: list[Row], before: int | None, may_retract: bool
 ) -> None:
     """In any grouping into batches, as of any batch, with and without the fast path."""
     rows = [replace(row, retract=row.retract and may_retract) for row in rows]
@@ -170,7 +172,7 @@ def test_every_report_ends_as_the_oracle_says(
         assert accepted(engine, files, before_arrival) == kept
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(rows=ROWS)
 def test_as_of_a_batch_is_the_same_as_never_having_received_more(engine: Engine, rows: list[Row]) -> None:
     with TemporaryDirectory() as folder:
@@ -180,7 +182,7 @@ def test_as_of_a_batch_is_the_same_as_never_having_received_more(engine: Engine,
             assert accepted(engine, files, batch * ROWS_PER_BATCH) == accepted(engine, prefix)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 @given(rows=ROWS, data=st.data())
 def test_how_a_batch_is_spread_over_files_does_not_matter(engine: Engine, rows: list[Row], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:

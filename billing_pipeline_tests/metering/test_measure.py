@@ -1,0 +1,315 @@
+"""Measuring: tables of small cases, and random histories against an independent oracle."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing_pipeline.catalog.meter import Meter
+from billing_pipeline.core.errors import UsageError
+from billing_pipeline.metering.aggregations import AGGREGATIONS
+from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
+from billing_pipeline.usage.engine import Engine
+from billing_pipeline.usage.event import ROWS_PER_BATCH
+from billing_pipeline_tests.metering.measure_oracle import counts, quantities
+from billing_pipeline_tests.usage.lake_writer import END, START, Row, write_lake
+
+D = Decimal
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def measured(
+    engine: Engine, folder: Path, rows: Sequence[Row], measurements: Sequence[Measurement], *meters: Meter
+) -> Measured:
+    """Meters have the codes 1, 2 and so on."""
+    codes = {meter.id: code for code, meter in enumerate(meters, start=1)}
+    by_id = {meter.id: meter for meter in meters}
+    return measure(engine, write_lake(folder, rows), {}, measurements, by_id, codes, time_zone=BERLIN)
+
+
+def one(engine: Engine, folder: Path, rows: Sequence[Row], meter: Meter) -> tuple[str, int]:
+    """The only quantity of a whole month, as written, and its number of events."""
+    (found,) = measured(engine, folder, rows, [Measurement(1, 1, meter.id, START, END)], meter).quantities
+    return str(found.quantity), found.events
+
+
+THREE = [
+    Row(1, 0, minute=1, value=D("1.5"), dimensions={"user": "ann", "gb": "2"}),
+    Row(1, 1, minute=3, value=D("-4"), dimensions={"user": "bob", "gb": "0.000001"}),
+    Row(1, 2, minute=2, value=D("2.25"), dimensions={"user": "ann", "gb": "3.5000000"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("meter", "quantity"),
+    [
+        (Meter("m", "sum"), "-0.25"),
+        (Meter("m", "count"), "3"),
+        (Meter("m", "max"), "2.25"),
+        (Meter("m", "min"), "-4"),
+        (Meter("m", "latest"), "-4"),
+        (Meter("m", "average"), "-0.083333333333333333333333333333333333333333333333333"),
+        (Meter("m", "unique_count", unique_by="user"), "2"),
+        (Meter("m", "unique_count", unique_by="nobody sends this"), "0"),
+        (Meter("m", "sum", filter={"user": ("ann", "zoe")}), "3.75"),
+        (Meter("m", "sum", multiplier="gb"), "10.874996"),
+        (Meter("m", "max", multiplier="gb"), "7.875"),
+        (Meter("m", "average", multiplier="gb", filter={"user": ("ann",)}), "5.4375"),
+        (Meter("m", "count", multiplier="gb"), "3"),
+    ],
+)
+def test_a_quantity(engine: Engine, tmp_path: Path, meter: Meter, quantity: str) -> None:
+    found, events = one(engine, tmp_path, THREE, meter)
+    assert (found, events) == (quantity, 2 if meter.filter else 3)
+
+
+def test_every_aggregation_has_a_case_above() -> None:
+    (table,) = (mark for mark in test_a_quantity.pytestmark if mark.name == "parametrize")  # type: ignore[attr-defined]
+    assert {meter.aggregation for meter, _ in table.args[1]} == AGGREGATIONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        (["100", "0"], "100"),  # not 1E+2
+        (["0.000000000001", "0"], "1E-12"),  # an exponent below zero loses nothing
+        (["999999999999999999.999999999999"] * 2, "1999999999999999999.999999999998"),
+        (["1.10", "-1.1"], "0"),
+    ],
+)
+def test_a_sum_is_exact_and_plain(engine: Engine, tmp_path: Path, values: list[str], written: str) -> None:
+    rows = [Row(1, place, minute=place, value=D(value)) for place, value in enumerate(values)]
+    found, _ = one(engine, tmp_path, rows, Meter("m", "sum"))
+    assert D(found) == D(written)
+    assert "E+" not in found
+
+
+def test_latest_at_one_instant_is_the_last_received(engine: Engine, tmp_path: Path) -> None:
+    rows = [
+        Row(2, 0, value=D(1), dimensions={"region": "a"}),
+        Row(3, 0, value=D(2), dimensions={"region": "b"}),
+        Row(1, 9, value=D(3), dimensions={"region": "c"}),
+    ]
+    assert one(engine, tmp_path, rows, Meter("m", "latest")) == ("2", 3)
+
+
+@pytest.mark.parametrize(
+    ("window", "quantity"),
+    [(None, "5"), ("hour", "12"), ("day", "8")],
+)
+def test_a_window_is_aggregated_first_then_added(
+    engine: Engine, tmp_path: Path, window: str | None, quantity: str
+) -> None:
+    """Berlin's 1 January ends at 23:00 UTC: the maxima of the days are 5 and 3."""
+    minutes = {60: 4, 70: 2, 120: 5, 23 * 60: 3, 23 * 60 + 59: 1}
+    rows = [Row(1, minute, minute=minute, value=D(value)) for minute, value in minutes.items()]
+    found, _ = one(engine, tmp_path, rows, Meter("m", "max", window=window))  # type: ignore[arg-type]
+    assert found == quantity
+
+
+def test_a_quantity_that_overflows_is_an_error_that_names_its_meter(engine: Engine, tmp_path: Path) -> None:
+    rows = [Row(1, 0, value=D("999999999999999999"), dimensions={"gb": "999999999999"})]
+    with pytest.raises(UsageError, match=r"Meter 'gigabytes'.*larger unit"):
+        one(engine, tmp_path, rows, Meter("gigabytes", "sum", multiplier="gb"))
+
+
+@pytest.mark.parametrize("bad", ["", "1,5", "1e3", "0.1234567", "NaN", " 1", "1234567890123"])
+def test_what_is_no_number_to_multiply_by_is_an_error(engine: Engine, tmp_path: Path, bad: str) -> None:
+    rows = [*THREE, Row(1, 9, minute=9, dimensions={"gb": bad})]
+    with pytest.raises(UsageError, match=r"gb = .* no number to multiply by"):
+        one(engine, tmp_path, rows, Meter("m", "sum", multiplier="gb"))
+
+
+BY_REGION = [
+    Row(1, place, minute=place, value=D(2**place), dimensions=dimensions)
+    for place, dimensions in enumerate(
+        [
+            {"provider": "aws", "region": "eu"},
+            {"provider": "aws", "region": "us"},
+            {"provider": "gcp", "region": "eu"},
+            {"provider": "gcp"},
+            {"region": "us"},
+            {},
+        ]
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("by", "matches", "groups"),
+    [
+        ((), (), {"": 63}),
+        (("provider",), (), {"aws": 3, "gcp": 12, "": 48}),
+        (("provider", "region"), (), {"aws eu": 1, "aws us": 2, "gcp eu": 4, "gcp": 8, "us": 16, "": 32}),
+        (("provider",), ({"provider": "aws"},), {"aws": 3, "": 60}),  # all without a rate are one group
+        (("provider", "region"), ({"provider": "aws"},), {"aws eu": 1, "aws us": 2, "": 60}),
+        (
+            ("provider", "region"),
+            ({"provider": "gcp"}, {"region": "us"}),
+            {"aws us": 2, "gcp eu": 4, "gcp": 8, "us": 16, "": 33},
+        ),
+        (
+            ("region", "provider"),
+            ({"provider": "aws", "region": "eu"}, {"provider": "aws", "region": "us"}),
+            {"eu aws": 1, "us aws": 2, "": 60},
+        ),
+        (("provider",), ({},), {"aws": 3, "gcp": 12, "": 48}),  # a rate for everything
+        (("size",), ({"size": "xl"},), {"": 63}),  # a dimension that nobody sends
+        (("provider",), ({"provider": "o'Neil\"; --"},), {"": 63}),
+    ],
+)
+def test_quantities_by_dimension(
+    engine: Engine, tmp_path: Path, by: tuple[str, ...], matches: tuple[Mapping[str, str], ...], groups: dict[str, int]
+) -> None:
+    asked = Measurement(1, 1, "m", START, END, by=by, matches=matches)
+    found = measured(engine, tmp_path, BY_REGION, [asked], Meter("m", "sum")).quantities
+    assert {" ".join(each.dimensions.values()): each.quantity for each in found} == groups
+    assert all(each.dimensions.keys() <= set(by) for each in found)
+
+
+def test_the_maximum_over_all_regions_is_not_the_maximum_of_a_region(engine: Engine, tmp_path: Path) -> None:
+    """Semantics §3: each price aggregates by its own dimensions."""
+    asked = [Measurement(1, 1, "m", START, END), Measurement(2, 1, "m", START, END, by=("provider",))]
+    found = measured(engine, tmp_path, BY_REGION[:4], asked, Meter("m", "max")).quantities
+    assert [(each.number, each.dimensions, each.quantity) for each in found] == [
+        (1, {}, D(8)),
+        (2, {"provider": "aws"}, D(2)),
+        (2, {"provider": "gcp"}, D(8)),
+    ]
+
+
+def test_an_event_at_the_end_belongs_to_what_follows(engine: Engine, tmp_path: Path) -> None:
+    middle = START + timedelta(minutes=10)
+    rows = [Row(1, minute, minute=minute) for minute in (0, 9, 10, 11)]
+    asked = [
+        Measurement(1, 1, "m", START, middle),
+        Measurement(2, 1, "m", middle, END),
+        Measurement(3, 1, "m", END, END + timedelta(1)),  # nothing: no quantity
+    ]
+    found = measured(engine, tmp_path, rows, asked, Meter("m", "count"))
+    assert [(each.number, each.quantity) for each in found.quantities] == [(1, D(2)), (2, D(2))]
+    assert found.counts == [UsageCount(1, "m", landed=4, accepted=4, superseded=0, retracted=0, unpriced=0)]
+
+
+def test_usage_that_no_measurement_covers_is_unpriced(engine: Engine, tmp_path: Path) -> None:
+    """Cut points cover the first ten minutes twice; customer 2 and meter other have no price at all."""
+    rows = [Row(1, minute, minute=minute) for minute in range(20)]
+    rows += [Row(2, 0, customer=2), Row(2, 1, meter=2), Row(2, 2, meter=2, minute=1, retract=True)]
+    cuts = [START + timedelta(minutes=minute) for minute in (5, 10)]
+    asked = [Measurement(number, 1, "m", START, cut) for number, cut in enumerate(cuts)]
+    asked.append(Measurement(2, 1, "m", START + timedelta(minutes=15), END))
+    found = measured(engine, tmp_path, rows, asked, Meter("m", "count"), Meter("other", "count"))
+    assert [(each.customer, each.meter, each.accepted, each.retracted, each.unpriced) for each in found.counts] == [
+        (1, "m", 20, 0, 5),
+        (1, "other", 1, 1, 1),
+        (2, "m", 1, 0, 1),
+    ]
+
+
+def test_only_the_customers_asked_for_are_looked_at(engine: Engine, tmp_path: Path) -> None:
+    files = write_lake(tmp_path, [Row(1, customer, customer=customer) for customer in range(1, 400)])
+    meters, codes = {"m": Meter("m", "sum")}, {"m": 1}
+    for wanted in ({7}, set(range(100, 350)), set(), {1000}):
+        asked = [Measurement(customer, customer, "m", START, END) for customer in wanted]
+        found = measure(engine, files, {}, asked, meters, codes, wanted)
+        expected = sorted(wanted & set(range(1, 400)))
+        assert [each.customer for each in found.counts] == expected
+        assert [each.number for each in found.quantities] == expected
+
+
+def test_without_files_there_is_nothing(engine: Engine) -> None:
+    asked = [Measurement(1, 1, "m", START, END, by=("region",))]
+    assert measure(engine, [], {}, asked, {"m": Meter("m", "sum")}, {"m": 1}) == Measured([], [])
+
+
+def test_no_measurements_still_count(engine: Engine, tmp_path: Path) -> None:
+    found = measured(engine, tmp_path, [Row(1, 0)], [], Meter("m", "sum"))
+    assert found == Measured([], [UsageCount(1, "m", landed=1, accepted=1, superseded=0, retracted=0, unpriced=1)])
+
+
+METERS = {
+    1: Meter("sum", "sum", filter={"a": ("x", "y")}),
+    2: Meter("average", "average", keep="first", window="day"),
+    3: Meter("latest", "latest", deduplicate_by="event_id"),
+    4: Meter("unique", "unique_count", unique_by="a", window="hour"),
+    5: Meter("max", "max", deduplicate_by="event_id", keep="first"),
+    6: Meter("product", "sum", multiplier="n"),
+}
+NAMES = {meter.id: code for code, meter in METERS.items()}
+ROWS = st.lists(
+    st.builds(
+        Row,
+        batch=st.integers(1, 4),
+        row=st.just(0),
+        customer=st.integers(1, 2),
+        meter=st.integers(1, 6),
+        minute=st.sampled_from([0, 1, 59, 60, 22 * 60 + 59, 23 * 60, 24 * 60, 3 * 24 * 60]),
+        value=st.decimals(-1000, 10**18 - 1, places=12),
+        dimensions=st.fixed_dictionaries(
+            {"n": st.sampled_from(["1", "0.5", "12.000001"])},
+            optional={"a": st.sampled_from(["", "x", "y", "z"]), 'b "/': st.sampled_from(["x", "y"])},
+        ),
+        event_id=st.sampled_from(["1", "2", "3"]) | st.none(),
+        retract=st.sampled_from([False, False, False, False, True]),
+    ),
+    max_size=30,
+).map(lambda rows: [replace(row, row=place) for place, row in enumerate(rows)])
+INSTANTS = st.integers(0, 4 * 24 * 60).map(lambda minute: START + timedelta(minutes=minute))
+MEASUREMENTS = st.lists(
+    st.builds(
+        Measurement,
+        number=st.just(0),
+        customer=st.integers(1, 2),
+        meter=st.sampled_from(sorted(NAMES)),
+        start=INSTANTS | st.just(START),
+        end=INSTANTS | st.just(END),
+        before_arrival=st.none() | st.integers(1, 5).map(lambda batch: batch * ROWS_PER_BATCH),
+        by=st.sampled_from([(), ("a",), ("a", 'b "/'), ("missing",)]),
+        matches=st.sampled_from([(), ({"a": "x"},), ({"a": "x", 'b "/': "y"}, {'b "/': "x"}, {"a": "x", 'b "/': "x"})]),
+    ),
+    max_size=8,
+).map(lambda asked: [replace(each, number=number) for number, each in enumerate(asked)])
+
+
+@settings(deadline=None, max_examples=25)
+@given(rows=ROWS, asked=MEASUREMENTS, with_scopes=st.booleans())
+def test_random_histories_measure_as_the_oracle_says(
+    engine: Engine, *, rows: list[Row], asked: list[Measurement], with_scopes: bool
+) -> None:
+    """Retractions, keep first, event ids, dimensions absent and empty, snapshots, cut points, as of any batch."""
+    if with_scopes:
+        rows = [replace(row, scope=1 + row.row % 2) if row.row % 3 else row for row in rows]
+    deliveries = {1: [1, 2, 4], 2: [2, 3]} if with_scopes else {}
+    with TemporaryDirectory() as folder:
+        files = write_lake(Path(folder), rows)
+        meters = {meter.id: meter for meter in METERS.values()}
+        found = measure(engine, files, deliveries, asked, meters, NAMES, time_zone=BERLIN)
+    expected = quantities(rows, asked, METERS, deliveries, BERLIN)
+    answers = {(each.number, frozenset(each.dimensions.items())): each for each in found.quantities}
+    assert len(answers) == len(found.quantities)
+    assert {key: each.events for key, each in answers.items()} == {key: events for key, (_, events) in expected.items()}
+    for key, (exact, _) in expected.items():
+        if asked[key[0]].meter == "average":  # it need not end: 50 digits
+            assert abs(Fraction(answers[key].quantity) - exact) <= abs(exact) / 10**49
+        else:
+            assert Fraction(answers[key].quantity) == exact
+    assert found.counts == counts(rows, asked, METERS, deliveries)
+    assert all(each.landed == each.accepted + each.superseded + each.retracted for each in found.counts)
+
+
+def test_a_local_day_of_25_hours_is_one_window(engine: Engine, tmp_path: Path) -> None:
+    """Berlin, 25 October 2026: 22:00 UTC on the 24th to 23:00 UTC on the 25th."""
+    first = datetime(2026, 10, 24, 22, tzinfo=UTC)
+    minutes = [round((first + timedelta(hours=hours) - START).total_seconds() / 60) for hours in (-1, 0, 24, 25)]
+    rows = [Row(1, place, minute=minute) for place, minute in enumerate(minutes)]
+    asked = [Measurement(1, 1, "m", START, START + timedelta(days=365))]
+    (found,) = measured(engine, tmp_path, rows, asked, Meter("m", "max", window="day")).quantities
+    assert (found.quantity, found.events) == (D(3), 4)
