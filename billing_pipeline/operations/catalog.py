@@ -1,9 +1,12 @@
 """Apply, check and show the catalog. Applying is one transaction and idempotent; nothing recorded is overwritten."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import yaml
 
 from billing_pipeline.catalog import Catalog, Subscription
 from billing_pipeline.catalog.catalog import KINDS
@@ -43,16 +46,25 @@ class ApplyResult:
 
     def to_json(self) -> dict[str, object]:
         """As the command line prints it."""
-        changes = [
-            {
-                "kind": one.kind,
-                "id": one.id,
-                "action": one.action,
-                "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in one.fields],
-            }
-            for one in self.changes
-        ]
-        return {"change": self.number, "dry_run": self.dry_run, "changes": changes, "notes": list(self.notes)}
+        return {
+            "change": self.number,
+            "dry_run": self.dry_run,
+            "changes": changes_json(self.changes),
+            "notes": list(self.notes),
+        }
+
+
+def changes_json(changes: Sequence[Change]) -> list[dict[str, object]]:
+    """What differs, as the command line prints it."""
+    return [
+        {
+            "kind": one.kind,
+            "id": one.id,
+            "action": one.action,
+            "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in one.fields],
+        }
+        for one in changes
+    ]
 
 
 def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[Change, ...]:
@@ -205,6 +217,11 @@ def export_yaml(billing: Billing) -> str:
     if catalog is None:
         raise Refused("The ledger has no catalog yet.", hint="Run: billing catalog apply FILE…")
     return export(catalog, billing.calendar)
+
+
+def export_json(billing: Billing) -> str:
+    """The same as JSON, which is read back alike."""
+    return json.dumps(yaml.safe_load(export_yaml(billing)), default=str, ensure_ascii=False, indent=2)
 
 
 def schema() -> dict[str, object]:

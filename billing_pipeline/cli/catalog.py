@@ -1,0 +1,115 @@
+"""billing catalog: what is sold."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
+from billing_pipeline.cli.show import print_json, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from billing_pipeline.catalog import Change
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML or JSON files, or folders of them.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
+Kind = Annotated[
+    str | None, typer.Argument(metavar="[KIND]", help="account, source, meter, product, plan, customer, …")
+]
+Id = Annotated[str | None, typer.Argument(metavar="[ID]", help="One object of that kind.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here, not to the terminal.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the group."""
+    made = group(app, "catalog", "What is sold, to whom, and where usage comes from.")
+    made.command("check", epilog=example("billing catalog check catalog/"))(check)
+    made.command("apply", epilog=example("billing catalog apply catalog/ --dry-run"))(apply)
+    made.command("show", epilog=example("billing catalog show plan payg"))(show)
+    made.command("export", epilog=example("billing catalog export --output catalog.yaml"))(export)
+    made.command("schema", epilog=example("billing catalog schema --output catalog.schema.json"))(schema)
+
+
+def check(files: Files, as_json: Json = False, actor: Actor = None) -> None:
+    """Check files against each other and the ledger; name each problem's file, line, field and remedy."""
+    from billing_pipeline.operations.catalog import changes_json, check_files
+
+    changes = check_files(open_billing(actor), files)
+    if as_json:
+        print_json({"changes": changes_json(changes)})
+        return
+    say(f"Nothing is wrong. Applying would change {len(changes)} objects.")
+
+
+def apply(files: Files, dry_run: DryRun = False, as_json: Json = False, actor: Actor = None) -> None:
+    """Show what differs from the ledger, and record it. Repeating it changes nothing; nothing is deleted."""
+    from billing_pipeline.operations.catalog import apply as apply_files
+
+    result = apply_files(open_billing(actor), files, dry_run=dry_run)
+    if as_json:
+        print_json(result.to_json())
+        return
+    _print(result.changes)
+    for note in result.notes:
+        say(note)
+    count = f"{len(result.changes)} object{'' if len(result.changes) == 1 else 's'}"
+    if result.number is not None:
+        say(f"Recorded as change {result.number}: {count}.")
+    else:
+        say(f"Would change {count}." if result.changes else "Nothing differs from the ledger.")
+
+
+_MOST_SHOWN = 200
+
+
+def _print(changes: "Iterable[Change]") -> None:
+    shown = list(changes)
+    for one in shown[:_MOST_SHOWN]:
+        say(f"{'+' if one.action == 'add' else '~'} {one.kind} {one.id}")
+        for field in one.fields:
+            say(f"    {field.field}: {_value(field.old)} → {_value(field.new)}")
+    if len(shown) > _MOST_SHOWN:
+        say(f"… and {len(shown) - _MOST_SHOWN} more; --json lists them all.")
+
+
+def _value(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def show(kind: Kind = None, object_id: Id = None, as_json: Json = False, actor: Actor = None) -> None:
+    """Show the recorded catalog: all of it, one kind, or one object."""
+    from billing_pipeline.operations.catalog import show as show_content
+
+    content = show_content(open_billing(actor), kind, object_id)
+    if as_json:
+        print_json(content)
+        return
+    import yaml
+
+    say(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120).rstrip())
+
+
+def export(output: Output = None, as_json: Json = False, actor: Actor = None) -> None:
+    """Write the recorded catalog as one file that applies to the same catalog; with --json as a JSON file."""
+    from billing_pipeline.operations.catalog import export_json, export_yaml
+
+    billing = open_billing(actor)
+    _write(export_json(billing) if as_json else export_yaml(billing), output)
+
+
+def schema(output: Output = None, as_json: Json = False, actor: Actor = None) -> None:  # noqa: ARG001 - it is JSON anyway
+    """Write the JSON Schema of catalog files, with which editors complete and check them."""
+    import json
+
+    from billing_pipeline.operations.catalog import schema as schema_of
+
+    _write(json.dumps(schema_of(), indent=2, ensure_ascii=False), output)
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        say(text.rstrip("\n"))
+    else:
+        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")

@@ -1,0 +1,211 @@
+"""Dagster's web page and daemon as one process group: started together, ended together, whoever asks.
+
+Dagster started in the background ignores INT and TERM; so the group is asked, told, and in the end killed.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+import billing_pipeline
+from billing_pipeline.core.errors import Refused, SettingsError
+
+HOST = "127.0.0.1"  # Dagster's page has no authentication of its own
+FIRST_PORT, PORTS = 3000, 100
+READY_SECONDS = 180  # the first start creates Dagster's tables
+_LADDER = ((signal.SIGINT, 15.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+_LOOK_SECONDS = 0.1
+_TAIL = 2000  # characters of a log that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class DagsterGroup:
+    """A running group, as ``up.json`` in Dagster's home names it.
+
+    Attributes:
+        group: its process group's id.
+        home: DAGSTER_HOME; who has it in the environment and is in the group belongs to it.
+    """
+
+    group: int
+    home: str
+    address: str
+
+    def members(self) -> list[psutil.Process]:
+        """The processes that are alive. A recycled id is never taken for one of ours."""
+        return [one for one in psutil.process_iter() if self._is_member(one)]
+
+    def _is_member(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error, OSError):
+            return os.getpgid(process.pid) == self.group and process.environ().get("DAGSTER_HOME") == self.home
+        return False
+
+    def end(self, hurried: Callable[[], bool] = lambda: False) -> bool:
+        """INT, then TERM, then KILL, until nobody is left; whether anybody was there.
+
+        Args:
+            hurried: asked while waiting; true moves on to the next signal.
+        """
+        found = bool(self.members())
+        for sent, patience in _LADDER:
+            if not (members := self.members()):
+                break
+            for one in members:
+                with suppress(psutil.Error):
+                    one.send_signal(sent)
+            deadline = time.monotonic() + patience
+            while self.members() and time.monotonic() < deadline and not hurried():
+                time.sleep(_LOOK_SECONDS)
+        return found
+
+
+def running(home: Path) -> DagsterGroup | None:
+    """The group that runs with this Dagster home, or None."""
+    try:
+        group = DagsterGroup(**json.loads((home / "up.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return group if group.members() else None
+
+
+def forget(home: Path) -> None:
+    """Nothing runs here any more."""
+    (home / "up.json").unlink(missing_ok=True)
+
+
+def prepare(home: Path) -> Path:
+    """Put dagster.yaml and workspace.yaml, as they ship, into Dagster's home; returns the workspace."""
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copyfile(_shipped(name), home / name)
+    return home / "workspace.yaml"
+
+
+def _shipped(name: str) -> Path:
+    package = Path(billing_pipeline.__file__).parent
+    for place in (package.parent / name, package / name):
+        if place.exists():
+            return place
+    raise SettingsError(f"{name} is missing beside {package}.", hint="Install billing_pipeline again.")
+
+
+def free_port(asked: int | None) -> int:
+    """The port asked for, or the first free one from 3000 on."""
+    for port in [asked] if asked else range(FIRST_PORT, FIRST_PORT + PORTS):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((HOST, port))
+                return port
+    raise Refused(f"Port {asked or FIRST_PORT} is taken.", hint="Choose another with --port.")
+
+
+class Launcher:
+    """Starts the group and stays with it until it ends."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        """The group of a Dagster home, its page on a port."""
+        self.home, self.port = home, port
+        self.address = f"http://{HOST}:{port}"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._asked_to_stop = 0
+
+    def start(self) -> DagsterGroup:
+        """Start both and note that they run.
+
+        Raises:
+            Refused: one of them ended before the page answered, or it did not answer in time.
+        """
+        workspace = prepare(self.home)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        self._spawn("webserver", "dagster_webserver", "-h", HOST, "-p", str(self.port), "-w", str(workspace))
+        self._spawn("daemon", "dagster._daemon", "run", "-w", str(workspace))
+        group = DagsterGroup(self._processes["webserver"].pid, str(self.home), self.address)
+        (self.home / "up.json").write_text(json.dumps(asdict(group)))
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self._end(group)
+            raise
+        return group
+
+    def stay(self, group: DagsterGroup) -> int:
+        """Return when the group has ended: 0 where somebody asked for it, 1 where a process ended by itself."""
+        while not self._asked_to_stop and not self._ended():
+            time.sleep(_LOOK_SECONDS)
+        asked = self._asked_to_stop or not (self.home / "up.json").exists()  # 'billing down' takes it away first
+        said = [] if asked else [f"The {name} ended. {self._tail(name)}" for name in self._ended()]
+        self._end(group)
+        for line in said:
+            print(line, file=sys.stderr)
+        return 0 if asked else 1
+
+    def log(self, name: str) -> Path:
+        """What a process says."""
+        return self.home / f"{name}.log"
+
+    def _spawn(self, name: str, module: str, *arguments: str) -> None:
+        leader = self._processes["webserver"].pid if self._processes else 0
+        with self.log(name).open("wb") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=os.environ | {"DAGSTER_HOME": str(self.home)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=leader,
+            )
+
+    def _stop(self, *_: object) -> None:
+        self._asked_to_stop += 1
+
+    def _ended(self) -> list[str]:
+        return [name for name, process in self._processes.items() if process.poll() is not None]
+
+    def _end(self, group: DagsterGroup) -> None:
+        seen = self._asked_to_stop
+
+        def hurried() -> bool:
+            nonlocal seen
+            before, seen = seen, self._asked_to_stop
+            return seen > before
+
+        group.end(hurried)
+        for process in self._processes.values():
+            process.wait()
+        forget(self.home)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._answers():
+            if self._asked_to_stop:
+                return
+            if ended := self._ended():
+                raise Refused(f"Dagster's {ended[0]} ended at once. {self._tail(ended[0])}")
+            if time.monotonic() > deadline:
+                raise Refused(f"Dagster's page did not answer in {READY_SECONDS} s. {self._tail('webserver')}")
+            time.sleep(_LOOK_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/server_info", timeout=2):  # noqa: S310 - our own address
+                return True
+        except OSError:
+            return False
+
+    def _tail(self, name: str) -> str:
+        text = self.log(name).read_text(errors="replace")
+        return f"Its log, {self.log(name)}, ends with:\n{text[-_TAIL:]}"

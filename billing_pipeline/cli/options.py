@@ -1,0 +1,58 @@
+"""What commands have in common: options, examples, and opening the ledger."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from billing_pipeline.operations.context import Billing
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.", show_default=False)]
+Actor = Annotated[
+    str | None,
+    typer.Option(
+        "--actor",
+        help="Who asks: recorded with everything that is written. Default: BILLING_ACTOR, else the system's user.",
+        show_default=False,
+    ),
+]
+Period = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's first day, e.g. 2026-01-01.")]
+
+
+def group(app: typer.Typer, name: str, about: str) -> typer.Typer:
+    """A group of commands below the root."""
+    made = typer.Typer(help=about, no_args_is_help=True)
+    app.add_typer(made, name=name)
+    return made
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: how it is called."""
+    return "Example: " + "  |  ".join(lines)
+
+
+def open_billing(actor: str | None = None) -> "Billing":
+    """The ledger that the settings name."""
+    from billing_pipeline.operations.context import Billing
+
+    return Billing.open(actor=actor)
+
+
+def parsed_instant(billing: "Billing", text: str) -> "datetime":
+    """An instant with its zone; a day, which begins at its local midnight; or ``now``."""
+    from billing_pipeline.catalog.scalars import instant
+
+    return billing.now() if text == "now" else instant(text, billing.calendar)
+
+
+def pairs(words: list[str] | None) -> dict[str, str]:
+    """``["region=eu"]`` → ``{"region": "eu"}``."""
+    found = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{word!r} is not NAME=VALUE.")
+        found[name] = value
+    return found

@@ -1,0 +1,67 @@
+"""billing close, check and lock: the work on one period."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from billing_pipeline.cli.options import Actor, Json, Period, example, open_billing
+from billing_pipeline.cli.show import counts, print_json, progress, say, table
+
+if TYPE_CHECKING:
+    from billing_pipeline.operations.report import StageReport
+
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 2 where an error is found, not only print it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("close", epilog=example("billing close 2026-01-01"))(close)
+    app.command("check", epilog=example("billing check 2026-01-01 --strict"))(check)
+    app.command("lock", epilog=example("billing lock 2026-01-01"))(lock)
+
+
+def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:
+    """Compute the period's documents from all usage and the newest catalog. Repeating it changes nothing."""
+    from billing_pipeline.operations.close import close as close_period
+
+    billing = open_billing(actor)
+    with progress() as watch:
+        reports = close_period(billing, billing.period(period), progress=watch(f"close {period}"))
+    if as_json:
+        print_json([one.to_json() for one in reports])
+        return
+    for one in reports:
+        say(_line(one))
+
+
+def check(period: Period, strict: Strict = False, as_json: Json = False, actor: Actor = None) -> None:
+    """Check the period's usage; hold the documents of the customers that an error names."""
+    from billing_pipeline.operations.checked import checked
+
+    billing = open_billing(actor)
+    report = checked(billing, billing.period(period))
+    if as_json:
+        print_json(report.to_json())
+    else:
+        rows = report.to_table()
+        table(f"Checks of {period}", tuple(rows[0]) if rows else (), (tuple(row.values()) for row in rows))
+        say(f"Held: {', '.join(report.held) or 'nobody'}.")
+    if strict and not report.passed:
+        raise typer.Exit(2)
+
+
+def lock(period: Period, as_json: Json = False, actor: Actor = None) -> None:
+    """Finalize, number and queue for payment the documents whose time has come; before it, do nothing."""
+    from billing_pipeline.operations.lock import lock as lock_period
+
+    billing = open_billing(actor)
+    with progress() as watch:
+        report = lock_period(billing, billing.period(period), progress=watch(f"lock {period}"))
+    if as_json:
+        print_json(report.to_json())
+    else:
+        say(_line(report))
+
+
+def _line(report: "StageReport") -> str:
+    return f"{report.period} {report.stage}: {counts(dict(report.counts))} ({report.seconds:.1f} s)"

@@ -1,0 +1,83 @@
+"""What commands print: JSON for machines, tables and lines for people, progress on stderr while they wait."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDE = 200  # columns where nobody's terminal says how many there are
+
+Step = Callable[[int, int], None]  # done, in all
+
+
+def print_json(content: object) -> None:
+    """One JSON document."""
+    print(json.dumps(content, ensure_ascii=False, indent=2))
+
+
+def print_json_list(items: Iterable[object]) -> None:
+    """A JSON list, an item a line, written as it is read: a long one needs little memory."""
+    sys.stdout.write("[")
+    separator = "\n"
+    for item in items:
+        sys.stdout.write(separator + json.dumps(item, ensure_ascii=False))
+        separator = ",\n"
+    sys.stdout.write("\n]\n" if separator != "\n" else "]\n")
+
+
+def console() -> "Console":
+    """Where people read."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+
+
+def say(*lines: str) -> None:
+    """Plain lines, as they are."""
+    for line in lines:
+        print(line)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table; columns whose name starts with ``>`` hold figures. Says so where it has no row."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    if made.row_count:
+        console().print(made)
+    else:
+        say(f"{title}: none.")
+
+
+def counts(counted: dict[str, int]) -> str:
+    """``{"customers": 3}`` as ``customers 3``."""
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counted.items()) or "nothing"
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], Step]]:
+    """Bars on stderr while long work runs, where a person looks; gives label → (done, in all) → bar."""
+    if not sys.stderr.isatty():
+        yield lambda _label: lambda _done, _all: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def watch(label: str) -> Step:
+            task = bars.add_task(label, total=None)
+            return lambda done, in_all: bars.update(task, completed=done, total=in_all)
+
+        yield watch

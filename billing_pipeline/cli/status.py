@@ -1,0 +1,69 @@
+"""billing status: where everything stands."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from billing_pipeline.cli.options import Actor, Json, example, open_billing
+from billing_pipeline.cli.show import counts, print_json, say, table
+
+if TYPE_CHECKING:
+    from billing_pipeline.operations.status import PeriodStatus, Status
+
+Every = Annotated[bool, typer.Option("--all", help="Also the periods in which there is nothing.")]
+
+_SHOWN = 5  # of a list in a table's cell, or below a table
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status", epilog=example("billing status", "billing status --json"))(status)
+
+
+def status(every: Every = False, as_json: Json = False, actor: Actor = None) -> None:
+    """Show each period, its state and lock times, and what is dirty, held, awaited and quarantined."""
+    from billing_pipeline.operations.status import status as status_of
+
+    found = status_of(open_billing(actor), every=every)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print(found)
+
+
+def _print(found: "Status") -> None:
+    kind = " (sandbox)" if found.sandbox else ""
+    say(f"{found.now:%Y-%m-%d %H:%M:%S} UTC{kind}: batch {found.batch}, catalog change {found.change}.")
+    columns = ("period", "state", "next lock", ">draft", ">final", ">void", "dirty", "held", "waits for")
+    table("Periods", columns, (_row(one) for one in found.periods))
+    for period in found.periods:
+        for hold in period.held[:_SHOWN]:
+            say(f"{period.standing.period.key} {hold.customer}: held by {hold.cause}: {hold.reason}")
+        if len(period.held) > _SHOWN:
+            say(f"{period.standing.period.key}: {len(period.held) - _SHOWN} more holds: billing hold list")
+    for source, code, rows in found.quarantined:
+        say(f"Quarantined: {rows} rows of {source}: {code}. See: billing usage quarantine list")
+    for url, error, _ in found.refused:
+        say(f"Refused: {url}: {error}")
+    if found.payments:
+        say(f"Payments: {counts(dict(found.payments))}.")
+
+
+def _row(one: "PeriodStatus") -> tuple[object, ...]:
+    progress, drafts = one.standing.progress, one.standing.progress.drafts
+    held = sorted({hold.customer for hold in one.held})
+    return (
+        one.standing.period.key,
+        one.state,
+        f"{drafts.next_lock_at:%Y-%m-%d %H:%M}{f' ({drafts.due} due)' if drafts.due else ''}" if drafts else None,
+        *(progress.documents.get(name, 0) for name in ("draft", "finalized", "void")),
+        _dirty(one),
+        f"{len(held)}: {', '.join(held[:_SHOWN])}{'…' * (len(held) > _SHOWN)}" if held else None,
+        ", ".join(source.source for source in one.awaited),
+    )
+
+
+def _dirty(one: "PeriodStatus") -> str:
+    parts = (("batches", one.batches), ("changes", one.changes), ("customers", one.standing.progress.pending))
+    words = [f"{count} {name}" for name, count in parts if count]
+    return ", ".join([*words, *(["not closed"] if one.standing.unclosed else [])])

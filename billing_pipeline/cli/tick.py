@@ -1,0 +1,38 @@
+"""billing tick: what cron calls."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from billing_pipeline.cli.options import Actor, Json, example, open_billing
+from billing_pipeline.cli.show import print_json, progress, say
+
+if TYPE_CHECKING:
+    from billing_pipeline.operations.tick import TickReport
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("tick", epilog=example("billing tick --json"))(tick)
+
+
+def tick(as_json: Json = False, actor: Actor = None) -> None:
+    """Do at once what the schedules would do now: land, close, check, lock, deliver. Safe to repeat and to race."""
+    from billing_pipeline.operations.tick import tick as tick_once
+
+    billing = open_billing(actor)
+    with progress() as watch:
+        report = tick_once(billing, watch)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print(report)
+    if report.problems:
+        raise typer.Exit(2)
+
+
+def _print(report: "TickReport") -> None:
+    for step in report.steps:
+        what = f"{step.name} {step.period}" if step.period else step.name
+        say(f"{what}: {step.summary} ({step.seconds:.1f} s)")
+    say(f"{report.now:%Y-%m-%d %H:%M:%S} UTC: {len(report.steps) or 'no'} steps in {report.seconds:.1f} s.")

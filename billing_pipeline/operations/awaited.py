@@ -1,0 +1,58 @@
+"""What documents with usage wait for: required sources that have not said that they delivered the whole period."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing_pipeline.catalog import Source
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger import watermarks
+from billing_pipeline.ledger.database import Connection
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.written import instant
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A required source that has not delivered a period yet.
+
+    Attributes:
+        needed: the instant that its watermark must reach: the period's end.
+        deadline: when it is waited for no longer; None: for ever.
+    """
+
+    source: str
+    needed: datetime
+    deadline: datetime | None
+
+    @property
+    def reason(self) -> str:
+        """For people."""
+        until = f" or until {instant(self.deadline)}" if self.deadline else ""
+        return f"waits for the watermark of {self.source} to reach {instant(self.needed)}{until}"
+
+
+def awaited(
+    billing: Billing, connection: Connection, period: BillingPeriod, change: int, at: datetime
+) -> list[Awaited]:
+    """The sources that the period's documents with usage wait for at ``at``.
+
+    Args:
+        billing: of the run.
+        connection: of the ledger.
+        period: which has ended.
+        change: the catalog as known.
+        at: an instant that is not in the future.
+    """
+    catalog = billing.view(connection, change, customers=()).catalog
+    required = [source for source in catalog.sources.values() if source.required] if catalog else []
+    return [one for source in required if (one := _awaited(billing, connection, period, source, at))]
+
+
+def _awaited(
+    billing: Billing, connection: Connection, period: BillingPeriod, source: Source, at: datetime
+) -> Awaited | None:
+    passed = watermarks.passed_at(connection, source.id, period.end)
+    deadline = billing.calendar.after(period.end, source.deadline) if source.deadline else None
+    if (passed is not None and passed <= at) or (deadline is not None and deadline <= at):
+        return None
+    return Awaited(source.id, period.end, deadline)

@@ -1,0 +1,213 @@
+"""One tick: do at once what the schedules and sensors would do now. Cron can run the product with it.
+
+Each step looks at the ledger for what there is to do, and can be repeated: two ticks at once, or one after a kill,
+waste work and change nothing twice. Where nothing is to be done it costs a few queries.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from billing_pipeline.core.errors import BillingError
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger import overview, payments
+from billing_pipeline.operations.awaited import awaited
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.deliver import deliver
+from billing_pipeline.operations.delivery_json import summary_json
+from billing_pipeline.operations.dirty import Standing, standings
+from billing_pipeline.operations.units import Progress, no_progress
+from billing_pipeline.operations.written import instant
+
+Watch = Callable[[str], Progress]  # what is being done → who is told how far it is
+
+
+@dataclass(frozen=True, slots=True)
+class TickStep:
+    """One thing that was done.
+
+    Attributes:
+        name: land, close, check, lock or deliver.
+        period: its key; None where it belongs to none.
+        result: what it did, in the form of its own command.
+        problem: why it could not be done; other steps went on.
+    """
+
+    name: str
+    period: str | None
+    seconds: float
+    result: object = None
+    problem: BillingError | None = None
+
+    @property
+    def summary(self) -> str:
+        """What it did, in a line."""
+        if self.problem is not None:
+            return str(self.problem)
+        return _SUMMARIES[self.name](self.result)
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        content: dict[str, object] = {"step": self.name, "period": self.period, "seconds": round(self.seconds, 3)}
+        if self.problem is None:
+            return content | {"result": self.result}
+        problem = {"code": self.problem.code, "message": self.problem.message, "hint": self.problem.hint}
+        return content | {"error": problem}
+
+
+def _landed(result: Any) -> str:
+    rows = sum(one["rows"] for one in result["landed"])
+    return f"{len(result['landed'])} files, {rows} rows; refused {len(result['refused'])}"
+
+
+def _checked(result: Any) -> str:
+    failed = [one["name"] for one in result["checks"] if one["outcome"] != "passed"]
+    return f"failed {', '.join(failed) or 'none'}; held {len(result['held'])}"
+
+
+def _counted(result: Any) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in result.items() if isinstance(count, int))
+
+
+_SUMMARIES: Mapping[str, Callable[[Any], str]] = {
+    "land": _landed,
+    "close": lambda result: "; ".join(f"{one['stage']}: {_counted(one['counts'])}" for one in result),
+    "check": _checked,
+    "lock": lambda result: _counted(result["counts"]),
+    "deliver": _counted,
+}
+
+
+@dataclass(slots=True)
+class TickReport:
+    """What a tick did. ``steps`` is empty where there was nothing to do."""
+
+    now: datetime
+    steps: list[TickStep] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def problems(self) -> list[TickStep]:
+        """The steps that could not be done."""
+        return [step for step in self.steps if step.problem is not None]
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        steps = [step.to_json() for step in self.steps]
+        return {"now": instant(self.now), "seconds": round(self.seconds, 3), "steps": steps}
+
+
+def no_watch(label: str) -> Progress:  # noqa: ARG001 - a Watch
+    """For callers that show no progress."""
+    return no_progress
+
+
+def tick(billing: Billing, watch: Watch = no_watch) -> TickReport:
+    """Land what waits, close what is dirty, check it, lock what is due, deliver what is queued.
+
+    Args:
+        billing: the ledger.
+        watch: told what is done and how far it is.
+
+    Returns:
+        What was done. What was refused is a problem in it and stops only what builds on it.
+    """
+    return _Tick(billing, watch, TickReport(billing.now())).run()
+
+
+@dataclass
+class _Tick:
+    billing: Billing
+    watch: Watch
+    report: TickReport
+
+    def run(self) -> TickReport:
+        """All steps, in the order of the data's path."""
+        started = monotonic()
+        self._land()
+        known = standings(self.billing)
+        closed = [one.period for one in known if one.dirty and self._close(one.period)]
+        if closed:
+            known = standings(self.billing)
+        checks = {period: self._check(period) for period in self._unchecked(known)}
+        if checks:
+            known = standings(self.billing)
+        for one in known:
+            if checks.get(one.period, True) and self._lockable(one, closed):
+                self._lock(one.period)
+        self._deliver()
+        self.report.seconds = monotonic() - started
+        return self.report
+
+    def _step(self, name: str, period: BillingPeriod | None, work: Callable[[], object]) -> bool:
+        """Do one thing and note it; whether it could be done. A result of None is not worth a note."""
+        started, key = monotonic(), period.key if period else None
+        try:
+            result = work()
+        except BillingError as error:
+            self.report.steps.append(TickStep(name, key, monotonic() - started, problem=error))
+            return False
+        if result is not None:
+            self.report.steps.append(TickStep(name, key, monotonic() - started, result))
+        return True
+
+    def _land(self) -> None:
+        from billing_pipeline.operations.land_waiting import land_waiting
+
+        def watch(url: str) -> Callable[[int, int, int], None]:
+            step = self.watch(f"land {url.rpartition('/')[2]}")
+            return lambda _rows, done, in_all: step(done, in_all)
+
+        def work() -> object:
+            landed = land_waiting(self.billing, watch=watch)
+            return landed.to_json() if landed else None
+
+        self._step("land", None, work)
+
+    def _close(self, period: BillingPeriod) -> bool:
+        from billing_pipeline.operations.close import close  # with the engine, which a tick with no work never needs
+
+        progress = self.watch(f"close {period.key}")
+        return self._step(
+            "close", period, lambda: [one.to_json() for one in close(self.billing, period, progress=progress)]
+        )
+
+    def _unchecked(self, known: Sequence[Standing]) -> list[BillingPeriod]:
+        """Periods that are not locked and in which something happened since they were checked."""
+        with self.billing.ledger.begin() as connection:
+            days = overview.unchecked(connection)
+        return [one.period for one in known if one.period.first_day in days and not one.progress.locked]
+
+    def _check(self, period: BillingPeriod) -> bool:
+        from billing_pipeline.operations.checked import checked
+
+        return self._step("check", period, lambda: checked(self.billing, period).to_json())
+
+    def _lockable(self, one: Standing, closed: Sequence[BillingPeriod]) -> bool:
+        """Whether documents may lock now. Of a period just closed as well: a change may have moved a lock."""
+        drafts, now = one.progress.drafts, self.report.now
+        if drafts is None or one.period.end > now:
+            return False
+        if one.period in closed or drafts.due_without_usage:
+            return True
+        return bool(drafts.due_and_free) and self._complete(one.period)
+
+    def _complete(self, period: BillingPeriod) -> bool:
+        with self.billing.ledger.begin() as connection:
+            change = ledger_catalog.newest_change(connection)
+            return not awaited(self.billing, connection, period, change, self.report.now)
+
+    def _lock(self, period: BillingPeriod) -> bool:
+        from billing_pipeline.operations.lock import lock
+
+        progress = self.watch(f"lock {period.key}")
+        return self._step("lock", period, lambda: lock(self.billing, period, progress=progress).to_json())
+
+    def _deliver(self) -> None:
+        with self.billing.ledger.begin() as connection:
+            due = payments.due_by_gateway(connection, self.report.now)
+        if due:
+            self._step("deliver", None, lambda: summary_json(deliver(self.billing, self.watch("deliver payments"))))

@@ -1,0 +1,26 @@
+"""How figures and instants are written for machines: exact, in one form."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from billing_pipeline.core.money import EXACT
+
+
+def instant(moment: datetime) -> str:
+    """ISO 8601 in UTC, ending in Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def maybe_instant(moment: datetime | None) -> str | None:
+    """The same, or None."""
+    return None if moment is None else instant(moment)
+
+
+def day(one: date | None) -> str | None:
+    """A local day, or None."""
+    return None if one is None else one.isoformat()
+
+
+def plain(quantity: Decimal | None) -> str | None:
+    """A quantity without exponent and without trailing zeros."""
+    return None if quantity is None else f"{EXACT.normalize(quantity):f}"
