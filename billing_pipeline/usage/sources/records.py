@@ -10,7 +10,8 @@ from billing_pipeline.usage.sources.chunk import LONGEST_LINE
 _MOST_LINES = 1000
 # A quote opens a value only where the value begins; elsewhere it is a character (5" disk). Group 1: the closing quote.
 _QUOTED = re.compile(rb'(?:\A|,)"(?:[^"]+|"")*("?)')
-_REST_OF_QUOTED = re.compile(rb'(?:[^"]+|"")*("?)')
+# The rest of a quoted value. Group 1: the closing quote; group 2 matches where the value ends with it.
+_REST_OF_QUOTED = re.compile(rb'(?:[^"]+|"")*("?)((?=,|\r?\n|\Z))?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +44,21 @@ def _lines(block: bytes) -> list[bytes]:
 
 def _length(lines: list[bytes], start: int) -> int:
     """How many lines the record has that starts there: up to the line that closes its last quote; 0 for none."""
-    is_open, size = False, 0
-    for count, line in enumerate(lines[start : start + _MOST_LINES], start=1):
-        is_open = _open_after(line, is_open=is_open)
+    if not _opens(lines[start], 0):
+        return 1
+    size = len(lines[start])
+    for count, line in enumerate(lines[start + 1 : start + _MOST_LINES], start=2):
         size += len(line)
-        if not is_open:
-            return count
-        if size > LONGEST_LINE:
+        rest = _REST_OF_QUOTED.match(line)
+        if rest is None or size > LONGEST_LINE:
             return 0
+        if rest[1] and rest[2] is None:  # a quote, but not at the end of a value: the first was no opening quote
+            return 0
+        if rest[1] and not _opens(line, rest.end()):
+            return count
     return 0
 
 
-def _open_after(line: bytes, *, is_open: bool) -> bool:
-    """Whether a quoted value is still open at the end of the line."""
-    at = 0
-    if is_open:
-        rest = _REST_OF_QUOTED.match(line)
-        if rest is None or not rest[1]:
-            return True
-        at = rest.end()
-    return any(not quoted[1] for quoted in _QUOTED.finditer(line, at))
+def _opens(line: bytes, start: int) -> bool:
+    """Whether a value is opened with a quote after ``start`` and not closed on the line."""
+    return any(not quoted[1] for quoted in _QUOTED.finditer(line, start))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.land_waiting import land_waiting, waiting_files
-from billing_pipeline_tests.landing.landing_ledger import add_catalog, events, reconciles, rows_of, write
+from billing_pipeline_tests.operations.landing.landing_ledger import add_catalog, events, reconciles, rows_of, write
 
 HEADER = "customer,meter,timestamp,value,region"
 

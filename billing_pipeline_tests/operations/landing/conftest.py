@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.operations.context import Billing
-from billing_pipeline_tests.landing.landing_ledger import landing_ledger
+from billing_pipeline_tests.operations.landing.landing_ledger import landing_ledger
 from billing_pipeline_tests.servers import Server
 
 
