@@ -22,16 +22,13 @@ from billing_pipeline.ledger.server.cluster import (
     OWNER,
     create_cluster,
 )
+from billing_pipeline.ledger.server.launch import PATIENCE_SECONDS, launch
 from billing_pipeline.ledger.server.place import SYSTEM_PLACE, place_of, write_private
 from billing_pipeline.ledger.server.port import free_port
 from billing_pipeline.ledger.server.postmaster import Postmaster
 from billing_pipeline.ledger.server.programs import Programs
 from billing_pipeline.ledger.server.upgrade import refuse_other_major, upgrade_data
 from billing_pipeline.ledger.server.user import server_user
-
-PATIENCE_SECONDS = 60  # a server that was killed replays its log before it answers
-_SETTINGS = {"max_connections": "200", "timezone": "UTC", "log_timezone": "UTC", "log_checkpoints": "off"}
-_CAREFREE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class EmbeddedPostgres:
@@ -46,7 +43,7 @@ class EmbeddedPostgres:
             durable: False trusts the machine never to fail: for tests.
         """
         self.root = root.expanduser().resolve()
-        self._settings = _SETTINGS if durable else _SETTINGS | _CAREFREE
+        self._durable = durable
         self._bindir = bindir
 
     def start(self) -> None:
@@ -60,7 +57,8 @@ class EmbeddedPostgres:
                 self._refuse_lost_data()
                 create_cluster(self.data, self._programs, {role: self._password(role) for role in (OWNER, APPLICATION)})
             if self._postmaster.process() is None:
-                self._launch()
+                refuse_other_major(self.root, self.data, major_version(self._programs.bindir))
+                launch(self.data, self.log, free_port(self._port_file), self._programs, durable=self._durable)
             self._wait(self._postmaster.ready, "did not become ready")
 
     def stop(self) -> bool:
@@ -171,35 +169,6 @@ class EmbeddedPostgres:
                 f"The ledger's data in {self.data} are gone.",
                 hint=f"Bring them back from a backup, or delete {self.root} to start with an empty ledger.",
             )
-
-    def _launch(self) -> None:
-        programs = self._programs
-        refuse_other_major(self.root, self.data, major_version(programs.bindir))
-        self._postmaster.forget_a_stranger()
-        port = free_port(self._port_file)
-        self.log.touch(mode=0o600)
-        if programs.user:
-            programs.user.own(self.log)
-        words = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
-        options = f"-h 127.0.0.1 -p {port} -k '' {words}"
-        arguments = ("-D", self.data, "-l", self.log, "-o", options, "-t", PATIENCE_SECONDS, "-w", "start")
-        self._run_until_alone("pg_ctl", *arguments)
-
-    def _run_until_alone(self, program: str, *arguments: object) -> None:
-        """Start the server; try again while sessions of one that was killed have not noticed yet."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            seen = self.log.stat().st_size
-            try:
-                self._programs.run(program, *arguments)
-            except LedgerError as error:
-                said = self.log.read_bytes()[seen:].decode(errors="replace")
-                if "still in use" not in said or time.monotonic() > deadline:
-                    message = f"{error.message}\n{said[-800:]}"
-                    raise LedgerError(message, hint=f"The whole log is {self.log}.") from error
-                time.sleep(0.2)
-            else:
-                return
 
     def _wait(self, condition: Callable[[], bool], complaint: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
