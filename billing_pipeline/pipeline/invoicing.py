@@ -22,6 +22,7 @@ from billing_pipeline.pipeline.usage import OWNERS
             "nothing_holds_a_due_document",
             asset="invoices",
             description="Documents that are due lock; those that are held show here with what holds them.",
+            partitions_def=BILLING_PERIODS,
         )
     ],
 )

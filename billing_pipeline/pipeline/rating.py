@@ -19,7 +19,10 @@ from billing_pipeline.pipeline.usage import OWNERS
     deps=[metered_usage],
     check_specs=[
         dg.AssetCheckSpec(
-            UNRATED, asset="rated_lines", description="Every metered quantity has a rate; a customer without is held."
+            UNRATED,
+            asset="rated_lines",
+            description="Every metered quantity has a rate; a customer without is held.",
+            partitions_def=BILLING_PERIODS,
         )
     ],
 )

@@ -2,10 +2,8 @@
 
 import dagster as dg
 
-from billing_pipeline.operations.checked import checked
 from billing_pipeline.operations.meter import meter
 from billing_pipeline.operations.period_summary import meter_summary, usage_summary
-from billing_pipeline.pipeline.checks import USAGE_CHECKS, check_results
 from billing_pipeline.pipeline.metadata import describe, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
@@ -35,16 +33,14 @@ def raw_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg
     kinds={"duckdb", "parquet"},
     owners=OWNERS,
     deps=[raw_usage],
-    check_specs=USAGE_CHECKS,
 )
 def deduped_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One event per event key: the latest received wins. Winners are an expression over the manifest, not files.
 
-    Dedupes and meters the dirty customers in one pass over the lake, counts where every row ended, and checks the data.
+    Dedupes and meters the dirty customers in one pass over the lake and counts where every row ended.
     """
     ledger, period = billing.at(context.partition_key)
     report = meter(ledger, period)
-    found_bad = checked(ledger, period)
     found = usage_summary(ledger, period).reconciliation
     ended = {name: getattr(found, name) for name in ("files", "accepted", "superseded", "retracted")}
     return dg.MaterializeResult(
@@ -52,7 +48,5 @@ def deduped_usage(context: dg.AssetExecutionContext, billing: BillingResource) -
             **describe(report, found.accepted),
             "reconciliation": table([ended]),
             "by meter": table(meter_summary(ledger, period)),
-            "held customers": len(found_bad.held),
-        },
-        check_results=check_results(found_bad),
+        }
     )
