@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import duckdb
@@ -24,7 +24,8 @@ from billing_pipeline.core.errors import UsageError
 from billing_pipeline.usage.event import DIMENSION_PREFIX, LakeFile, dimension_column, lake_schema
 
 BATCH, PERIOD = "batch", "period"  # the columns that reading adds from the manifest: a file does not know them
-_MANIFEST = pa.schema({"filename": pa.string(), BATCH: pa.int64(), PERIOD: pa.date32()})
+_ADDED: "tuple[pa.Field[Any], ...]" = (pa.field(BATCH, pa.int64()), pa.field(PERIOD, pa.date32()))
+_MANIFEST = pa.schema([pa.field("filename", pa.string()), *_ADDED])
 _PROTOCOL = re.compile(r"^[a-z0-9+]+:/*")  # engines write it with one, two or three slashes
 _FEW = 200  # customers named in the query itself, so that the reader skips what does not hold them
 _GLOB = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
@@ -81,7 +82,7 @@ class Engine:
         """
         dimensions = {name for file in files for name in file.dimensions}
         if not files:
-            columns = [*lake_schema(()), _MANIFEST.field(BATCH), _MANIFEST.field(PERIOD)]
+            columns = [*lake_schema(()), *_ADDED]
             return ibis.memtable(pa.schema([column.with_nullable(nullable=True) for column in columns]).empty_table())
         for file in files:
             self._register(file.path)
