@@ -18,4 +18,4 @@ def demo() -> None:
 
     Example: billing demo
     """
-    raise typer.Exit(subprocess.run([sys.executable, "-m", "billing_pipeline.pipeline.demo"], check=False).returncode)
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "billing_pipeline.demo"], check=False).returncode)

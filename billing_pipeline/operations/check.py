@@ -5,12 +5,11 @@ from datetime import datetime
 from hashlib import sha256
 from time import monotonic
 
-from sqlalchemy import Connection
-
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import checks, holds, manifest
 from billing_pipeline.ledger.checks import Reason, StoredResult
+from billing_pipeline.ledger.database import Connection
 from billing_pipeline.operations.check_report import CheckReport, row_of
 from billing_pipeline.operations.check_words import Words, summary
 from billing_pipeline.operations.compute import engine
@@ -65,7 +64,7 @@ def _repeats(result: StoredResult, fingerprint: str) -> bool:
     return result.details.get("profile") == fingerprint and result.outcome != Outcome.ERROR
 
 
-def _store(  # noqa: PLR0913, PLR0917 - what was found, where and when
+def _store(
     connection: Connection,
     period: BillingPeriod,
     findings: Sequence[Finding],

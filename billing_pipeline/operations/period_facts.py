@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
-from sqlalchemy import Connection
-
 from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.source import Constant, Source
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import checks, manifest, usage_facts
+from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.usage_facts import Waiting
 from billing_pipeline.operations.compute import in_lake
 from billing_pipeline.operations.context import Billing
@@ -71,10 +70,15 @@ def _batches(connection: Connection, period: date, sources: Mapping[str, Source]
         number: replace(
             batch,
             snapshot=batch.source in sources and sources[batch.source].mode == "snapshot",
-            revised=batch.source in sources and columns_of(sources[batch.source]).event.revision is not None,
+            revised=_orders_reports(sources.get(batch.source)),
         )
         for number, batch in found.items()
     }
+
+
+def _orders_reports(source: Source | None) -> bool:
+    """Whether the source says which column orders several reports of one event within a delivery."""
+    return source is not None and source.event is not None and source.event.revision is not None
 
 
 def _quarantined(
