@@ -178,10 +178,10 @@ def _register(connection: Connection, states: Sequence[NewState]) -> None:
     known = set(
         connection.scalars(select(document.c.id).where(document.c.id.in_([state.computed.id for state in states])))
     )
-    rows = [
-        {"id": state.computed.id, "customer": state.code, "bucket": state.bucket, **_identity(state.computed)}
-        for state in states
-        if state.computed.id not in known
+    rows = [  # two versions of a document may be written at once
+        {"id": document_id, "customer": state.code, "bucket": state.bucket, **_identity(state.computed)}
+        for document_id, state in {state.computed.id: state for state in states}.items()
+        if document_id not in known
     ]
     if rows:
         columns = tuple(rows[0])

@@ -21,7 +21,8 @@ class CheckRow:
         outcome: passed, failed, or error: it could not be computed, which says nothing about the data.
         meaning: what is wrong where it fails.
         summary: what was found, in a sentence.
-        worst: the worst findings first; each has ``about``, ``customers`` (ids), ``figure`` and ``note``.
+        worst: the first of the findings, the worst first; each has ``about``, ``customers`` (ids), ``figure``, ``note``.
+        findings: how many there are.
         customers: how many customers it names.
         to_do: what a person does then.
     """
@@ -32,19 +33,23 @@ class CheckRow:
     meaning: str
     summary: str
     worst: Sequence[Mapping[str, Any]]
+    findings: int
     customers: int
     to_do: str
 
     def to_table(self) -> dict[str, str]:
         """A row for a table, in words."""
-        shown = [f"{one['about']}: {one['figure']}" + (f" ({one['note']})" * bool(one["note"])) for one in self.worst]
-        more = f"; and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        shown = [
+            f"{one['about']}: {one['figure']}" + (f" ({one['note']})" if one["note"] else "")
+            for one in self.worst[:_SHOWN]
+        ]
+        more = [f"and {self.findings - len(shown):,} more"] if self.findings > len(shown) else []
         failed = self.outcome == Outcome.FAILED
         return {
             "check": self.name,
             "outcome": self.outcome if self.severity == "error" or not failed else "warning",
             "found": self.summary,
-            "worst": "; ".join(shown[:_SHOWN]) + more,
+            "worst": "; ".join(shown + more),
             "what it means": self.meaning if failed else "",
             "what to do": self.to_do if self.outcome != Outcome.PASSED else "",
         }
@@ -98,6 +103,7 @@ class CheckReport:
                     "outcome": row.outcome,
                     "summary": row.summary,
                     "customers": row.customers,
+                    "findings": row.findings,
                     "worst": [dict(one) for one in row.worst],
                     "to_do": row.to_do,
                 }
@@ -116,6 +122,7 @@ def row_of(result: StoredResult) -> CheckRow:
         meaning=details["meaning"],
         summary=result.summary,
         worst=details["worst"],
+        findings=details["findings"],
         customers=details["customers"],
         to_do=details["to_do"],
     )

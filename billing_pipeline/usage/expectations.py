@@ -115,7 +115,7 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             "absurd_values",
             "values",
             "Values are far beyond what their meter measures otherwise.",
-            "Correct them (send the same events with the right value), or release the hold where they are right.",
+            "Correct them: send the same events with the right value. Where they are right, release the hold.",
         ),
         Check(
             "quarantine_limit",
@@ -128,6 +128,15 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             adds_up=False,
         ),
         Check(
+            "every_quantity_has_a_rate",
+            Severity.ERROR,
+            "unrated_customers",
+            "customers",
+            "A price by dimension has no rate for some of its usage; the line cannot be made.",
+            "Add the rate, or a default, to the price; the next close releases the hold.",
+            holds=False,
+        ),
+        Check(
             "quarantine_rate",
             Severity.WARNING,
             "quarantined_percent",
@@ -136,15 +145,6 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             "See why: billing usage quarantine list; then mend and replay it.",
             most=thresholds.quarantine_warning_percent,
             adds_up=False,
-        ),
-        Check(
-            "every_quantity_has_a_rate",
-            Severity.ERROR,
-            "unrated_customers",
-            "customers",
-            "A price by dimension has no rate for some of its usage; the line cannot be made.",
-            "Add the rate, or a default, to the price; the next close releases the hold.",
-            holds=False,
         ),
         Check(
             "unpriced_usage",

@@ -1,7 +1,9 @@
-"""Hours without data: gaps in the stream of a source that otherwise reports in most hours, or on most days."""
+"""Hours without data: gaps in the stream of a source that otherwise reports every hour, or every day."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+from statistics import median
 
 import ibis
 import pyarrow as pa
@@ -22,7 +24,8 @@ def gap_figures(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> I
     reported = reported_hours(engine, facts)
     for source in sorted({*reported, *facts.earlier_sources}):
         hours = reported.get(source, set())
-        start = facts.period.start if source in facts.earlier_sources else max(facts.period.start, min(hours))
+        first_hour = facts.period.start.replace(minute=0)  # of zones that are half an hour off, too
+        start = first_hour if source in facts.earlier_sources else max(first_hour, min(hours))
         found = [*gaps(hours, start, end)]
         subject = f"source {source}"
         for first, until in found:
@@ -33,30 +36,34 @@ def gap_figures(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> I
 
 
 def gaps(hours: Collection[datetime], start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The spans of ``[start, end)`` without data, in the source's own rhythm.
-
-    A source with data in at least half of the hours is expected in each of them; else one with data on at least half
-    of the days, on each of those; any other reports when it likes, and has no gaps. None at all is one gap.
-    """
-    if end <= start:
+    """The spans of ``[start, end)`` without data, in the source's own rhythm. None at all is one gap."""
+    seen = sorted({(hour - start) // _HOUR for hour in hours if start <= hour < end})
+    step = _rhythm(seen) if seen else _HOUR
+    if step is None or end <= start:
         return
-    for step in (_HOUR, _DAY):
-        steps = range((end - start) // step)
-        seen = {(hour - start) // step for hour in hours if start <= hour + _HOUR and hour < end}
-        empty = [index for index in steps if index not in seen]
-        if len(empty) * 2 <= len(steps) or not hours:
-            yield from ((start + first * step, start + (last + 1) * step) for first, last in _runs(empty))
-            return
+    present = {hour * _HOUR // step for hour in seen}
+    empty = [number for number in range((end - start) // step) if number not in present]
+    yield from ((start + first * step, start + (last + 1) * step) for first, last in _runs(empty))
+
+
+def _rhythm(hours: Sequence[int]) -> timedelta | None:
+    """How often a source with data in these hours reports: a long gap must not look like a slow source.
+
+    Hourly, where it has data in at least half of the hours of the days on which it has any; daily, where it mostly has
+    data on the day after, too. Any other source reports when it likes, and has no gaps.
+    """
+    days = sorted({hour // 24 for hour in hours})
+    if len(hours) * 2 >= len(days) * 24:
+        return _HOUR
+    apart = [later - earlier for earlier, later in pairwise(days)]
+    return _DAY if apart and median(apart) == 1 else None
 
 
 def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
     """The first and last of each run of consecutive numbers."""
-    first = None
-    for number, following in zip(numbers, [*numbers[1:], None], strict=True):
-        first = number if first is None else first
-        if following != number + 1:
-            yield first, number
-            first = None
+    for _, run in groupby(enumerate(numbers), lambda place: place[1] - place[0]):
+        found = [number for _, number in run]
+        yield found[0], found[-1]
 
 
 def reported_hours(engine: Engine, facts: PeriodFacts) -> dict[str, set[datetime]]:

@@ -1,0 +1,134 @@
+"""Validation of a profile: the library computes, its words stay inside."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from billing_pipeline.usage.expectations import Check, Severity, Thresholds, checks
+from billing_pipeline.usage.profile import FIGURES, Profile
+from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.validate import Outcome, validate
+
+ALL = checks(Thresholds())
+
+
+def test_every_check_has_its_own_name_and_a_figure_that_is_measured() -> None:
+    assert len({check.name for check in ALL}) == len(ALL)
+    assert {check.figure for check in ALL} == {*FIGURES}
+    assert all(check.meaning and check.to_do and check.counts for check in ALL)
+
+
+def test_the_gravest_come_first() -> None:
+    assert [check.severity for check in ALL] == sorted((check.severity for check in ALL), key=[*Severity].index)
+
+
+def test_thresholds_explain_themselves() -> None:
+    assert all(field.description for field in Thresholds.model_fields.values())
+
+
+def outcomes(*figures: Figure) -> dict[str, tuple[Outcome, tuple[int, ...]]]:
+    found = validate(Profile(figures, {}, 0).frame(), ALL)
+    assert [finding.check for finding in found] == [*ALL]
+    return {finding.check.name: (finding.outcome, finding.rows) for finding in found}
+
+
+def test_nothing_measured_is_nothing_wrong() -> None:
+    assert {outcome for outcome, _ in outcomes().values()} == {Outcome.PASSED}
+
+
+def test_a_failed_check_names_the_rows_and_no_other_check_fails() -> None:
+    found = outcomes(
+        Figure("negative_values", 3, (1,), 1),
+        Figure("absurd_values", 1, (2,), 1),
+        Figure("negative_values", 1, (3,), 2),
+        Figure("hours_without_data", 0, subject="source logs"),
+    )
+    assert found["negative_values"] == (Outcome.FAILED, (0, 2))
+    assert found["absurd_values"] == (Outcome.FAILED, (1,))
+    assert {name for name, (outcome, _) in found.items() if outcome is not Outcome.PASSED} == {
+        "negative_values",
+        "absurd_values",
+    }
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "failing"),
+    [
+        ("quarantined_percent", "1.0", set()),
+        ("quarantined_percent", "1.1", {"quarantine_rate"}),
+        ("quarantined_percent", "10.0", {"quarantine_rate"}),
+        ("quarantined_percent", "10.1", {"quarantine_rate", "quarantine_limit"}),
+        ("volume_percent", "49.9", {"volume"}),
+        ("volume_percent", "50.0", set()),
+        ("volume_percent", "200.0", set()),
+        ("volume_percent", "200.1", {"volume"}),
+        ("unreconciled_rows", "1", {"reconciliation"}),
+    ],
+)
+def test_bounds_are_inclusive(figure: str, value: str, failing: set[str]) -> None:
+    from decimal import Decimal
+
+    found = outcomes(Figure(figure, Decimal(value)))
+    assert {name for name, (outcome, _) in found.items() if outcome is Outcome.FAILED} == failing
+
+
+BROKEN = Check("broken", Severity.ERROR, "broken", "rows", "", "")
+SOUND = Check("sound", Severity.ERROR, "sound", "rows", "", "")
+
+
+@pytest.mark.parametrize(
+    ("frame", "text"),
+    [
+        (pd.DataFrame({"sound": [0, 0]}), 'The column "broken" in BatchData does not exist'),  # not measured
+        (pd.DataFrame({"sound": [0, 0], "broken": ["many", "few"]}), "must either be None or of the same type"),
+    ],
+)
+def test_a_check_that_cannot_be_computed_is_an_error_not_bad_data(frame: pd.DataFrame, text: str) -> None:
+    broken, sound = validate(frame, (BROKEN, SOUND))
+    assert (broken.outcome, broken.rows, sound.outcome) == (Outcome.ERROR, (), Outcome.PASSED)
+    assert text in broken.problem
+
+
+def test_a_profile_of_ten_thousand_rows_is_validated_in_a_moment() -> None:
+    from time import monotonic
+
+    figures = tuple(Figure("negative_values", 1 + number, (number,), 1) for number in range(10_000))
+    frame = Profile(figures, {}, 0).frame()
+    validate(frame, ALL)  # the import
+    started = monotonic()
+    finding = next(one for one in validate(frame, ALL) if one.check.name == "negative_values")
+    assert len(finding.rows) == 10_000
+    assert monotonic() - started < 5  # about one second where nothing else runs
+
+
+def test_the_library_is_quiet_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No progress bars, no files, no word to its makers; and it is imported only where a check really runs."""
+    code = """
+import sys
+import billing_pipeline.operations.check
+assert "great_expectations" not in sys.modules, "imported too early"
+assert "pandas" not in sys.modules, "imported too early"
+from billing_pipeline.usage.expectations import Thresholds, checks
+from billing_pipeline.usage.profile import Profile
+from billing_pipeline.usage.validate import validate
+assert {one.outcome.value for one in validate(Profile((), {}, 0).frame(), checks(Thresholds()))} == {"passed"}
+import os
+assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    root = str(Path(__file__).parents[2])
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=home,
+        env=os.environ | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert list(home.rglob("*")) == []
