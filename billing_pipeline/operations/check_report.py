@@ -21,7 +21,7 @@ class CheckRow:
         outcome: passed, failed, or error: it could not be computed, which says nothing about the data.
         meaning: what is wrong where it fails.
         summary: what was found, in a sentence.
-        worst: the first of the findings, the worst first; each has ``about``, ``customers`` (ids), ``figure``, ``note``.
+        worst: the first findings, the worst first; each has ``about``, ``customers`` (ids), ``figure`` and ``note``.
         findings: how many there are.
         customers: how many customers it names.
         to_do: what a person does then.
