@@ -52,11 +52,11 @@ def check(period: Period, strict: Strict = False, as_json: Json = False, actor: 
 
 def lock(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     """Finalize, number and queue for payment the documents whose time has come; before it, do nothing."""
-    from billing_pipeline.operations.lock import lock as lock_period
+    from billing_pipeline.operations.checked import lock_checked
 
     billing = open_billing(actor)
     with progress() as watch:
-        report = lock_period(billing, billing.period(period), progress=watch(f"lock {period}"))
+        report = lock_checked(billing, billing.period(period), progress=watch(f"lock {period}"))
     if as_json:
         print_json(report.to_json())
     else:

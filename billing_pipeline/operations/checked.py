@@ -3,10 +3,14 @@
 from time import monotonic
 
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.ledger import manifest, periods
+from billing_pipeline.ledger import manifest, overview, periods
 from billing_pipeline.operations.check import check
 from billing_pipeline.operations.check_report import CheckReport
+from billing_pipeline.operations.close import close
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.lock import lock
+from billing_pipeline.operations.report import StageReport
+from billing_pipeline.operations.units import Progress, no_progress
 
 STAGE = "check"
 
@@ -38,3 +42,17 @@ def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
             actor=billing.actor,
         )
     return report
+
+
+def lock_checked(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+    """Close, check where something has come since the last check, then lock: what every face offers as the lock.
+
+    Raises:
+        UsageError: the lake cannot be read; nothing is locked.
+    """
+    close(billing, period)
+    with billing.ledger.begin() as connection:
+        unchecked = period.first_day in overview.unchecked(connection)
+    if unchecked and billing.now() >= period.end:
+        checked(billing, period)
+    return lock(billing, period, progress=progress)

@@ -34,7 +34,7 @@ def earliest_start(
     return period.start
 
 
-def _in_grace(  # noqa: PLR0913 - a customer's period at an instant
+def _in_grace(
     billing: Billing,
     connection: Connection,
     catalog: Catalog,

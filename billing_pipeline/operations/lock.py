@@ -95,34 +95,38 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
         states = periods.customers(connection, period.first_day, buckets)
         locking = _Locking(Work(billing, connection, period, buckets), now, through, states)
         present = locking.documents()
-        cuts = _cuts(locking, present)
+        views = _views(locking, present)
+        cuts = _cuts(locking, views)
         unrated = _bring_to_cutoff(locking, present, cuts)
         held = holds.held(connection, period.first_day) | unrated
         ready = [cut for cut in cuts if states[cut.plan.identity.customer].code not in held]
-        counts = _finalize(locking, ready, _withdrawn(locking, cuts))
+        counts = _finalize(locking, views, ready, _withdrawn(locking, cuts))
         counts["held"] = len(cuts) - len(ready)
     return counts
 
 
-def _cuts(locking: _Locking, present: Mapping[UUID, StoredDocument]) -> list[Cut]:
-    """The documents whose cutoff has come, in the order of customer and issue date."""
-    connection, period, states = locking.work.connection, locking.work.period, locking.states
+def _views(locking: _Locking, present: Mapping[UUID, StoredDocument]) -> "_Views":
+    """The customers of whom a document may be due, and the catalog as it was known to them since the period's end."""
+    connection, period = locking.work.connection, locking.work.period
     known = ledger_catalog.change_before(connection, period.end)
     everyone, own = ledger_catalog.concerning(connection, known, ledger_catalog.newest_change(connection))
     drafts = [one for one in present.values() if one.status == "draft"]
     candidates = {one.customer for one in drafts if everyone or one.customer in own or one.lock_at <= locking.now}
-    if not candidates:
-        return []
-    views = _Views(locking.work, candidates, {number for number, _ in everyone} | {known}, own)
-    billed = documents.finalized_covers(connection, period.first_day, [states[one].code for one in candidates])
+    return _Views(locking.work, candidates, known, everyone, own)
+
+
+def _cuts(locking: _Locking, views: "_Views") -> list[Cut]:
+    """The documents whose cutoff has come, in the order of customer and issue date."""
+    connection, period, states = locking.work.connection, locking.work.period, locking.states
+    billed = documents.finalized_covers(connection, period.first_day, [states[one].code for one in views.candidates])
     held = holds.intervals(connection, period.first_day)
     complete_at = complete(locking.work.billing, connection, period)
     cuts: list[Cut] = []
-    for customer in sorted(candidates):
+    for customer in sorted(views.candidates):
         code = states[customer].code
         intervals = [Interval(one.created_at, one.released_at) for one in held.get(code, ())]
-        changes = [Change(*one) for one in sorted({*everyone, *own.get(customer, ())}) if one[1] < locking.now]
-        history = History(known, changes, intervals, complete_at)
+        changes = [one for one in views.changes(customer) if one.recorded_at < locking.now]
+        history = History(views.known, changes, intervals, complete_at)
         cuts += cut_off(views.plans_of(customer, billed[code]), history, locking.now)
     return cuts
 
@@ -133,25 +137,32 @@ class _Views:
     Args:
         work: of the unit.
         candidates: ids of the customers.
-        shared: changes at which everyone's terms are looked at.
-        own: the other changes, by customer.
+        known: the last change known at the period's end.
+        everyone: later changes that may concern everyone: number and instant.
+        own: the other later ones, by customer.
     """
 
     def __init__(
         self,
         work: Work,
         candidates: Collection[str],
-        shared: Collection[int],
+        known: int,
+        everyone: Sequence[tuple[int, datetime]],
         own: Mapping[str, Sequence[tuple[int, datetime]]],
     ) -> None:
-        self.work = work
-        self._candidates, self._shared, self._own = candidates, shared, own
+        self.work, self.candidates, self.known = work, candidates, known
+        self._everyone, self._own = everyone, own
+        self._shared = {number for number, _ in everyone} | {known}
         self._views: dict[int, CatalogView] = {}
+
+    def changes(self, customer: str) -> list[Change]:
+        """The changes since the period's end that may concern the customer, oldest first."""
+        return [Change(*one) for one in sorted({*self._everyone, *self._own.get(customer, ())})]
 
     def at(self, change: int) -> CatalogView:
         """The catalog through ``change``; each is read once."""
         if change not in self._views:
-            concerned = self._candidates if change in self._shared else self._concerned(change)
+            concerned = self.candidates if change in self._shared else self._concerned(change)
             self._views[change] = self.work.billing.view(self.work.connection, change, customers=sorted(concerned))
         return self._views[change]
 
@@ -163,7 +174,7 @@ class _Views:
         return {
             one
             for one, changes in self._own.items()
-            if one in self._candidates and any(number == change for number, _ in changes)
+            if one in self.candidates and any(number == change for number, _ in changes)
         }
 
 
@@ -277,7 +288,9 @@ def _withdrawn(locking: _Locking, cuts: Sequence[Cut]) -> list[StoredDocument]:
     ]
 
 
-def _finalize(locking: _Locking, ready: Sequence[Cut], withdrawn: Sequence[StoredDocument]) -> Counter[str]:
+def _finalize(
+    locking: _Locking, views: _Views, ready: Sequence[Cut], withdrawn: Sequence[StoredDocument]
+) -> Counter[str]:
     """Finalize, queue for payment, and take the numbers: last, so that others wait for them as short as can be."""
     counts = Counter({"finalized": len(ready) + len(withdrawn), "issued": 0, "queued": 0})
     if not ready and not withdrawn:
@@ -292,7 +305,8 @@ def _finalize(locking: _Locking, ready: Sequence[Cut], withdrawn: Sequence[Store
     for cut in ready:
         stored = present[cut.plan.identity.id]
         batch = manifest.batch_before(work.connection, cut.cutoff)
-        finals.append(inputs.final(stored, cut.cutoff, batch, locking.states[stored.customer].terms))
+        terms = views.at(cut.change).terms(stored.customer).fingerprint
+        finals.append(inputs.final(stored, cut.cutoff, batch, terms))
         if stored.amount_due.minor > 0:
             dues.append(_due(view.catalog, stored))
     payments.queue(work.connection, dues, at=locking.now, actor=work.billing.actor)

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from billing_pipeline.operations.checked import lock_checked
 from billing_pipeline.operations.deliver import deliver
-from billing_pipeline.operations.lock import lock
 from billing_pipeline.operations.period_summary import invoice_summary, payment_summary
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import describe, money, table
@@ -19,7 +19,7 @@ def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
     Does nothing before ``lock_at``, whoever materialises it.
     """
     ledger, period = billing.at(context.partition_key)
-    report = lock(ledger, period)
+    report = lock_checked(ledger, period)
     summary, queued = invoice_summary(ledger, period), payment_summary(ledger, period)
     rows = sum(int(str(row["payments"])) for row in queued)
     return dg.MaterializeResult(
