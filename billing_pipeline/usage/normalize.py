@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS, Meter
 from billing_pipeline.catalog.source import Constant
-from billing_pipeline.core.errors import UsageError, nearest
+from billing_pipeline.core.errors import nearest
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.usage.arrow import Array, combined
 from billing_pipeline.usage.arrow import compute as pc
@@ -187,10 +187,10 @@ class Normalizer:
             known = self._spelling.setdefault(name.lower(), name)
             if known != name:
                 rows.refuse(mask(texts.is_valid()), column, _other_spelling(name, known))
-            elif name in dimensions:
-                raise UsageError(f"Two columns give the dimension {name!r}.", hint="List the source's dimensions.")
-            else:
-                dimensions[name] = texts
+                continue
+            other = dimensions.get(name, texts)  # a row may nest its dimensions, or have one as a column of its own
+            rows.refuse(mask(pc.not_equal(other, texts)), column, _two_values(name))
+            dimensions[name] = pc.coalesce(other, texts)
         return dimensions
 
     def _check_multipliers(self, rows: Rows, meter_ids: Array, dimensions: Mapping[str, Array]) -> None:
@@ -265,6 +265,10 @@ def _other_spelling(name: str, known: str) -> Reason:
         "dimension_case", f"The dimension {name!r} is known as {known!r}; names must not differ in case only."
     )
     return lambda _text, _place: why
+
+
+def _two_values(name: str) -> Reason:
+    return lambda text, _place: BadValue("dimension_twice", f"The dimension {name!r} is {text!r} and something else.")
 
 
 def _bad_multiplier(dimension: str, texts: Array) -> Reason:

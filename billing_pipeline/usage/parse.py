@@ -20,7 +20,7 @@ VALUE = pa.decimal128(VALUE_PRECISION, VALUE_SCALE)
 INSTANT = pa.timestamp("us", tz="UTC")
 
 _PLAIN = rf"[+-]?[0-9]{{1,{VALUE_PRECISION - VALUE_SCALE}}}(\.[0-9]{{1,{VALUE_SCALE}}}0*)?"
-_LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
+_LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
 _ZONED = _LOCAL + r"(Z|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?)"
 # A cast alone would also take ' 5', '5.', '1_000' and '1e3', and round what is finer: only plain forms reach it.
 _VALUES = f"""

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.land import land
-from billing_pipeline_tests.operations.landing.landing_ledger import events, lake_files, quarantined, reconciles, rows_of, write
+from billing_pipeline_tests.operations.landing.landing_ledger import (
+    events,
+    lake_files,
+    quarantined,
+    reconciles,
+    rows_of,
+    write,
+)
 
 HEADER = "customer,meter,timestamp,value,region"
 

@@ -11,7 +11,14 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.land import land
 from billing_pipeline.operations.quarantine import count, replay, waiting
 from billing_pipeline.usage.corrections import read_corrections, to_csv, to_jsonl
-from billing_pipeline_tests.operations.landing.landing_ledger import add_catalog, events, quarantined, reconciles, rows_of, write
+from billing_pipeline_tests.operations.landing.landing_ledger import (
+    add_catalog,
+    events,
+    quarantined,
+    reconciles,
+    rows_of,
+    write,
+)
 
 HEADER = "customer,meter,timestamp,value,region"
 
