@@ -1,6 +1,6 @@
 """Prices are read strictly: what is refused, where it stands, and what to write instead."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ from billing_pipeline.rating.price_models.package import Package
 from billing_pipeline.rating.price_models.per_unit import PerUnit
 from billing_pipeline.rating.price_models.percentage import Percentage
 from billing_pipeline.rating.tiers import Tier
+
+D = Decimal
 
 Terms = dict[str, Any]
 UNIT = {"model": "per_unit", "unit_amount": "1"}
@@ -71,7 +73,11 @@ def refusal(terms: Any) -> CatalogError:
         ),
         ({"model": "stairstep", "tiers": [{"up_to": "5"}]}, ("tiers", 0), "Fields: flat_amount, up_to."),
         ({"model": "stairstep", "tiers": [{"unit_amount": "5"}]}, ("tiers", 0, "unit_amount"), "flat_amount"),
-        ({"model": "graduated_percentage", "tiers": [{"unit_amount": "5"}]}, ("tiers", 0, "unit_amount"), "flat_amount"),
+        (
+            {"model": "graduated_percentage", "tiers": [{"unit_amount": "5"}]},
+            ("tiers", 0, "unit_amount"),
+            "flat_amount",
+        ),
         ({"model": "volume", "tiers": [{"unit_amount": "1"}], "zero_usage": "all"}, ("zero_usage",), "none"),
         ({"model": "percentage", "rate": "1", "free_events": "1.5"}, ("free_events",), ""),
         ({"model": "percentage", "rate": "1", "free_events": -1}, ("free_events",), "zero or more"),
@@ -135,7 +141,7 @@ def test_rates_without_by_are_refused() -> None:
 
 
 def test_two_rates_that_tie_need_a_third() -> None:
-    """aws in eu would match both by one dimension: which one wins must not depend on their order."""
+    """Usage of aws in eu would match both by one dimension: which one wins must not depend on their order."""
     rates = [{"match": {"provider": "aws"}, "unit_amount": "1"}, {"match": {"region": "eu"}, "unit_amount": "2"}]
     terms: Terms = {"model": "per_unit", "by": ["provider", "region"], "rates": rates}
     assert "Add a rate that matches provider=aws, region=eu." in refusal(terms).hint

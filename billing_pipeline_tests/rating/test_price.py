@@ -1,6 +1,6 @@
 """Charging a price: rates by dimension, included units, and what is refused."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +9,8 @@ from billing_pipeline.core.errors import RatingError
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.price import Charge, charge, parse_price
 from billing_pipeline.rating.price_models.per_unit import PerUnit
+
+D = Decimal
 
 MATRIX = parse_price(
     {

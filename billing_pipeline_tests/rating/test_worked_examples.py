@@ -1,7 +1,7 @@
 """The field's own worked examples, to the last digit: each row names the documentation that it is from."""
 
 from collections import Counter
-from decimal import Decimal as D
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import yaml
 
 from billing_pipeline.rating.price_models import PRICE_MODELS
 from billing_pipeline.rating.quote import quote
+
+D = Decimal
 
 FOLDER = Path(__file__).parent / "worked_examples"
 Row = dict[str, Any]
@@ -29,7 +31,7 @@ ROWS = rows()
 
 def case(row: Row) -> Row:
     """The quote case of a row: ``values`` and ``amounts`` are events in short."""
-    given = {
+    given: Row = {
         key: row[key]
         for key in ("price", "meter", "quantity", "cumulative", "dimensions", "events", "currency")
         if key in row
