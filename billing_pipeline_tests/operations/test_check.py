@@ -21,6 +21,7 @@ from billing_pipeline.operations.close import close
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.hold import list_holds, release
 from billing_pipeline.operations.land import land
+from billing_pipeline.operations.lock import lock
 from billing_pipeline.usage.profile import Profile
 from billing_pipeline_tests.payments.outbox_ledger import START, sandbox, set_clock
 from billing_pipeline_tests.servers import Server
@@ -162,6 +163,30 @@ def test_a_hold_counts_from_when_the_usage_was_received(month: Month) -> None:
     assert month.check().held == ("acme",)
     (hold,) = list_holds(month.billing)
     assert hold.created_at == received
+
+
+def finalized(billing: Billing) -> set[str]:
+    with billing.ledger.begin() as connection:
+        query = text("""
+            SELECT c.id FROM finalization AS f JOIN document AS d ON d.id = f.document
+            JOIN customer AS c ON c.code = d.customer
+        """)
+        return set(connection.scalars(query))
+
+
+def test_the_lock_waits_for_whom_a_check_holds_and_for_nobody_else(month: Month) -> None:
+    """Received in time, checked long after the lock was due: the hold counts all the same."""
+    month.deliver(line("acme", 5, "50000", region="us"))
+    set_clock(month.billing, START + timedelta(days=30))
+    month.check()
+    lock(month.billing, month.period)
+    assert "beta" in finalized(month.billing)
+    assert "acme" not in finalized(month.billing)
+    (hold,) = list_holds(month.billing)
+    release(month.billing, [hold.id], "they really did")
+    set_clock(month.billing, START + timedelta(days=31))
+    lock(month.billing, month.period)
+    assert "acme" in finalized(month.billing)
 
 
 def test_a_correction_releases_the_hold(month: Month) -> None:
