@@ -257,6 +257,6 @@ def test_a_url_before_the_first_start_is_refused(server: EmbeddedPostgres) -> No
         server.owner_url()
 
 
-def test_programs_that_are_not_there_are_refused(tmp_path: Path) -> None:
+def test_programs_that_are_not_there_are_refused(server: EmbeddedPostgres, tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=f"No PostgreSQL programs in {tmp_path}"):
-        EmbeddedPostgres(tmp_path / "postgres", bindir=tmp_path).start()
+        EmbeddedPostgres(server.root, bindir=tmp_path / "nothing").start()
