@@ -28,7 +28,7 @@ class Sink:
         self.bytes = 0
         self.closed = False
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Write some bytes."""
         view = memoryview(data)
         self._digest.update(view)

@@ -6,16 +6,15 @@ Usage: land_in_process SETTINGS SOURCE FILE [STAGE]. With a stage it waits there
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from billing_pipeline.ledger import batches
 from billing_pipeline.ledger.database import Ledger
-from billing_pipeline.operations import staged
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.land import land
 from billing_pipeline.settings import Settings
+from billing_pipeline.usage.staging import Staging
 
 
 def wait(*_: object, **_options: object) -> None:
@@ -26,14 +25,16 @@ def wait(*_: object, **_options: object) -> None:
 
 def stop_at(stage: str) -> None:
     """Wait before the files are written, after they are, or just before the transaction commits."""
-    accept: Callable[..., Any] = batches.accept
+
+    def then_wait(*args: Any, **options: Any) -> None:
+        accept_batch(*args, **options)
+        wait()
+
+    accept_batch = batches.accept
     if stage == "staged":
-        staged.accept = wait  # type: ignore[assignment]
-        sys.modules["billing_pipeline.operations.land"].accept = wait  # type: ignore[attr-defined]
-    elif stage == "written":
-        staged.batches.accept = wait  # type: ignore[assignment]
-    elif stage == "uncommitted":
-        staged.batches.accept = lambda *args, **options: (accept(*args, **options), wait())  # type: ignore[assignment,func-returns-value]
+        Staging.write = wait  # type: ignore[assignment,method-assign]
+    else:
+        batches.accept = wait if stage == "written" else then_wait  # type: ignore[assignment]
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import text
 
@@ -52,7 +52,7 @@ def add_catalog(billing: Billing, folder: Path, content: str) -> None:
     apply(billing, [path])
 
 
-def rows_of(billing: Billing, query: str, **values: object) -> list[tuple[object, ...]]:
+def rows_of(billing: Billing, query: str, **values: object) -> list[tuple[Any, ...]]:
     """What a query finds in the ledger."""
     with billing.ledger.begin() as connection:
         return [tuple(row) for row in connection.execute(text(query), values)]
@@ -64,9 +64,9 @@ def lake_files(billing: Billing) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*.parquet")}
 
 
-def events(billing: Billing, *columns: str, batch: int | None = None) -> list[tuple[object, ...]]:
+def events(billing: Billing, *columns: str, batch: int | None = None) -> list[tuple[Any, ...]]:
     """The accepted rows of the lake (of one batch), in the order of batch and row."""
-    found: list[tuple[object, ...]] = []
+    found: list[tuple[Any, ...]] = []
     query = "SELECT path, batch FROM lake_file ORDER BY batch, path"
     names = dict(rows_of(billing, "SELECT code, id FROM customer"))
     for path, number in rows_of(billing, query):
@@ -76,10 +76,10 @@ def events(billing: Billing, *columns: str, batch: int | None = None) -> list[tu
         for row in table.to_pylist():
             row["customer"] = names[row["customer"]]
             found.append((number, row["row"], *(row.get(column) for column in columns)))
-    return [one[2:] for one in sorted(found, key=lambda one: (one[0], one[1]))]  # type: ignore[arg-type,return-value]
+    return [one[2:] for one in sorted(found, key=lambda one: (one[0], one[1]))]
 
 
-def quarantined(billing: Billing, *columns: str) -> list[tuple[object, ...]]:
+def quarantined(billing: Billing, *columns: str) -> list[tuple[Any, ...]]:
     """Some columns of the quarantined rows."""
     names = ", ".join(f'"{column}"' for column in columns)
     return rows_of(billing, f"SELECT {names} FROM quarantine ORDER BY batch, row")
@@ -100,9 +100,4 @@ def reconciles(billing: Billing) -> bool:
         "SELECT count(*) FROM quarantine WHERE NOT EXISTS (SELECT FROM quarantine_replay WHERE quarantine_id = id)",
     )
     in_lake = sum(pq.read_metadata(f"{billing.settings.lake}/{path}").num_rows for path in lake_files(billing))
-    return landed == accepted + waiting and accepted == in_lake
-
-
-def frame(**columns: list[object]) -> pa.Table:
-    """An Arrow table."""
-    return pa.table(columns)
+    return bool(landed == accepted + waiting and accepted == in_lake)

@@ -152,7 +152,7 @@ def test_cloudevents_map_themselves(billing: Billing, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pa.table])
 def test_frames(billing: Billing, make: type) -> None:
-    columns = {name: [value, value] for name, value in {**EVENT, "meter": "gb"}.items()}
+    columns: dict[str, list[str | None]] = {name: [value, value] for name, value in {**EVENT, "meter": "gb"}.items()}
     columns["region"] = ["eu", None]
     first, second = land(billing, "bare", make(columns)), land(billing, "bare", make(columns))
     assert (first.name, first.rows, first.accepted) == ("frame", 2, 2)

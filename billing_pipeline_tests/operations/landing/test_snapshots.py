@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def deliver(billing: Billing, folder: Path, *rows: str, scope: dict[str, str] | 
     return land(billing, "costs", write(folder / "costs.csv", [HEADER, *rows]), scope=scope)
 
 
-def deliveries(billing: Billing) -> list[tuple[object, ...]]:
+def deliveries(billing: Billing) -> list[tuple[Any, ...]]:
     query = "SELECT key, batch, periods FROM snapshot_delivery JOIN snapshot_scope ON code = scope ORDER BY batch, key"
     return rows_of(billing, query)
 

@@ -1,6 +1,7 @@
 """Reading a delivery as landing does, for tests of one format."""
 
 from pathlib import Path
+from typing import Any
 
 from billing_pipeline.usage.sources import USAGE_SOURCES, BadRow
 
@@ -12,7 +13,8 @@ def read(kind: str, path: Path) -> tuple[dict[int, Row], list[BadRow]]:
     rows: dict[int, Row] = {}
     bad: list[BadRow] = []
     for chunk in USAGE_SOURCES[kind].read(path):
-        for number, row in zip(chunk.rows.to_pylist(), chunk.table.to_pylist(), strict=True):
+        numbers: list[Any] = chunk.rows.to_pylist()
+        for number, row in zip(numbers, chunk.table.to_pylist(), strict=True):
             rows[number] = {name: value for name, value in row.items() if value is not None}
         bad += chunk.bad
     return rows, sorted(bad, key=lambda one: one.row)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.usage.sources import cloudevents
+from billing_pipeline.usage.sources import cloudevents, lines
 from billing_pipeline_tests.usage.sources.delivered import read_bytes
 
 EVENT = {
@@ -59,7 +59,7 @@ def test_what_is_no_event_is_taken_out(tmp_path: Path, text: str) -> None:
 def test_a_batch_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloudevents, "_ROWS", 2)
     event = json.dumps({**EVENT, "data": {"region": "é"}}, ensure_ascii=False).encode()
-    blocks = cloudevents.utf8_blocks
+    blocks = lines.utf8_blocks
     monkeypatch.setattr(cloudevents, "utf8_blocks", lambda file: blocks(file, size=7))
     rows, bad = read_bytes("cloudevents", tmp_path, b"[" + b",".join([event] * 5) + b"]")
     assert [row["data.region"] for row in rows.values()] == ["é"] * 5

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.usage.arrow import Array
 from billing_pipeline.usage.sources.frame import frame_hash, frame_table, read_frame
 from billing_pipeline_tests.usage.sources.delivered import read, read_bytes
 
@@ -37,7 +38,7 @@ NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
         (pa.array([None]), None),
     ],
 )
-def test_a_parquet_column_as_text(tmp_path: Path, values: pa.Array, text: str | None) -> None:
+def test_a_parquet_column_as_text(tmp_path: Path, values: Array, text: str | None) -> None:
     pq.write_table(pa.table({"a": values}), tmp_path / "usage.parquet")
     assert read("parquet", tmp_path / "usage.parquet") == ({1: {"a": text} if text else {}}, [])
 
