@@ -17,6 +17,7 @@ up: .venv/installed ## start Dagster's web page and daemon; Ctrl-C ends both
 
 down: ## stop what 'up' and 'demo' left running, the embedded database too
 	@if [ -x $(BIN)/billing ]; then $(BIN)/billing down; else echo "Nothing is installed, so nothing runs."; fi
+	@home=$${BILLING_HOME:-.billing}/demo; if [ -d $$home ] && [ -x $(BIN)/billing ]; then BILLING_HOME=$$home $(BIN)/billing down; fi
 
 test: lint types imports unit ## everything that must hold: lint, types, import contracts, all tests
 
