@@ -79,7 +79,7 @@ def _details(result: Mapping[str, Any]) -> list[dict[str, str]]:
 def _fields(kind: type[Any], attributes: Mapping[str, str]) -> str:
     """A table of what can be written; tiers' own fields follow."""
     rows, nested = [], []
-    for name, hint in term_types(kind).items():  # type: ignore[arg-type]  # mypy doubts that classes hash
+    for name, hint in term_types(kind).items():
         field = next(f for f in fields(kind) if f.name == name)
         rows.append(f"| `{name}` | {_default(field)} | {attributes[name]} |")
         if get_origin(hint) is tuple and is_dataclass(tier := get_args(hint)[0]):

@@ -75,7 +75,8 @@ class Case:
 def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) -> Case:
     """A case from plain values; ``currency`` and ``rounding`` are for cases that name none. Raises CatalogError."""
     refuse_unknown(mapping(given, ()), _CASE, ())
-    usages = [name for name in ("quantity", "events", "cumulative") if name in given]
+    given = {name: value for name, value in given.items() if value is not None}
+    usages = given.keys() & {"quantity", "events", "cumulative"}
     if len(usages) != 1 or "price" not in given:
         raise CatalogError("A case has a price, and one of quantity, events and cumulative.")
     currency = str(given.get("currency", currency))

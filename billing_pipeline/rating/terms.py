@@ -163,9 +163,13 @@ def refuse_unknown(given: Mapping[str, object], known: Sequence[str], path: Path
             raise CatalogError(f"Unknown field {name!r}.", hint=nearest(str(name), known), path=(*path, name))
 
 
-@cache
 def term_types(kind: Any) -> dict[str, Any]:
     """What can be written for the dataclass ``kind``: field names and their types."""
+    return _term_types(kind)
+
+
+@cache
+def _term_types(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.init}
 

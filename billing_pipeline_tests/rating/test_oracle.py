@@ -18,7 +18,7 @@ from billing_pipeline.rating.price import charge, parse_price
 F = Fraction
 Terms = dict[str, Any]
 CASES = 100_000
-QUANTITIES_A_PRICE = 40
+QUANTITIES_A_PRICE = 100
 CURRENCIES = (("JPY", 0), ("USD", 2), ("KWD", 3), ("CLF", 4))
 ROUNDINGS = tuple(Rounding)
 NEGLIGIBLE = F(1, 10**45)  # what settling a carried quotient may differ by, times the largest numbers drawn here

@@ -1,0 +1,92 @@
+"""On-demand phases: what each invoice is when a cumulative quantity has reached this and that."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from billing_pipeline.core.errors import RatingError
+from billing_pipeline.core.money import Money, Rounding
+from billing_pipeline.rating.cumulative import invoices, next_invoice, running_amounts
+from billing_pipeline.rating.price import parse_price
+
+D = Decimal
+TIERS = [{"up_to": "100", "unit_amount": "1.00"}, {"unit_amount": "0.80"}]
+FLAT = [
+    {"up_to": "10", "unit_amount": "2", "flat_amount": "5"},
+    {"up_to": "20", "unit_amount": "1", "flat_amount": "7"},
+    {"unit_amount": "0.50", "flat_amount": "9"},
+]
+
+
+def billed(terms: dict[str, Any], quantities: str, currency: str = "USD") -> str:
+    due = running_amounts(parse_price(terms), [D(quantity) for quantity in quantities.split()])
+    return " ".join(str(money) for money in invoices(due, currency))
+
+
+@pytest.mark.parametrize(
+    ("terms", "quantities", "amounts"),
+    [
+        ({"model": "graduated", "tiers": TIERS}, "80 120", "80.00 36.00"),  # the worked example of on-demand billing
+        ({"model": "volume", "tiers": TIERS}, "80 120", "80.00 32.00"),  # and its volume variant
+        ({"model": "graduated", "tiers": TIERS}, "", ""),
+        ({"model": "graduated", "tiers": TIERS}, "120 80", "116.00 -36.00"),
+        ({"model": "graduated", "tiers": TIERS, "included": "100"}, "80 120 200", "0.00 20.00 80.00"),
+        ({"model": "package", "size": "10", "amount": "3"}, "1 10 11 25", "3.00 0.00 3.00 3.00"),
+        (
+            {"model": "stairstep", "tiers": [{"up_to": "10", "flat_amount": "5"}, {"flat_amount": "8"}]},
+            "1 9 11 8",
+            "5.00 0.00 3.00 -3.00",
+        ),
+        (
+            {"model": "per_unit", "unit_amount": "0.004"},
+            "1 2 3 4 5",
+            "0.00 0.01 0.00 0.01 0.00",
+        ),  # rounding is carried on
+        # Volume: new units at the tier reached, its flat amount on entry and once a phase.
+        ({"model": "volume", "tiers": FLAT}, "5 12 25", "15.00 14.00 15.50"),
+        ({"model": "volume", "tiers": FLAT}, "25", "21.50"),  # only the tier reached is entered
+        ({"model": "volume", "tiers": FLAT}, "5 12 5 12", "15.00 14.00 -7.00 7.00"),  # entered again, not charged again
+        # A reduction takes back the units billed last, at the amounts they were billed at.
+        ({"model": "volume", "tiers": FLAT}, "5 12 3 0", "15.00 14.00 -11.00 -6.00"),
+        ({"model": "volume", "tiers": FLAT}, "5 5 4 4", "15.00 0.00 -2.00 0.00"),
+        ({"model": "volume", "tiers": FLAT, "included": "5"}, "5 10 17", "0.00 15.00 14.00"),
+        ({"model": "volume", "tiers": FLAT, "zero_usage": "first_tier_flat"}, "0 5 12", "5.00 10.00 14.00"),
+        ({"model": "volume", "tiers": FLAT}, "-5 5", "0.00 15.00"),
+    ],
+)
+def test_invoices(terms: dict[str, Any], quantities: str, amounts: str) -> None:
+    assert billed(terms, quantities) == amounts
+
+
+def test_currencies_round_their_own_way() -> None:
+    assert billed({"model": "per_unit", "unit_amount": "0.4"}, "1 2 3 4 5", "JPY") == "0 1 0 1 0"
+    due = [D("0.005"), D("0.010")]
+    assert [str(money) for money in invoices(due, "USD", Rounding.HALF_EVEN)] == ["0.00", "0.01"]
+
+
+def test_the_next_invoice_makes_good_what_earlier_ones_rounded_away() -> None:
+    earlier = [Money(33, "USD"), Money(33, "USD")]
+    assert next_invoice(D("1.00"), earlier, "USD", Rounding.HALF_UP) == Money(34, "USD")
+    assert next_invoice(D("0.50"), earlier, "USD", Rounding.HALF_UP) == Money(-16, "USD")
+
+
+def test_events_are_not_cumulative_quantities() -> None:
+    for terms in ({"model": "percentage", "rate": "1"}, {"model": "dynamic"}):
+        with pytest.raises(RatingError, match="prices single events"):
+            running_amounts(parse_price(terms), [D(1)])
+
+
+def test_dimensions_choose_the_rate() -> None:
+    price = parse_price(
+        {"model": "per_unit", "by": ["region"], "rates": [{"match": {"region": "eu"}, "unit_amount": "2"}]}
+    )
+    assert running_amounts(price, [D(1), D(3)], {"region": "eu"}) == (D(2), D(6))
+    with pytest.raises(RatingError, match="No rate matches"):
+        running_amounts(price, [D(1)], {"region": "us"})
+
+
+def test_an_amount_too_large_is_an_error() -> None:
+    price = parse_price({"model": "per_unit", "unit_amount": "0.000000000001"})
+    with pytest.raises(RatingError, match="larger than any bill"):
+        running_amounts(price, [D("1" * 100 + ".1")])
