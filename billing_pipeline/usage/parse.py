@@ -18,6 +18,7 @@ _T = TypeVar("_T")
 
 VALUE = pa.decimal128(VALUE_PRECISION, VALUE_SCALE)
 INSTANT = pa.timestamp("us", tz="UTC")
+_NAIVE = pa.timestamp("us")
 
 _PLAIN = rf"[+-]?[0-9]{{1,{VALUE_PRECISION - VALUE_SCALE}}}(\.[0-9]{{1,{VALUE_SCALE}}}0*)?"
 _LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
@@ -35,22 +36,31 @@ _UTC_INSTANTS = f"""
            THEN try_cast(text AS TIMESTAMPTZ) END AS parsed FROM texts
 """  # noqa: S608 - our own patterns
 
+_LOCAL_TIMES = f"""
+    SELECT CASE WHEN regexp_full_match(text, '{_LOCAL}') THEN try_cast(text AS TIMESTAMP) END AS parsed FROM texts
+"""  # noqa: S608 - our own patterns
+
 
 class Parser:
     """Parses columns of text; holds the engine that does so. One thread: the order of rows is theirs."""
 
     def __init__(self, time_zone: str | None) -> None:
         self._time_zone = time_zone
-        self._instants = _UTC_INSTANTS if time_zone in {"UTC", "Etc/UTC"} else _INSTANTS
+        is_utc = time_zone in {"UTC", "Etc/UTC"}
+        self._instants = _UTC_INSTANTS if is_utc else _INSTANTS
+        self._local_zone = time_zone if time_zone is not None and not is_utc and _arrow_knows(time_zone) else None
         self._engine = duckdb.connect(config={"threads": 1, "TimeZone": "UTC", "autoinstall_known_extensions": False})
 
     def values(self, texts: Array) -> tuple[Array, dict[int, BadValue]]:
         """decimal(30, 12), null where a text is null or no value; the latter with their reasons by position."""
-        return self._parsed(texts, _VALUES, VALUE, parse_decimal)
+        return _completed(texts, self._at_once(texts, _VALUES, VALUE), parse_decimal)
 
     def instants(self, texts: Array) -> tuple[Array, dict[int, BadValue]]:
         """Instants in UTC, null where a text is null or none; the latter with their reasons by position."""
-        return self._parsed(texts, self._instants, INSTANT, lambda text: parse_instant(text, self._time_zone))
+        parsed = self._at_once(texts, self._instants, INSTANT)
+        if self._local_zone is not None:
+            parsed = pc.coalesce(parsed, _placed(self._at_once(texts, _LOCAL_TIMES, _NAIVE), self._local_zone))
+        return _completed(texts, parsed, lambda text: parse_instant(text, self._time_zone))
 
     def matches(self, texts: Array, pattern: str) -> Mask:
         """Which texts match a whole regular expression; null matches none."""
@@ -62,18 +72,37 @@ class Parser:
         """Free the engine."""
         self._engine.close()
 
-    def _parsed(
-        self, texts: Array, query: str, kind: pa.DataType, one: Callable[[str], object]
-    ) -> tuple[Array, dict[int, BadValue]]:
+    def _at_once(self, texts: Array, query: str, kind: pa.DataType) -> Array:
         self._engine.register("texts", pa.table({"text": texts}))
-        parsed = combined(self._engine.sql(query).to_arrow_table()["parsed"]).cast(kind)
-        left = mask(pc.and_(texts.is_valid(), parsed.is_null()))
-        if not left.any():
-            return parsed, {}
-        singles, reasons = _one_by_one(texts.filter(pa.array(left)).to_pylist(), one)
-        places = np.flatnonzero(left)
-        made = pc.replace_with_mask(parsed, pa.array(left), pa.array(singles, kind))
-        return made, {int(places[at]): reason for at, reason in reasons.items()}
+        return combined(self._engine.sql(query).to_arrow_table()["parsed"]).cast(kind)
+
+
+def _completed(texts: Array, parsed: Array, one: Callable[[str], object]) -> tuple[Array, dict[int, BadValue]]:
+    """Parse one by one what was not parsed at once."""
+    left = mask(pc.and_(texts.is_valid(), parsed.is_null()))
+    if not left.any():
+        return parsed, {}
+    singles, reasons = _one_by_one(texts.filter(pa.array(left)).to_pylist(), one)
+    places = np.flatnonzero(left)
+    made = pc.replace_with_mask(parsed, pa.array(left), pa.array(singles, parsed.type))
+    return made, {int(places[at]): reason for at, reason in reasons.items()}
+
+
+def _placed(local: Array, time_zone: str) -> Array:
+    """Local times as instants; of one that happens twice the earlier, of one that never was null."""
+    instants = pc.assume_timezone(local, time_zone, ambiguous="earliest", nonexistent="earliest")
+    real = pc.equal(pc.local_timestamp(instants), local)
+    placed: Array = pc.if_else(real, instants.cast(INSTANT), pa.scalar(None, INSTANT))
+    return placed
+
+
+def _arrow_knows(time_zone: str) -> bool:
+    """Arrow reads the system's zones, which a slim container may lack; then each time is placed by Python."""
+    try:
+        pc.assume_timezone(pa.array([0], _NAIVE), time_zone)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _one_by_one(texts: Sequence[Any], one: Callable[[str], _T]) -> tuple[list[_T | None], dict[int, BadValue]]:

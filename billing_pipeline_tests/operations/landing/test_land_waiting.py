@@ -1,10 +1,14 @@
 """The landing folder: each file once, in the order of arrival, and one bad file stops nobody."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
+
+import fsspec
 
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.land_waiting import land_waiting, waiting_files
+from billing_pipeline.operations.sweep import sweep
 from billing_pipeline_tests.operations.landing.landing_ledger import add_catalog, events, reconciles, rows_of, write
 
 HEADER = "customer,meter,timestamp,value,region"
@@ -77,3 +81,26 @@ def test_a_refused_file_that_is_gone_is_forgotten(billing: Billing) -> None:
     bad.unlink()
     assert not land_waiting(billing)
     assert rows_of(billing, "SELECT * FROM landing_file") == []
+
+
+def test_the_folder_and_the_lake_may_lie_anywhere(billing: Billing) -> None:
+    """Any fsspec URL: here the file system in memory stands for an object store."""
+    store = fsspec.filesystem("memory")
+    billing.settings = billing.settings.model_copy(
+        update={"landing": "memory://somewhere/landing", "lake": "memory://somewhere/lake"}
+    )
+    store.pipe("/somewhere/landing/bare/a.csv", f"{HEADER}\nacme,gb,2026-01-05T10:00:00Z,12,eu\n".encode())
+    (result,) = land_waiting(billing).landed
+    assert (result.name, result.accepted) == ("a.csv", 1)
+    assert not land_waiting(billing)
+    ((path, size),) = rows_of(billing, "SELECT path, bytes FROM lake_file")
+    assert store.size(f"/somewhere/lake/{path}") == size
+    assert sweep(billing, older_than=timedelta()) == []
+    store.rm("/somewhere", recursive=True)
+
+
+def test_progress_is_told_by_file(billing: Billing) -> None:
+    path = drop(billing, "bare", "a.csv", HEADER, "acme,gb,2026-01-05T10:00:00Z,12,eu")
+    told: list[tuple[str, int]] = []
+    land_waiting(billing, watch=lambda url: lambda rows, _done, _total: told.append((url, rows)))
+    assert told == [(str(path), 1)]
