@@ -34,6 +34,7 @@ def init(sandbox: Sandbox = False, as_json: Json = False, actor: Actor = None) -
                 "period": str(calendar.cadence),
                 "first_period": calendar.first_day.isoformat(),
                 "buckets": made.facts.buckets,
+                "to_do": made.to_do,
             }
         )
         return
@@ -44,3 +45,5 @@ def init(sandbox: Sandbox = False, as_json: Json = False, actor: Actor = None) -
         f"Usage files dropped into {settings.landing} are landed by 'billing tick'.",
         "Next: billing catalog apply FILE…",
     )
+    if made.to_do:
+        say(f"For Dagster's storage an administrator runs: {made.to_do};")

@@ -9,6 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from billing_pipeline.core.errors import LedgerError
@@ -79,3 +80,22 @@ def as_owner(ledger: Ledger) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise explained(error, ledger.owner_url) from error
+
+
+def make_database(ledger: Ledger, name: str) -> str | None:
+    """Make another database on the ledger's server, owned by who uses the ledger; the statement to run where we may not.
+
+    Returns:
+        None where it is there now.
+    """
+    owner = make_url(ledger.url).username or "postgres"
+    statement = f'CREATE DATABASE "{name}" OWNER "{owner}"'
+    engine = create_engine(psycopg_url(ledger.owner_url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if connection.scalar(text("SELECT true FROM pg_database WHERE datname = :name"), {"name": name}):
+            return None
+        try:
+            connection.execute(text(statement))
+        except ProgrammingError:
+            return statement
+    return None

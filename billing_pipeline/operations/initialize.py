@@ -7,7 +7,7 @@ from billing_pipeline.core.errors import SettingsError
 from billing_pipeline.core.period import calendar
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.clock import LedgerFacts
-from billing_pipeline.ledger.migrate import as_owner, upgrade
+from billing_pipeline.ledger.migrate import as_owner, make_database, upgrade
 from billing_pipeline.operations.context import open_ledger
 from billing_pipeline.settings import Settings
 
@@ -19,12 +19,14 @@ class InitResult:
     Attributes:
         created: False where the ledger was there already.
         revision_before: None for an empty database.
+        to_do: the statement that makes Dagster's database, where the owner may not run it.
     """
 
     created: bool
     revision_before: str | None
     revision: str
     facts: LedgerFacts
+    to_do: str | None = None
 
 
 def initialize(settings: Settings, *, sandbox: bool = False) -> InitResult:
@@ -45,7 +47,10 @@ def initialize(settings: Settings, *, sandbox: bool = False) -> InitResult:
     for folder in (settings.lake, settings.landing):
         if "://" not in folder:
             _make(Path(folder))
-    return InitResult(created, before, revision, facts)
+    to_do = None
+    if settings.database_url and not settings.dagster_database_url:
+        to_do = make_database(ledger, "dagster")  # the embedded server comes with one
+    return InitResult(created, before, revision, facts, to_do)
 
 
 def _make(folder: Path) -> None:
