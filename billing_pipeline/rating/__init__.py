@@ -1,14 +1,17 @@
-"""Rating: quantities become exact amounts, with their reasons. Pure; nothing here rounds money or reads a clock.
+"""Rating: quantities become exact amounts, with their reasons. Pure; money is rounded by core/money.py alone.
 
-price.py          a price as the catalog writes it: parse it, charge a quantity
+rate.py           quantities × prices in force → rated lines
+price.py          a price as the catalog writes it: read it, charge a quantity
 price_models/     the shelf of models, one file each
-tiers.py          what tiers share
-terms.py          reading a model's numbers strictly, from its dataclass fields
-exact.py          what happens to quotients that have no last digit
+tiers.py          what models with tiers share
+rates.py          which rate prices a combination of dimension values
+terms.py          reading a model's numbers strictly, by its dataclass fields
+exact.py          exact arithmetic, and what happens to quotients that have no last digit
 convert.py        unit conversion, before the model
-bounds.py         minimum and maximum spend, after the model
+bounds.py         minimum and maximum spend, after the model; what of them falls on a part of a period
 cumulative.py     on-demand: what is due at each cumulative quantity
-quote.py          a price and a quantity (or events) in, the amount and its reasons out
-quoted_events.py  aggregating a handful of quoted events in plain Python
-docs.py           docs/prices.md, written from the models' own docstrings and examples
+between.py        the reasons of a line between two cumulative quantities
+quote.py          a case in, the amount and its reasons out; quote_case.py reads it, quoted_*.py measure its events
+curve.py          what a plot of a price shows
+docs.py           docs/prices.md, written from the docstrings and worked examples here
 """

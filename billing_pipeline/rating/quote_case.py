@@ -19,7 +19,7 @@ from billing_pipeline.rating.terms import (
     at,
     choice,
     decimal,
-    decimals,
+    ends_within,
     listed,
     mapping,
     number_of,
@@ -170,7 +170,7 @@ def _value(value: object, dimensions: Mapping[str, str], meter: Meter, path: Pat
 def _figure(kind: str, value: object, path: Path) -> Decimal:
     number = number_of(value, path)
     most = _MOST_DECIMALS[kind]
-    if abs(number) >= _LARGEST_VALUE or decimals(number) > most:
+    if abs(number) >= _LARGEST_VALUE or not ends_within(most, number):
         raise CatalogError(f"{value} does not fit 18 digits and {most} decimals.", path=path)
     return number
 

@@ -32,6 +32,9 @@ class RateIndex:
         return None
 
 
+_NO_RATES = RateIndex(())
+
+
 def parse_rates(kind: type[PriceModel], items: object, by: Sequence[str]) -> tuple[Rate, ...]:
     """The rates of a price of model ``kind``. Raises CatalogError."""
     path: Path = ("rates",)
@@ -55,6 +58,8 @@ def parse_match(value: object, by: Sequence[str], path: Path) -> Mapping[str, st
 
 def index_rates(rates: Sequence[Rate]) -> RateIndex:
     """Prepare ``rates`` for look-up. Raises CatalogError where two are equally specific for the same values."""
+    if not rates:
+        return _NO_RATES
     tables: dict[tuple[str, ...], dict[tuple[str, ...], Rate]] = {}
     for i, rate in enumerate(rates):
         names = tuple(sorted(rate.match))

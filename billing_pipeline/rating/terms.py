@@ -6,18 +6,20 @@ A field's type is its reader, so a new model declares its numbers once and needs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from decimal import Decimal
+from decimal import Decimal, Inexact
 from functools import cache
 from types import NoneType, TracebackType, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from billing_pipeline.core.errors import CatalogError, nearest
+from billing_pipeline.core.money import EXACT
 
 Path = tuple[str | int, ...]
 Reader = Callable[[object, Path], Any]
 T = TypeVar("T")
 
 MAXIMUM_DECIMALS = 12
+_STEPS = tuple(Decimal(1).scaleb(-places) for places in range(MAXIMUM_DECIMALS + 1))
 LARGEST_NUMBER = Decimal(10) ** 18
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?\Z")
 
@@ -97,7 +99,7 @@ def decimal(value: object, path: Path) -> Decimal:
     number = number_of(value, path)
     if number < 0:
         raise CatalogError(f"{value} is negative.", hint="Prices, sizes and bounds are zero or more.", path=path)
-    if number > LARGEST_NUMBER or decimals(number) > MAXIMUM_DECIMALS:
+    if number > LARGEST_NUMBER or not ends_within(MAXIMUM_DECIMALS, number):
         hint = f"At most {LARGEST_NUMBER:.0E}, with {MAXIMUM_DECIMALS} decimals."
         raise CatalogError(f"{value} has too many digits.", hint=hint, path=path)
     return number
@@ -114,10 +116,13 @@ def number_of(value: object, path: Path) -> Decimal:
     raise CatalogError(f"{value!r} is no exact number.", hint='Write it as a quoted decimal, e.g. "0.10".', path=path)
 
 
-def decimals(number: Decimal) -> int:
-    """How many digits ``number`` has after the point, trailing zeros not counted."""
-    # As text: rounding would need a context with room for every digit.
-    return len(f"{number:f}".partition(".")[2].rstrip("0"))
+def ends_within(decimals: int, number: Decimal) -> bool:
+    """Whether a ``number`` of ordinary size has at most so many digits after the point, trailing zeros not counted."""
+    try:
+        EXACT.quantize(number, _STEPS[decimals])
+    except Inexact:
+        return False
+    return True
 
 
 def whole(value: object, path: Path) -> int:
