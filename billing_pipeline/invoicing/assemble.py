@@ -1,15 +1,24 @@
 """Which documents a period gives a customer, and which line stands on which."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
-from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan, SegmentKey
+from billing_pipeline.invoicing.document import (
+    Billed,
+    Document,
+    DocumentIdentity,
+    DocumentKind,
+    DocumentPlan,
+    SegmentKey,
+)
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.rate import RatedLine
+
+_NOTHING = Billed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +28,17 @@ class _Slot:
     kind: DocumentKind
     issue_date: date
 
+    def identity(self, terms: Terms, period: BillingPeriod) -> DocumentIdentity:
+        """The customer's document of this kind and date."""
+        return DocumentIdentity(terms.customer.id, self.kind, period.first_day, self.issue_date)
+
 
 def document_plans(
     terms: Terms,
     period: BillingPeriod,
     calendar: BillingCalendar,
     in_force: Iterable[Segment],
-    billed: Collection[SegmentKey] = (),
+    billed: Billed = _NOTHING,
 ) -> list[DocumentPlan]:
     """The documents that the prices in force call for, in the order of their issue dates.
 
@@ -34,15 +47,15 @@ def document_plans(
         period: P, whose usage is billed.
         calendar: gives local days.
         in_force: the customer's segments in P.
-        billed: segments whose usage a finalized document of P bills; they are never billed twice.
+        billed: what is final; it is never billed twice, and nothing is added to it.
     """
     by_slot: dict[_Slot, list[Segment]] = defaultdict(list)
     for segment in in_force:
-        if segment.key not in billed:
-            by_slot[_slot(terms, period, segment)].append(segment)
+        if segment.key not in billed.segments:
+            by_slot[_slot(terms, period, segment, billed)].append(segment)
     plans = [
         DocumentPlan(
-            identity=DocumentIdentity(terms.customer.id, slot.kind, period.first_day, slot.issue_date),
+            identity=slot.identity(terms, period),
             currency=terms.customer.currency,
             lock_at=_lock_at(terms, period, calendar, slot, members),
             covers=frozenset(segment.key for segment in members),
@@ -58,7 +71,7 @@ def assemble(plans: Iterable[DocumentPlan], lines: Iterable[RatedLine]) -> list[
     for line in lines:
         by_segment[segment_key(line)].append(line)
     return [
-        Document(plan, tuple(sorted((line for key in plan.covers for line in by_segment.get(key, ())), key=_order)))
+        Document(plan, tuple(sorted((line for key in plan.covers for line in by_segment[key]), key=_order)))
         for plan in plans
     ]
 
@@ -71,11 +84,14 @@ def segment_key(line: RatedLine) -> SegmentKey:
     return line.subscription, line.phase_start.isoformat(), line.price
 
 
-def _slot(terms: Terms, period: BillingPeriod, segment: Segment) -> _Slot:
+def _slot(terms: Terms, period: BillingPeriod, segment: Segment, billed: Billed) -> _Slot:
+    """By the product's delay; where that document is final already, because the delay was shortened, the next day."""
     delay = terms.delay(segment.price)
-    if not delay.days:
-        return _Slot(DocumentKind.CLOSING, period.next_day)
-    return _Slot(DocumentKind.DELAYED, period.next_day + timedelta(days=delay.days))
+    kind = DocumentKind.DELAYED if delay.days else DocumentKind.CLOSING
+    slot = _Slot(kind, period.next_day + timedelta(days=delay.days))
+    while slot.identity(terms, period) in billed.documents:
+        slot = _Slot(DocumentKind.DELAYED, slot.issue_date + timedelta(days=1))
+    return slot
 
 
 def _lock_at(
@@ -94,4 +110,5 @@ def _order(line: RatedLine) -> tuple[str, ...]:
         line.price or "",
         *(f"{name}={value}" for name, value in sorted(line.dimensions.items())),
         str(line.service_end),
+        str(line.phase_start),  # several phases of one day differ in nothing else
     )

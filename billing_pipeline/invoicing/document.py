@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -60,6 +60,23 @@ class DocumentPlan:
     def has_usage(self) -> bool:
         """Whether prices in force, not events received, make it wait for usage."""
         return bool(self.covers)
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What of a customer and period is final already.
+
+    Attributes:
+        segments: whose usage finalized documents bill; no other document bills it.
+        documents: the finalized ones; no line joins them.
+    """
+
+    segments: frozenset[SegmentKey] = field(default_factory=frozenset)
+    documents: frozenset[DocumentIdentity] = field(default_factory=frozenset)
+
+    def adding(self, plan: DocumentPlan) -> "Billed":
+        """With one more document that is final."""
+        return Billed(self.segments | plan.covers, self.documents | {plan.identity})
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from billing_pipeline.invoicing.document import DocumentIdentity, DocumentPlan, SegmentKey
+from billing_pipeline.invoicing.document import Billed, DocumentPlan
 
 _MOMENT = timedelta(microseconds=1)
 
-PlansAt = Callable[[int, frozenset[SegmentKey]], list[DocumentPlan]]
+PlansAt = Callable[[int, Billed], list[DocumentPlan]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,13 @@ class Cut:
     Attributes:
         cutoff: usage received, and catalog changes recorded, at or after it are late.
         change: the last catalog change before the cutoff.
+        terms: fingerprint of the customer's terms as known then.
     """
 
     plan: DocumentPlan
     cutoff: datetime
     change: int
+    terms: str = ""
 
 
 def free_from(instant: datetime, holds: Sequence[Interval]) -> datetime | None:
@@ -63,42 +65,35 @@ class History:
         known: the last catalog change known at the period's end.
         changes: later ones, oldest first.
         holds: when something held the customer's documents.
-        complete_at: when required sources were complete; None: not yet. Only documents with usage wait for it.
+        waits: when a required source had not delivered the period. Only documents with usage wait for it.
     """
 
     known: int
     changes: Sequence[Change]
-    holds: Sequence[Interval]
-    complete_at: datetime | None
+    holds: Sequence[Interval] = ()
+    waits: Sequence[Interval] = ()
 
 
-def cut_off(plans_at: PlansAt, history: History, now: datetime) -> Iterator[Cut]:
+def cut_off(plans_at: PlansAt, billed: Billed, history: History, now: datetime) -> Iterator[Cut]:
     """The documents of one customer and period whose cutoff has come.
 
     Args:
-        plans_at: (catalog change, segments already cut off) → the documents that the catalog as known then calls for.
+        plans_at: (catalog change, what is billed) → the documents that the catalog as known then calls for.
+        billed: what is final already.
         history: what is recorded of the customer.
         now: the ledger's clock.
     """
-    billed: frozenset[SegmentKey] = frozenset()
-    done: set[DocumentIdentity] = set()
     steps = [Change(history.known, datetime.min.replace(tzinfo=now.tzinfo)), *history.changes]
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         for plan in plans_at(step.number, billed):
             cutoff = _cutoff(plan, step, history)
-            late = cutoff is None or cutoff > now or (following is not None and following.recorded_at < cutoff)
-            if cutoff is None or late or plan.identity in done:
+            if cutoff is None or cutoff > now or (following is not None and following.recorded_at < cutoff):
                 continue
-            done.add(plan.identity)
-            billed |= plan.covers
+            billed = billed.adding(plan)
             yield Cut(plan, cutoff, step.number)
 
 
 def _cutoff(plan: DocumentPlan, step: Change, history: History) -> datetime | None:
     """When the document would be cut off, if the catalog stayed as it was at ``step``."""
     earliest = max(plan.lock_at, step.recorded_at + _MOMENT)
-    if not plan.has_usage:
-        return free_from(earliest, history.holds)
-    if history.complete_at is None:
-        return None
-    return free_from(max(earliest, history.complete_at), history.holds)
+    return free_from(earliest, [*history.holds, *history.waits] if plan.has_usage else history.holds)

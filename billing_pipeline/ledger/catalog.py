@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, text
 
-from billing_pipeline.ledger.database import copy_rows, lock_key
+from billing_pipeline.ledger.database import among, copy_rows, lock_key
 from billing_pipeline.ledger.tables import catalog_change, catalog_entry, customer, meter
 
 _LOCK = "catalog"
@@ -52,7 +52,7 @@ def record(
 def _give_codes(connection: Connection, kind: str, ids: list[str], buckets: int) -> None:
     """Codes (and a customer's bucket) are given once and never change; the catalog's lock keeps them dense."""
     table = customer if kind == "customer" else meter
-    known = set(connection.scalars(select(table.c.id).where(table.c.id.in_(ids)))) if ids else set()
+    known = set(connection.scalars(select(table.c.id).where(among(table.c.id, ids))))
     first = (connection.scalar(select(func.max(table.c.code))) or 0) + 1
     coded = list(enumerate((one for one in ids if one not in known), start=first))
     if kind == "customer":
@@ -101,6 +101,17 @@ def concerning(
         changes = everyone if row.customer is None else own.setdefault(row.customer, [])
         changes.append((row.number, row.recorded_at))
     return everyone, own
+
+
+def changes_of(connection: Connection, kind: str, after: int) -> list[tuple[int, datetime]]:
+    """(number, instant) of the changes after one that changed objects of a kind, oldest first."""
+    query = (
+        select(catalog_change.c.number, catalog_change.c.recorded_at)
+        .join(catalog_entry, catalog_entry.c.change == catalog_change.c.number)
+        .where(catalog_change.c.number > after, catalog_entry.c.kind == kind)
+        .distinct()
+    )
+    return [(row.number, row.recorded_at) for row in connection.execute(query.order_by(catalog_change.c.number))]
 
 
 def entries(

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from billing_pipeline.core.errors import LedgerError, Refused, SettingsError
 from billing_pipeline.core.period import BillingCalendar, calendar
 from billing_pipeline.ledger.database import lock_key
-from billing_pipeline.ledger.tables import batch, catalog_change, ledger, stage_run
+from billing_pipeline.ledger.tables import batch, catalog_change, finalization, ledger, stage_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,13 @@ def now(connection: Connection, asked: datetime | None = None) -> datetime:
     row = connection.execute(select(ledger.c.sandbox, ledger.c.sandbox_now)).one()
     if asked is not None and asked != row.sandbox_now:
         return set_clock(connection, asked)
-    instant: datetime = row.sandbox_now or connection.execute(select(func.clock_timestamp())).scalar_one()
-    return instant
+    if row.sandbox_now is not None:
+        instant: datetime = row.sandbox_now
+        return instant
+    # Nothing is recorded before a cutoff that has passed, even where the machine's clock was put back.
+    last_cutoff = select(func.max(finalization.c.cutoff)).scalar_subquery()
+    real: datetime = connection.execute(select(func.greatest(func.clock_timestamp(), last_cutoff))).scalar_one()
+    return real
 
 
 def set_clock(connection: Connection, instant: datetime) -> datetime:

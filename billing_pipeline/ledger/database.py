@@ -12,13 +12,13 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, text
+from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Engine, Table, any_, create_engine, literal, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from billing_pipeline.core.errors import LedgerError
 
-__all__ = ["APPLICATION_ROLE", "Connection", "Ledger", "copy_rows", "explained", "lock_key", "psycopg_url"]
+__all__ = ["APPLICATION_ROLE", "Connection", "Ledger", "among", "copy_rows", "explained", "lock_key", "psycopg_url"]
 
 APPLICATION_ROLE = "billing_app"
 _COPY_CHUNK = 1 << 20  # characters of rendered rows sent at once
@@ -144,6 +144,11 @@ _RENDERERS: dict[type, Callable[[Any], str]] = {
     list: _array,
     tuple: _array,
 }
+
+
+def among(column: Column[Any], values: Iterable[object]) -> ColumnElement[bool]:
+    """``column`` is one of ``values``, as one array: a statement takes no more than 65,535 parameters."""
+    return column == any_(literal(list(values), ARRAY(column.type)))
 
 
 def lock_key(connection: Connection, name: str) -> None:

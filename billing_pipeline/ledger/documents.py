@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Table, delete, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, SegmentKey
-from billing_pipeline.ledger.database import copy_rows
+from billing_pipeline.invoicing.document import Billed, Document, DocumentIdentity, DocumentKind, SegmentKey
+from billing_pipeline.ledger.database import among, copy_rows
 from billing_pipeline.ledger.tables import (
     document,
     document_line,
@@ -106,7 +106,7 @@ def _stored(row: Any) -> StoredDocument:
         replaceable=row.replaceable,
         lock_at=row.lock_at,
         has_usage=row.has_usage,
-        covers=frozenset((one[0], one[1], one[2]) for one in row.covers),
+        covers=_covers(row.covers),
         content=row.content,
         as_of_batch=row.as_of_batch,
         as_of_change=row.as_of_change,
@@ -114,6 +114,10 @@ def _stored(row: Any) -> StoredDocument:
         amount_due=Money(int(row.amount_due_minor), row.currency),
         lines=row.lines,
     )
+
+
+def _covers(stored: Sequence[Sequence[str]]) -> frozenset[SegmentKey]:
+    return frozenset((one[0], one[1], one[2]) for one in stored)
 
 
 _STATE_COLUMNS = (
@@ -137,8 +141,8 @@ def replace_drafts(connection: Connection, states: Sequence[NewState], at: datet
 
 def remove_drafts(connection: Connection, ids: Collection[UUID]) -> None:
     """Drafts that no longer exist, or that become a version in this transaction."""
-    connection.execute(delete(draft_line).where(draft_line.c.document.in_(list(ids))))
-    connection.execute(delete(draft_document).where(draft_document.c.document.in_(list(ids))))
+    for table in (draft_line, draft_document):
+        connection.execute(delete(table).where(among(table.c.document, ids)))
 
 
 def add_versions(connection: Connection, states: Sequence[NewState], at: datetime, code_version: str) -> None:
@@ -175,9 +179,8 @@ def promote_drafts(connection: Connection, period: date, buckets: Collection[int
 
 
 def _register(connection: Connection, states: Sequence[NewState]) -> None:
-    known = set(
-        connection.scalars(select(document.c.id).where(document.c.id.in_([state.computed.id for state in states])))
-    )
+    ids = [state.computed.id for state in states]
+    known = set(connection.scalars(select(document.c.id).where(among(document.c.id, ids))))
     rows = [  # two versions of a document may be written at once
         {"id": document_id, "customer": state.code, "bucket": state.bucket, **_identity(state.computed)}
         for document_id, state in {state.computed.id: state for state in states}.items()
@@ -313,16 +316,20 @@ def _take_numbers(connection: Connection, year: int, count: int) -> int:
     return last - count + 1
 
 
-def finalized_covers(connection: Connection, period: date, codes: Collection[int]) -> dict[int, set[SegmentKey]]:
-    """By customer code, the segments of the period whose usage finalized documents bill."""
+def billed(connection: Connection, period: date, codes: Collection[int]) -> dict[int, Billed]:
+    """By customer code, what of the period is final."""
     query = text("""
-        SELECT d.customer, v.covers FROM document AS d JOIN finalization AS f ON f.document = d.id
+        SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, v.covers
+        FROM document AS d JOIN finalization AS f ON f.document = d.id
         JOIN document_version AS v ON v.document = f.document AND v.version = f.version
+        JOIN customer AS c ON c.code = d.customer
         WHERE d.period = :period AND d.customer = ANY(:codes)
     """)
-    found: dict[int, set[SegmentKey]] = {code: set() for code in codes}
+    found = dict.fromkeys(codes, Billed())
     for row in connection.execute(query, {"period": period, "codes": list(codes)}):
-        found[row.customer].update((one[0], one[1], one[2]) for one in row.covers)
+        identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date)
+        before = found[row.customer]
+        found[row.customer] = Billed(before.segments | _covers(row.covers), before.documents | {identity})
     return found
 
 

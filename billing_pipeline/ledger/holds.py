@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select, text
 
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.ledger.database import copy_rows, lock_key
+from billing_pipeline.ledger.database import among, copy_rows, lock_key
 from billing_pipeline.ledger.tables import customer, hold, hold_release
 
 
@@ -88,7 +88,7 @@ def release(connection: Connection, holds: Collection[int], reason: str, *, at: 
         Refused: there is no such hold; none is released.
     """
     wanted = sorted(set(holds))
-    known = set(connection.scalars(select(hold.c.id).where(hold.c.id.in_(wanted))))
+    known = set(connection.scalars(select(hold.c.id).where(among(hold.c.id, wanted))))
     if missing := [one for one in wanted if one not in known]:
         raise Refused(f"There is no hold {', '.join(map(str, missing))}.", hint="List them with: billing hold list")
     released = connection.execute(
@@ -141,11 +141,34 @@ def intervals(
         .where(hold.c.period == period)
     )
     if customers is not None:
-        query = query.where(hold.c.customer.in_(customers))
+        query = query.where(among(hold.c.customer, customers))
     found = defaultdict[int, list[HoldInterval]](list)
     for code, *interval in connection.execute(query.order_by(hold.c.id)):
         found[code].append(HoldInterval(*interval))
     return dict(found)
+
+
+def hold_since(
+    connection: Connection,
+    period: date,
+    code: int,
+    cause: str,
+    reason: str,
+    *,
+    since: datetime,
+    at: datetime,
+    actor: str,
+) -> None:
+    """Hold a customer from ``since`` on; a hold of the same cause that began later makes room for it."""
+    lock_key(connection, f"hold {period}")
+    query = select(hold.c.created_at).where(hold.c.id == active(connection, period, cause).get(code))
+    began = connection.scalar(query)
+    if began is not None and began <= since:
+        return
+    if began is not None:
+        release(connection, [active(connection, period, cause)[code]], "held from earlier on", at=at, actor=actor)
+    columns = ("customer", "period", "cause", "reason", "created_at", "actor")
+    copy_rows(connection, hold, columns, [(code, period, cause, reason, since, actor)])
 
 
 def settle(
@@ -181,7 +204,8 @@ def settle(
     )
     mended = [held[code] for code in held.keys() & set(checked) - failed.keys()]
     if mended:
-        release(connection, mended, "passes now", at=at, actor=actor)
+        # Held through this instant: what mended it may have been received at it, and must not be late.
+        release(connection, mended, "passes now", at=at + timedelta(microseconds=1), actor=actor)
 
 
 def held(connection: Connection, period: date) -> set[int]:

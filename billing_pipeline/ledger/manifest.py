@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, text
 
-from billing_pipeline.ledger.database import lock_key
+from billing_pipeline.ledger.database import among, lock_key
 from billing_pipeline.ledger.tables import batch, batch_period, lake_file, snapshot_delivery
 from billing_pipeline.usage.event import LakeFile
 
@@ -29,7 +29,7 @@ def batch_before(connection: Connection, instant: datetime) -> int:
 
 def received_at(connection: Connection, numbers: Collection[int]) -> dict[int, datetime]:
     """When each of these batches was received."""
-    query = select(batch.c.number, batch.c.received_at).where(batch.c.number.in_(list(numbers)))
+    query = select(batch.c.number, batch.c.received_at).where(among(batch.c.number, numbers))
     return {row.number: row.received_at for row in connection.execute(query)}
 
 
@@ -67,7 +67,7 @@ def files(
     if buckets is not None:
         wanted.append(or_(lake_file.c.bucket.is_(None), lake_file.c.bucket.in_(list(buckets))))
     if batches is not None:
-        wanted.append(lake_file.c.batch.in_(list(batches)))
+        wanted.append(among(lake_file.c.batch, batches))
     rows = connection.execute(select(lake_file).where(*wanted).order_by(lake_file.c.batch, lake_file.c.path))
     return [
         LakeFile(

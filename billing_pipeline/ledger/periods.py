@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, Table, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from billing_pipeline.ledger.database import copy_rows
+from billing_pipeline.ledger.database import among, copy_rows
 from billing_pipeline.ledger.tables import (
     customer,
     customer_period,
@@ -101,15 +101,18 @@ def mark(connection: Connection, period: date, states: Iterable[CustomerState]) 
 
 
 def advance_customers(connection: Connection, period: date, codes: Collection[int], pending: str | None) -> None:
-    """Hand these customers to the next stage; with None they are done, and why they were dirty is forgotten."""
-    values: dict[str, object] = {"pending": pending}
-    if pending is None:
-        values |= {"batches": [], "changes": []}
-    connection.execute(
-        update(customer_period)
-        .where(customer_period.c.period == period, customer_period.c.customer.in_(list(codes)))
-        .values(**values)
-    )
+    """Hand these customers to the next stage; with None there is none."""
+    _update_customers(connection, period, codes, pending=pending)
+
+
+def forget_causes(connection: Connection, period: date, codes: Collection[int]) -> None:
+    """These customers' documents say all that is known: why they were dirty matters no more."""
+    _update_customers(connection, period, codes, batches=[], changes=[])
+
+
+def _update_customers(connection: Connection, period: date, codes: Collection[int], **values: object) -> None:
+    of_customers = (customer_period.c.period == period, among(customer_period.c.customer, codes))
+    connection.execute(update(customer_period).where(*of_customers).values(**values))
 
 
 QUANTITY_COLUMNS = (

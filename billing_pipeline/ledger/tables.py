@@ -350,6 +350,7 @@ finalization = _fact(
     Column("fingerprint", Text, nullable=False, comment="sha256 over its inputs: files, catalog terms, code"),
     Column("inputs", Text, ForeignKey("input_set.fingerprint"), nullable=False),
     Column("actor", Text, nullable=False),
+    Index("finalization_cutoff_idx", "cutoff"),
 )
 input_set = _fact(
     "input_set",

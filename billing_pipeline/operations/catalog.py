@@ -18,7 +18,6 @@ from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.metering.aggregations import AGGREGATIONS
@@ -86,9 +85,9 @@ def apply(
         Refused: a subscription would change inside a period that is locked for its customer.
     """
     source = load_files(paths)
-    now = billing.now()
     with billing.ledger.begin() as connection:
         ledger_catalog.wait_for_changes(connection)  # and hold: what is checked is what stands until this commits
+        now = billing.now(connection)
         existing = billing.view(connection, ledger_catalog.newest_change(connection)).catalog
         made = check(
             source,
@@ -107,7 +106,7 @@ def apply(
         number = ledger_catalog.record(
             connection,
             [_entry(made, change) for change in changes],
-            at=clock.now(connection, billing.settings.now),
+            at=now,
             actor=billing.actor,
             action=action,
             buckets=billing.facts.buckets,

@@ -3,12 +3,12 @@
 The stages store what lies between; the lock, and whatever asks for an earlier state, run the chain in one go.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.invoicing.assemble import assemble, document_plans
-from billing_pipeline.invoicing.document import Document, SegmentKey
+from billing_pipeline.invoicing.document import Billed, Document
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import manifest
 from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
@@ -120,25 +120,21 @@ def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
         metering.quantities.setdefault(customer, []).append(quantity)
 
 
-def documents_of(
-    work: Work, terms: Terms, lines: Iterable[RatedLine], billed: Collection[SegmentKey]
-) -> tuple[Document, ...]:
-    """One customer's documents from their lines, without what finalized documents bill."""
+def documents_of(work: Work, terms: Terms, lines: Iterable[RatedLine], billed: Billed) -> tuple[Document, ...]:
+    """One customer's documents from their lines, without what is billed."""
     in_force = segments(terms, work.period)
     plans = document_plans(terms, work.period, work.billing.calendar, in_force, billed)
     return tuple(assemble(plans, lines))
 
 
-def compute(
-    work: Work, codes: Mapping[str, int], as_of: AsOf, billed: Mapping[int, Collection[SegmentKey]]
-) -> dict[str, Computed]:
+def compute(work: Work, codes: Mapping[str, int], as_of: AsOf, billed: Mapping[int, Billed]) -> dict[str, Computed]:
     """The documents of these customers as they would be, had nothing after ``as_of`` happened. Stores nothing.
 
     Args:
         work: names the period and the customers' buckets.
         codes: the customers, id → code.
         as_of: the last batch and catalog change to include.
-        billed: by customer code, the segments that finalized documents bill.
+        billed: what is final already, by customer code.
     """
     view = work.billing.view(work.connection, as_of.change, customers=list(codes))
     metering = meter_customers(work, view, codes, as_of.batch)
@@ -151,5 +147,5 @@ def compute(
         terms = view.terms(customer)
         quantities = metering.quantities.get(customer, ())
         rated = rate(terms, metering.segments[customer], quantities, work.billing.calendar)
-        result[customer] = Computed(documents_of(work, terms, rated.lines, billed.get(code, ())), rated.problems)
+        result[customer] = Computed(documents_of(work, terms, rated.lines, billed[code]), rated.problems)
     return result

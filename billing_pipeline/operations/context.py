@@ -64,11 +64,13 @@ class Billing:
         """All customer buckets."""
         return range(self.facts.buckets)
 
-    def now(self) -> datetime:
-        """The ledger's clock; BILLING_NOW moves a sandbox's forward first."""
+    def now(self, connection: Connection | None = None) -> datetime:
+        """The ledger's clock, in a transaction of its own or in yours; BILLING_NOW moves a sandbox's forward first."""
         _ = self.facts
-        with self.ledger.begin() as connection:
+        if connection is not None:
             return clock.now(connection, self.settings.now)
+        with self.ledger.begin() as own:
+            return clock.now(own, self.settings.now)
 
     def period(self, key: str) -> BillingPeriod:
         """The period of a partition key. Raises Refused for one that has not started."""

@@ -6,11 +6,14 @@ from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.assemble import document_plans
+from billing_pipeline.invoicing.document import DocumentPlan
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import documents, holds
+from billing_pipeline.ledger import documents
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.cutoff import Cutoffs
+from billing_pipeline.operations.work import Work
 
 
 def earliest_start(
@@ -21,7 +24,7 @@ def earliest_start(
     Args:
         billing: of the run.
         connection: of the ledger.
-        catalog: with the change in it: a customer's new terms decide when their documents would lock.
+        catalog: with the change in it: it decides when the documents of a customer lock who had none.
         customer: whose plans change.
         now: the ledger's clock.
     """
@@ -45,13 +48,23 @@ def _in_grace(
     """From the period's end until the first of its documents with usage locks."""
     code = ledger_catalog.customer_codes(connection).get(customer)
     if code is not None:
-        if documents.finalized_covers(connection, period.first_day, [code])[code]:
+        billed = documents.billed(connection, period.first_day, [code])
+        cuts = Cutoffs(Work(billing, connection, period, ()), now).of({customer: code}, billed)
+        if billed[code].segments or any(cut.plan.has_usage for cut in cuts):
             return False
-        if code in holds.held(connection, period.first_day):
-            return True
+    stored = billing.view(connection, ledger_catalog.newest_change(connection))
+    if _plans(billing, stored, customer, period):
+        return True  # its documents wait for their time, a source or a hold
     versions = {(plan.id, plan.version): plan for plan in catalog.plans.values()}
-    stored = billing.view(connection, ledger_catalog.newest_change(connection)).plan_versions
-    terms = CatalogView(0, catalog, {**versions, **stored}).terms(customer)
+    made = CatalogView(0, catalog, {**versions, **stored.plan_versions})
+    locks = [plan.lock_at for plan in _plans(billing, made, customer, period)]
+    return min(locks, default=billing.calendar.after(period.end, catalog.account.grace)) > now
+
+
+def _plans(billing: Billing, view: CatalogView, customer: str, period: BillingPeriod) -> list[DocumentPlan]:
+    """The period's documents with usage that a catalog calls for."""
+    if view.catalog is None or customer not in view.catalog.customers:
+        return []
+    terms = view.terms(customer)
     plans = document_plans(terms, period, billing.calendar, segments(terms, period))
-    locks = [plan.lock_at for plan in plans if plan.has_usage]
-    return min(locks, default=billing.calendar.after(period.end, terms.account.grace)) > now
+    return [plan for plan in plans if plan.has_usage]

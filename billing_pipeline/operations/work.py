@@ -14,7 +14,7 @@ from billing_pipeline.operations.context import Billing
 Unit = tuple[int, ...]  # buckets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class AsOf:
     """What was known: batches through ``batch``, catalog changes through ``change``."""
 

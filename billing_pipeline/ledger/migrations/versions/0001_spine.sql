@@ -460,6 +460,8 @@ CREATE TABLE finalization (
     CONSTRAINT finalization_inputs_fkey FOREIGN KEY(inputs) REFERENCES input_set (fingerprint)
 );
 
+CREATE INDEX finalization_cutoff_idx ON finalization (cutoff);
+
 COMMENT ON COLUMN "finalization"."number" IS 'null: no lines, so not issued';
 COMMENT ON COLUMN "finalization"."fingerprint" IS 'sha256 over its inputs: files, catalog terms, code';
 
