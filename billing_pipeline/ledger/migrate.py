@@ -83,7 +83,7 @@ def as_owner(ledger: Ledger) -> Iterator[Connection]:
 
 
 def make_database(ledger: Ledger, name: str) -> str | None:
-    """Make another database on the ledger's server, owned by who uses the ledger; the statement to run where we may not.
+    """Make another database on the ledger's server, owned by who uses the ledger; or say which statement does.
 
     Returns:
         None where it is there now.
