@@ -9,15 +9,15 @@ from typing import Any
 
 from billing_pipeline.catalog import Catalog, Source
 from billing_pipeline.core.errors import UsageError, nearest
-from billing_pipeline.ledger import batches
 from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger import known_batches
 from billing_pipeline.ledger.batches import Accepted, Delivery
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.incoming import Incoming, incoming, working_folder
 from billing_pipeline.operations.staged import Staged, accept, scope_code, staged
 from billing_pipeline.usage.batch import LandingResult, Progress
 from billing_pipeline.usage.mapping import columns_of
-from billing_pipeline.usage.normalize import scope_key
+from billing_pipeline.usage.scopes import scope_key
 from billing_pipeline.usage.sources import USAGE_SOURCES
 
 
@@ -78,10 +78,10 @@ def source_of(billing: Billing, source: str) -> tuple[Catalog, Source]:
 def _earlier(billing: Billing, source: str, content_hash: str) -> Accepted | None:
     """The batch that has this content already."""
     with billing.ledger.begin() as connection:
-        found = batches.find(connection, source, content_hash)
+        found = known_batches.find(connection, source, content_hash)
         if found is None:
             return None
-        return Accepted(found, already=True, periods=batches.periods_of(connection, found.number))
+        return Accepted(found, already=True, periods=known_batches.periods_of(connection, found.number))
 
 
 def _delivery(

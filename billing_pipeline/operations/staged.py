@@ -8,15 +8,16 @@ from pathlib import Path
 
 from billing_pipeline.catalog import Catalog, Source
 from billing_pipeline.core.errors import Refused, UsageError
-from billing_pipeline.ledger import batches, clock
+from billing_pipeline.ledger import batches, clock, known_batches
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.batches import Accepted, Delivery
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.usage.batch import Progress
 from billing_pipeline.usage.event import LakeFile
+from billing_pipeline.usage.known import Known
 from billing_pipeline.usage.lake import Lake
 from billing_pipeline.usage.mapping import Columns
-from billing_pipeline.usage.normalize import Known, Normalizer
+from billing_pipeline.usage.normalize import Normalizer
 from billing_pipeline.usage.sources import Chunk
 from billing_pipeline.usage.spool import Spool
 from billing_pipeline.usage.staging import Staging
@@ -106,11 +107,11 @@ def _known(billing: Billing, catalog: Catalog, source: Source) -> Known:
     with billing.ledger.begin() as connection:
         codes = ledger_catalog.meter_codes(connection)
         return Known(
-            customers=batches.customers(connection),
+            customers=known_batches.customers(connection),
             meters=catalog.meters,
             meter_codes={meter: codes[meter] for meter in catalog.meters},
             periods=[*periods, calendar.next(periods[-1])],
-            dimensions=batches.dimensions(connection),
+            dimensions=known_batches.dimensions(connection),
             scope_code=lambda key: scope_code(billing, source.id, key),
         )
 
@@ -118,4 +119,4 @@ def _known(billing: Billing, catalog: Catalog, source: Source) -> Known:
 def scope_code(billing: Billing, source: str, key: str) -> int:
     """The code of a snapshot scope; committed before any file names it."""
     with billing.ledger.begin() as connection:
-        return batches.scope_code(connection, source, key)
+        return known_batches.scope_code(connection, source, key)

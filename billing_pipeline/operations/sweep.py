@@ -3,7 +3,7 @@
 import shutil
 from datetime import UTC, datetime, timedelta
 
-from billing_pipeline.ledger import batches
+from billing_pipeline.ledger import known_batches
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.incoming import staging_folder
 from billing_pipeline.usage.lake import ORPHAN_AGE, Lake
@@ -19,7 +19,7 @@ def sweep(billing: Billing, *, older_than: timedelta = ORPHAN_AGE) -> list[str]:
     lake = Lake.at(billing.settings.lake)
     orphans = lake.orphans(now, older_than)
     with billing.ledger.begin() as connection:
-        swept = lake.sweep(orphans, batches.paths(connection))
+        swept = lake.sweep(orphans, known_batches.paths(connection))
     folder = staging_folder(billing)
     for leftover in folder.iterdir() if folder.exists() else ():
         if now - datetime.fromtimestamp(leftover.stat().st_mtime, UTC) > older_than:

@@ -3,53 +3,38 @@
 Every row of a chunk ends in exactly one of the two. The first problem found is the one that is named.
 """
 
-import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
-from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS, Meter
+from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS
 from billing_pipeline.catalog.source import Constant
-from billing_pipeline.core.errors import nearest
-from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.usage.arrow import Array, combined
 from billing_pipeline.usage.arrow import compute as pc
 from billing_pipeline.usage.event import MULTIPLIER_SCALE, dimension_column
+from billing_pipeline.usage.known import Known
 from billing_pipeline.usage.mapping import Columns
 from billing_pipeline.usage.parse import Mask, Parser, mask
 from billing_pipeline.usage.quarantine import QuarantinedRow
-from billing_pipeline.usage.rows import Reason, Rows
+from billing_pipeline.usage.refusals import (
+    bad_multiplier,
+    missing,
+    other_spelling,
+    two_values,
+    unknown_customer,
+    unknown_meter,
+)
+from billing_pipeline.usage.rows import Rows
+from billing_pipeline.usage.scopes import Scopes
 from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.values import BadValue, parse_flag, too_early, too_late
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What metering casts to a decimal of 18 digits, 6 of them after the point.
 _MULTIPLIER = rf"[+-]?[0-9]{{1,12}}([.][0-9]{{1,{MULTIPLIER_SCALE}}}0*)?"
-_SEPARATOR = "\x1f"  # the ASCII unit separator, between the values of a snapshot's scope columns
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What rows are checked against.
-
-    Attributes:
-        customers: columns id, code (int32), bucket (int16).
-        meters: by id.
-        meter_codes: by id.
-        periods: all that may hold usage, from the first to the one after the open one, without gaps.
-        dimensions: names of the dimensions that the lake knows.
-        scope_code: gives a snapshot scope's key its code.
-    """
-
-    customers: pa.Table
-    meters: Mapping[str, Meter]
-    meter_codes: Mapping[str, int]
-    periods: Sequence[BillingPeriod]
-    dimensions: Collection[str]
-    scope_code: Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +63,7 @@ class Normalizer:
         self._starts = np.array([_micros(one.start) for one in known.periods] + [_micros(known.periods[-1].end)])
         self._first_days = pa.array([one.first_day for one in known.periods], pa.date32())
         self._spelling = {name.lower(): name for name in known.dimensions}
-        self.scopes: dict[str, int] = {}  # key → code, of the rows that are events
+        self._scopes = Scopes(columns.scope, known.scope_code)
 
     def close(self) -> None:
         """Free the engine."""
@@ -104,7 +89,7 @@ class Normalizer:
             "event_id": event_ids,
             "retract": retract,
             "row": chunk.rows,
-            "scope": self._scope(rows),
+            "scope": self._scopes.codes(rows),
             "bucket": customers["bucket"],
             "period": periods,
             "revision": rows.text(event.revision),
@@ -115,21 +100,21 @@ class Normalizer:
 
     def _customer(self, rows: Rows, column: str | Constant) -> dict[str, Array]:
         ids = rows.text(column)
-        rows.refuse(mask(ids.is_null()), column, _missing("customer"))
+        rows.refuse(mask(ids.is_null()), column, missing("customer"))
         at = pc.index_in(ids, value_set=self._customers["id"])
-        rows.refuse(mask(at.is_null()), column, _unknown_customer)
+        rows.refuse(mask(at.is_null()), column, unknown_customer)
         return {name: self._customers[name].take(at) for name in ("code", "bucket")}
 
     def _meter(self, rows: Rows, column: str | Constant) -> tuple[Array, Array]:
         ids = rows.text(column)
-        rows.refuse(mask(ids.is_null()), column, _missing("meter"))
+        rows.refuse(mask(ids.is_null()), column, missing("meter"))
         at = pc.index_in(ids, value_set=self._meter_ids)
-        rows.refuse(mask(at.is_null()), column, _unknown_meter(tuple(self._known.meter_codes)))
+        rows.refuse(mask(at.is_null()), column, unknown_meter(tuple(self._known.meter_codes)))
         return ids, self._meter_codes.take(at)
 
     def _timestamp(self, rows: Rows, column: str) -> tuple[Array, Array]:
         texts = rows.text(column)
-        rows.refuse(mask(texts.is_null()), column, _missing("timestamp"))
+        rows.refuse(mask(texts.is_null()), column, missing("timestamp"))
         instants, reasons = self._parser.instants(texts)
         rows.refuse(_at(reasons, len(rows)), column, lambda _, place: reasons[place])
         micros = pc.fill_null(instants.cast(pa.int64()), int(self._starts[0])).to_numpy(zero_copy_only=False)
@@ -144,7 +129,7 @@ class Normalizer:
         needing = [meter.id for meter in self._known.meters.values() if meter.deduplicate_by == "event_id"]
         if needing and event_ids.null_count:
             lacking = mask(pc.and_(_is_in(meter_ids, needing), event_ids.is_null()))
-            rows.refuse(lacking, self._columns.event.event_id or "event_id", _missing("event_id"))
+            rows.refuse(lacking, self._columns.event.event_id or "event_id", missing("event_id"))
         return event_ids
 
     def _retract(self, rows: Rows, column: str | None) -> Array:
@@ -169,7 +154,7 @@ class Normalizer:
             return values
         counting = [one.id for one in self._known.meters.values() if one.aggregation in VALUELESS_AGGREGATIONS]
         needed = pc.invert(pc.or_(_is_in(meter_ids, counting), retract))
-        rows.refuse(mask(pc.and_(texts.is_null(), needed)), column, _missing("value"))
+        rows.refuse(mask(pc.and_(texts.is_null(), needed)), column, missing("value"))
         filled: Array = pc.fill_null(values, pa.scalar(0, values.type))
         return filled
 
@@ -186,10 +171,10 @@ class Normalizer:
                 continue
             known = self._spelling.setdefault(name.lower(), name)
             if known != name:
-                rows.refuse(mask(texts.is_valid()), column, _other_spelling(name, known))
+                rows.refuse(mask(texts.is_valid()), column, other_spelling(name, known))
                 continue
             other = dimensions.get(name, texts)  # a row may nest its dimensions, or have one as a column of its own
-            rows.refuse(mask(pc.not_equal(other, texts)), column, _two_values(name))
+            rows.refuse(mask(pc.not_equal(other, texts)), column, two_values(name))
             dimensions[name] = pc.coalesce(other, texts)
         return dimensions
 
@@ -200,33 +185,7 @@ class Normalizer:
             if concerned.any() and dimension is not None:
                 texts = dimensions.get(dimension, pa.nulls(len(rows), pa.string()))
                 number = self._parser.matches(texts, _MULTIPLIER)
-                rows.refuse(concerned & ~number, dimension, _bad_multiplier(dimension, texts))
-
-    def _scope(self, rows: Rows) -> Array:
-        """The code of each row's snapshot scope. Rows that are refused replace nothing and need none."""
-        if not self._columns.scope:
-            return pa.nulls(len(rows), pa.int32())
-        texts = [rows.text(name) for name in self._columns.scope]
-        for name, column in zip(self._columns.scope, texts, strict=True):
-            rows.refuse(mask(column.is_null()), name, _missing(name))
-        joined = pc.binary_join_element_wise(*texts, _SEPARATOR)
-        standing = pc.unique(joined.filter(pa.array(~rows.bad)))
-        codes = [
-            self._code(dict(zip(self._columns.scope, one.split(_SEPARATOR), strict=True)))
-            for one in standing.to_pylist()
-        ]
-        return pa.array(codes, pa.int32()).take(pc.index_in(joined, value_set=standing))
-
-    def _code(self, scope: Mapping[str, str]) -> int:
-        key = scope_key(scope)
-        if key not in self.scopes:
-            self.scopes[key] = self._known.scope_code(key)
-        return self.scopes[key]
-
-
-def scope_key(scope: Mapping[str, str]) -> str:
-    """A snapshot scope's name: canonical JSON of its columns."""
-    return json.dumps(scope, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+                rows.refuse(concerned & ~number, dimension, bad_multiplier(dimension, texts))
 
 
 def _micros(instant: datetime) -> int:
@@ -242,37 +201,3 @@ def _at(places: Iterable[int], count: int) -> Mask:
 def _is_in(texts: Array, values: Iterable[str]) -> Array:
     found: Array = pc.is_in(texts, value_set=pa.array(list(values), pa.string()))
     return found
-
-
-def _missing(field: str) -> Reason:
-    why = BadValue(f"missing_{field}" if field in _CODED else "missing_scope", f"The row has no {field}.")
-    return lambda _text, _place: why
-
-
-_CODED = frozenset({"customer", "meter", "timestamp", "value", "event_id"})
-
-
-def _unknown_customer(text: str, _place: int) -> BadValue:
-    return BadValue("unknown_customer", f"No customer {text!r} in the catalog. Add it, then replay.")
-
-
-def _unknown_meter(known: Sequence[str]) -> Reason:
-    return lambda text, _place: BadValue("unknown_meter", f"No meter {text!r} in the catalog. {nearest(text, known)}")
-
-
-def _other_spelling(name: str, known: str) -> Reason:
-    why = BadValue(
-        "dimension_case", f"The dimension {name!r} is known as {known!r}; names must not differ in case only."
-    )
-    return lambda _text, _place: why
-
-
-def _two_values(name: str) -> Reason:
-    return lambda text, _place: BadValue("dimension_twice", f"The dimension {name!r} is {text!r} and something else.")
-
-
-def _bad_multiplier(dimension: str, texts: Array) -> Reason:
-    return lambda _text, place: BadValue(
-        "bad_multiplier",
-        f"{dimension} = {texts[place].as_py()!r} is no number to multiply by (at most {MULTIPLIER_SCALE} decimals).",
-    )

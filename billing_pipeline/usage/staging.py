@@ -4,11 +4,9 @@ Rows are kept in local files first, sorted by bucket, so that a bucket can be re
 delivery becomes one file a period, a large one a file for each period and bucket.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import IO, cast
 from uuid import uuid4
 
 import duckdb
@@ -18,14 +16,14 @@ import pyarrow.parquet as pq
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.usage.arrow import compute as pc
 from billing_pipeline.usage.event import DIMENSION_PREFIX, ROWS_PER_BATCH, SORT_ORDER, LakeFile, lake_schema
-from billing_pipeline.usage.lake import Lake, Sink
+from billing_pipeline.usage.lake import Lake
+from billing_pipeline.usage.sorted_files import ROW_GROUP, by_period, write_table
 
 # More rows than this are split by bucket: a reader of one bucket then skips the rest.
 SPLIT_ROWS = 1_000_000
 _ROWS_AT_ONCE = 400_000
 _BYTES_AT_ONCE = 96 << 20
 _STAGED_GROUP = 1 << 15  # small, so that reading one bucket decodes little of the others
-_LAKE_GROUP = 122_880
 # All revisions are numbers: they are ordered as numbers; otherwise all are ordered as text.
 _NUMERIC = r"[+-]?[0-9]{1,26}(\.[0-9]{1,12})?"
 
@@ -160,12 +158,12 @@ class Staging:
             SELECT period, {columns} FROM {self._source()} {"JOIN place USING (row)" if self._has_revision else ""}
             {"" if bucket is None else f"WHERE bucket = {bucket}"} ORDER BY period, {", ".join(SORT_ORDER)}, {place}
         """  # noqa: S608 - our own names
-        batches = self._engine.sql(query).to_arrow_reader(_LAKE_GROUP)
-        for period, tables in _by_period(batches):
+        batches = self._engine.sql(query).to_arrow_reader(ROW_GROUP)
+        for period, tables in by_period(batches):
             name = token if bucket is None else f"{token}-{bucket:04}"
             path = f"{period.isoformat()}/{name}.parquet"
             with lake.new_file(path) as sink:
-                counts = _write(sink, schema, tables)
+                counts = write_table(sink, schema, tables)
             yield LakeFile(
                 path=path,
                 batch=0,
@@ -177,43 +175,6 @@ class Staging:
                 bytes=sink.bytes,
                 dimensions=tuple(sorted(self.dimensions)),
             )
-
-
-def _write(sink: Sink, schema: pa.Schema, tables: Iterator[pa.Table]) -> Mapping[str, int]:
-    counts: Counter[str] = Counter()
-    with pq.ParquetWriter(cast("IO[bytes]", sink), schema, compression="zstd") as writer:
-        for table in tables:
-            counts["rows"] += table.num_rows
-            counts["retractions"] += pc.sum(table["retract"]).as_py() or 0
-            writer.write_table(table.select(schema.names).cast(schema), row_group_size=_LAKE_GROUP)
-    return counts
-
-
-def _by_period(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[date, Iterator[pa.Table]]]:
-    """The runs of equal periods, each as an iterator that must be used up before the next is asked for."""
-    parts = (part for batch in batches for part in _split(pa.Table.from_batches([batch])))
-    part = next(parts, None)
-    while part is not None:
-        period, following = part[0], list[tuple[date, pa.Table]]()
-
-        def run(
-            first: pa.Table = part[1], period: date = period, following: list[tuple[date, pa.Table]] = following
-        ) -> Iterator[pa.Table]:
-            yield first
-            for key, table in parts:
-                if key != period:
-                    following.append((key, table))
-                    return
-                yield table
-
-        yield period, run()
-        part = following[0] if following else None
-
-
-def _split(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
-    """A sorted table by its periods."""
-    for period in pc.unique(table["period"]).to_pylist():
-        yield period, table.filter(pc.equal(table["period"], period))
 
 
 def _quoted(name: str) -> str:

@@ -13,8 +13,9 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.source import Constant, EventMapping, Source
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.core.period import calendar
+from billing_pipeline.usage.known import Known
 from billing_pipeline.usage.mapping import columns_of
-from billing_pipeline.usage.normalize import Known, Normalized, Normalizer
+from billing_pipeline.usage.normalize import Normalized, Normalizer
 from billing_pipeline.usage.sources import BadRow, Chunk
 from billing_pipeline.usage.sources.json_text import columns_of as text_columns
 

@@ -167,7 +167,16 @@ def test_decimals_are_parsed_alike_one_by_one_and_at_once(texts: list[str]) -> N
 
 @given(texts=st.lists(TIMES, max_size=20), zone=st.sampled_from([*PARSERS]))
 @example(texts=["2026-01-05T24:00:00Z", "2026-01-05T23:59:60Z", "2026-01-05 10:00:00.000000000Z"], zone=None)
-@example(texts=["2026-03-29T02:30:00", "2026-10-25 02:30", "2026-10-25T03:00:00", "2026-03-29T03:00:00.5"], zone=BERLIN)
+@example(
+    texts=[
+        "2026-03-29T02:30:00",
+        "2026-10-25 02:30",
+        "2026-10-25T03:00:00",
+        "2026-03-29T03:00:00.5",
+        "2038-07-01T00:00",
+    ],
+    zone=BERLIN,
+)
 def test_instants_are_parsed_alike_one_by_one_and_at_once(texts: list[str], zone: str | None) -> None:
     values, reasons = PARSERS[zone].instants(pa.array(texts, pa.string()))
     for at, text in enumerate(texts):

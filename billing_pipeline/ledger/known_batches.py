@@ -1,0 +1,66 @@
+"""What the ledger knows about batches and their rows, for those who are about to land another."""
+
+from datetime import date
+
+import pyarrow as pa
+from sqlalchemy import Connection, Row, select, text
+
+from billing_pipeline.ledger.tables import batch, batch_period, customer, dimension, lake_file
+from billing_pipeline.usage.batch import Batch
+
+
+def find(connection: Connection, source: str, content_hash: str) -> Batch | None:
+    """The newest batch of the source with this content."""
+    query = select(batch).where(batch.c.source == source, batch.c.content_hash == content_hash)
+    row = connection.execute(query.order_by(batch.c.number.desc()).limit(1)).one_or_none()
+    return _batch(row) if row is not None else None
+
+
+def periods_of(connection: Connection, number: int) -> tuple[date, ...]:
+    """First days of the periods that a batch has rows in or took rows from."""
+    query = select(batch_period.c.period).where(batch_period.c.batch == number).order_by(batch_period.c.period)
+    return tuple(connection.scalars(query))
+
+
+def paths(connection: Connection) -> set[str]:
+    """Every path of the manifest; all other files of the lake belong to nobody."""
+    return set(connection.scalars(select(lake_file.c.path)))
+
+
+def dimensions(connection: Connection) -> list[str]:
+    """Names of the dimensions that any batch has brought."""
+    return list(connection.scalars(select(dimension.c.name).order_by(dimension.c.name)))
+
+
+def customers(connection: Connection) -> pa.Table:
+    """All customers: id, code, bucket."""
+    rows = connection.execute(select(customer.c.id, customer.c.code, customer.c.bucket)).all()
+    ids, codes, buckets = zip(*rows, strict=True) if rows else ((), (), ())
+    kinds = (pa.string(), pa.int32(), pa.int16())
+    arrays = [pa.array(values, kind) for values, kind in zip((ids, codes, buckets), kinds, strict=True)]
+    return pa.table(arrays, names=["id", "code", "bucket"])
+
+
+def scope_code(connection: Connection, source: str, key: str) -> int:
+    """The code of a snapshot scope, given once; in a transaction of its own, before files name it."""
+    values = {"source": source, "key": key}
+    connection.execute(
+        text("INSERT INTO snapshot_scope (source, key) VALUES (:source, :key) ON CONFLICT DO NOTHING"), values
+    )
+    code: int = connection.execute(
+        text("SELECT code FROM snapshot_scope WHERE source = :source AND key = :key"), values
+    ).scalar_one()
+    return code
+
+
+def _batch(row: Row[tuple[object, ...]]) -> Batch:
+    return Batch(
+        number=row.number,
+        source=row.source,
+        content_hash=row.content_hash,
+        name=row.name,
+        received_at=row.received_at,
+        rows=row.rows,
+        quarantined=row.quarantined,
+        replay_of=row.replay_of,
+    )
