@@ -12,9 +12,10 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+import psycopg
 from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Engine, Table, any_, create_engine, literal, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from billing_pipeline.core.errors import LedgerError
 
@@ -52,12 +53,12 @@ class Ledger:
         """One transaction: committed at the end, rolled back on any exception.
 
         Raises:
-            LedgerError: the server cannot be reached, or the ledger is not initialised.
+            LedgerError: the server cannot be reached or went away, or the ledger is not initialised.
         """
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except DBAPIError as error:
+        except (DBAPIError, psycopg.Error) as error:  # COPY speaks to the driver itself
             raise explained(error, self.url) from error
 
     def close(self) -> None:
@@ -71,14 +72,19 @@ def psycopg_url(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
-def explained(error: DBAPIError, url: str) -> Exception:
+def explained(error: DBAPIError | psycopg.Error, url: str) -> Exception:
     """The cases that a person can mend, in words; anything else stays what it is."""
     server = make_url(url).render_as_string(hide_password=True)
-    state = getattr(error.orig, "sqlstate", None)
-    if state in {"42P01", "3D000"} or f'role "{APPLICATION_ROLE}" does not exist' in str(error.orig):
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state, detail = getattr(cause, "sqlstate", None), str(cause).strip().splitlines()[-1]
+    if state in {"42P01", "3D000"} or f'role "{APPLICATION_ROLE}" does not exist' in str(cause):
         return LedgerError(f"{server} is not a billing ledger yet.", hint="Run: billing init")
-    if isinstance(error, OperationalError) and state is None:
-        detail = str(error.orig).strip().splitlines()[-1]
+    if _lost(error, state):
+        return LedgerError(
+            f"The connection to the ledger's PostgreSQL at {server} was lost: {detail}",
+            hint="Run the same again: what was not committed was not done, and what was is not done twice.",
+        )
+    if isinstance(cause, psycopg.OperationalError) and state is None:
         return LedgerError(
             f"The ledger's PostgreSQL at {server} cannot be reached: {detail}",
             hint="Check BILLING_DATABASE_URL and that the server runs; nothing was changed.",
@@ -144,6 +150,14 @@ _RENDERERS: dict[type, Callable[[Any], str]] = {
     list: _array,
     tuple: _array,
 }
+
+
+def _lost(error: DBAPIError | psycopg.Error, state: str | None) -> bool:
+    """Whether a connection broke that had been made: the server stopped, or somebody ended the session."""
+    if state is not None:
+        return state.startswith(("08", "57P"))
+    broke = isinstance(error, DBAPIError) and error.connection_invalidated
+    return broke or (isinstance(error, psycopg.OperationalError))
 
 
 def among(column: Column[Any], values: Iterable[object]) -> ColumnElement[bool]:
