@@ -190,6 +190,26 @@ def charge(
     return Charge(amount, details)
 
 
+def amount_of(
+    price: Price,
+    quantity: Decimal,
+    dimensions: Mapping[str, str] = NO_DIMENSIONS,
+    *,
+    included: Decimal | None = None,
+    measures: Iterable[Decimal] | None = None,
+) -> Decimal:
+    """The amount of :func:`charge`, to the last digit, without its reasons: for a million lines at once."""
+    model = price.rate_for(dimensions)
+    if not isinstance(model, QuantityModel):
+        return charge(price, quantity, dimensions, measures=measures).amount
+    free = price.included if included is None else included
+    with Exactly():
+        amount = settle(model.amount_of(max(quantity - free, ZERO) if free else max(quantity, ZERO)))
+    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
+        raise too_large()
+    return amount
+
+
 def sum_of(details: Iterable[LineDetail]) -> Decimal:
     """What details add up to."""
     return sum([detail.amount for detail in details], ZERO)

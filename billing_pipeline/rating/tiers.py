@@ -42,13 +42,18 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One tier, ready to price: what it says on a line, and what all tiers below it cost when they are full."""
+    """One tier, ready to price: what it says on a line, and what all tiers below it cost when they are full.
+
+    Attributes:
+        base: what is due here before any unit of this tier: all tiers below, and this one's flat amount.
+    """
 
     description: str
     start: Decimal
     unit_amount: Decimal
     flat: tuple[LineDetail, ...]
-    below: tuple[LineDetail, ...] = ()
+    below: tuple[LineDetail, ...]
+    base: Decimal
 
     def all_of(self, quantity: Decimal) -> tuple[LineDetail, ...]:
         """All of ``quantity`` at this tier's amounts."""
@@ -58,6 +63,10 @@ class Step:
     def climb_to(self, quantity: Decimal) -> tuple[LineDetail, ...]:
         """Each tier its own part of a ``quantity`` that ends in this one."""
         return self.below + self.all_of(quantity - self.start)
+
+    def amount_to(self, quantity: Decimal) -> Decimal:
+        """What the details of ``climb_to`` add up to, in one multiplication."""
+        return self.base + (quantity - self.start) * self.unit_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,9 @@ def ladder(tiers: Sequence[Tier], descriptions: Sequence[str] = ()) -> Ladder:
     with localcontext(EXACT):
         for start, tier, description in zip(starts, tiers, descriptions or ranges(tiers), strict=True):
             below = steps[-1].climb_to(start) if steps else ()
-            steps.append(Step(description, start, tier.unit_amount, flat_detail(tier, description), below))
+            flat = flat_detail(tier, description)
+            base = sum([detail.amount for detail in below + flat], ZERO)
+            steps.append(Step(description, start, tier.unit_amount, flat, below, base))
     return Ladder(bounds, tuple(steps))
 
 

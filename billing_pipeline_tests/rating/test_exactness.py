@@ -14,7 +14,7 @@ from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import LARGEST_AMOUNT, Rounding, round_amount
 from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.exact import AMOUNT_DECIMALS, Exactly, divide, is_settled, settle
-from billing_pipeline.rating.price import charge, parse_price
+from billing_pipeline.rating.price import amount_of, charge, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS
 from billing_pipeline.rating.quote import quote
 
@@ -105,8 +105,9 @@ def test_large_and_small_together_keep_every_digit(terms: dict[str, Any], quanti
     ],
 )
 def test_an_amount_too_large_is_an_error_and_never_a_wrap(terms: dict[str, Any], quantity: str) -> None:
-    with pytest.raises(RatingError, match="larger than any bill"):
-        charge(parse_price(terms), D(quantity))
+    for rate in (charge, amount_of):
+        with pytest.raises(RatingError, match="larger than any bill"):
+            rate(parse_price(terms), D(quantity))
 
 
 def test_the_largest_amount_is_not_too_large() -> None:

@@ -7,10 +7,12 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.money import EXACT, round_amount
 from billing_pipeline.rating.between import between
+from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.cumulative import invoices, running_amounts
-from billing_pipeline.rating.price import Price, charge, parse_price
+from billing_pipeline.rating.price import Price, amount_of, charge, parse_price
 
 D = Decimal
 Terms = dict[str, Any]
@@ -78,10 +80,20 @@ def test_the_details_of_a_quantity_add_up_to_its_amount(terms: Terms, quantity: 
             assert EXACT.multiply(detail.quantity, detail.unit_amount) == detail.amount
 
 
+@given(OF_QUANTITIES, QUANTITIES, NUMBERS, st.sampled_from(["1", "3", "60", "1024"]))
+def test_an_amount_without_reasons_is_the_same_amount(terms: Terms, usage: Decimal, free: str, divide_by: str) -> None:
+    price = parse_price({**terms, "included": free})
+    quantity = convert(usage, Convert(D(divide_by)))
+    assert amount_of(price, quantity) == charge(price, quantity).amount
+    assert amount_of(price, -quantity) == charge(price, -quantity).amount
+    assert amount_of(price, quantity, included=D(0)) == charge(price, quantity, included=D(0)).amount
+
+
 @given(OF_EVENTS, EVENTS)
 def test_the_details_of_events_add_up_to_their_amount(terms: Terms, values: list[Decimal]) -> None:
     charged = charge(parse_price(terms), sum(values, D(0)), measures=values)
     assert exact_sum([detail.amount for detail in charged.details]) == charged.amount
+    assert amount_of(parse_price(terms), sum(values, D(0)), measures=values) == charged.amount
 
 
 @given(RISING, QUANTITIES, QUANTITIES)

@@ -43,3 +43,7 @@ class Graduated(QuantityModel):
         if not quantity:
             return self.ladder.at_zero(self.zero_usage)
         return self.ladder.step(quantity).climb_to(quantity)
+
+    def amount_of(self, quantity: Decimal) -> Decimal:
+        """One multiplication, however many tiers there are."""
+        return self.ladder.step(quantity).amount_to(quantity) if quantity else QuantityModel.amount_of(self, quantity)

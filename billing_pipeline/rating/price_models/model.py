@@ -40,9 +40,13 @@ class QuantityModel(ABC):
     def details(self, quantity: Decimal) -> tuple[LineDetail, ...]:
         """Why ``quantity``, zero or more, costs what it costs. Runs in the EXACT context."""
 
+    def amount_of(self, quantity: Decimal) -> Decimal:
+        """What the details add up to. A model may know it faster than by adding."""
+        return sum([detail.amount for detail in self.details(quantity)], Decimal(0))
+
     def running(self, quantities: Sequence[Decimal]) -> tuple[Decimal, ...]:
         """The exact amount due so far at each cumulative quantity of an on-demand phase."""
-        return tuple(sum((d.amount for d in self.details(q)), Decimal(0)) for q in quantities)
+        return tuple(self.amount_of(quantity) for quantity in quantities)
 
 
 class EventModel(ABC):

@@ -27,3 +27,7 @@ class PerUnit(QuantityModel):
     def details(self, quantity: Decimal) -> tuple[LineDetail, ...]:
         """One product."""
         return (LineDetail("all units", quantity, self.unit_amount, quantity * self.unit_amount),) if quantity else ()
+
+    def amount_of(self, quantity: Decimal) -> Decimal:
+        """The product alone."""
+        return quantity * self.unit_amount
