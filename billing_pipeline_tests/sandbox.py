@@ -81,12 +81,12 @@ class Sandbox:
             clock.set_clock(connection, instant(now))
         return self
 
-    def apply(self, *texts: str, **options: bool) -> ApplyResult:
+    def apply(self, *texts: str, dry_run: bool = False) -> ApplyResult:
         """Apply catalog files with these contents."""
         paths = [self.folder / f"catalog{number}.yaml" for number in range(len(texts))]
         for path, content in zip(paths, texts, strict=True):
             path.write_text(content)
-        return apply(self.billing, paths, **options)
+        return apply(self.billing, paths, dry_run=dry_run)
 
     def land(self, *rows: Row, source: str = "usage") -> int:
         """Land a delivery of rows as :func:`use` makes them; returns the batch. No two deliveries are the same."""

@@ -111,7 +111,7 @@ class BillingCalendar:
     def after(self, instant: datetime, duration: Duration) -> datetime:
         """``instant`` plus local calendar days, or plus elapsed hours."""
         if duration.hours:
-            return instant + timedelta(hours=duration.hours)
+            return instant.astimezone(UTC) + timedelta(hours=duration.hours)
         local = instant.astimezone(self.zone)
         return (local.replace(tzinfo=None) + timedelta(days=duration.days)).replace(tzinfo=self.zone).astimezone(UTC)
 
