@@ -112,6 +112,13 @@ def free_port(asked: int | None) -> int:
     raise Refused(f"Port {asked or FIRST_PORT} is taken.", hint="Choose another with --port.")
 
 
+def _python_path() -> str:
+    """Dagster's processes import the package that runs now, installed or not."""
+    return os.pathsep.join(
+        [str(Path(billing_pipeline.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+
+
 class Launcher:
     """Starts the group and stays with it until it ends."""
 
@@ -162,7 +169,7 @@ class Launcher:
         with self.log(name).open("wb") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
-                env=os.environ | {"DAGSTER_HOME": str(self.home)},
+                env=os.environ | {"DAGSTER_HOME": str(self.home), "PYTHONPATH": _python_path()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

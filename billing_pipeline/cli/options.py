@@ -33,11 +33,21 @@ def example(*lines: str) -> str:
     return "Example: " + "  |  ".join(lines)
 
 
+_OPENED: "list[Billing]" = []
+
+
 def open_billing(actor: str | None = None) -> "Billing":
-    """The ledger that the settings name."""
+    """The ledger that the settings name, until the command ends."""
     from billing_pipeline.operations.context import Billing
 
-    return Billing.open(actor=actor)
+    _OPENED.append(Billing.open(actor=actor))
+    return _OPENED[-1]
+
+
+def close_opened() -> None:
+    """The command has ended: give the connections back."""
+    while _OPENED:
+        _OPENED.pop().ledger.close()
 
 
 def parsed_instant(billing: "Billing", text: str) -> "datetime":

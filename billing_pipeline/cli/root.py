@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from billing_pipeline.cli.options import close_opened
 from billing_pipeline.core.errors import BillingError
 
 INTERRUPTED = 130
@@ -30,6 +31,8 @@ class BillingGroup(TyperGroup):
             code = super().main(args=words, **extra)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every end of a command passes here
             code = _ended_badly(error, as_json="--json" in words)
+        finally:
+            close_opened()
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -20,13 +20,15 @@ def print_json(content: object) -> None:
 
 
 def print_json_list(items: Iterable[object]) -> None:
-    """A JSON list, an item a line, written as it is read: a long one needs little memory."""
-    sys.stdout.write("[")
-    separator = "\n"
-    for item in items:
-        sys.stdout.write(separator + json.dumps(item, ensure_ascii=False))
-        separator = ",\n"
-    sys.stdout.write("\n]\n" if separator != "\n" else "]\n")
+    """A JSON list, an item a line, written as it is read: a long one needs little memory.
+
+    Nothing is written before the first item is there: a refusal prints its own JSON.
+    """
+    written = 0
+    for written, item in enumerate(items, start=1):
+        sys.stdout.write(",\n" if written > 1 else "[\n")
+        sys.stdout.write(json.dumps(item, ensure_ascii=False))
+    sys.stdout.write("\n]\n" if written else "[]\n")
 
 
 def console() -> "Console":

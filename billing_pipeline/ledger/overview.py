@@ -165,12 +165,20 @@ def last_runs(connection: Connection) -> list[Run]:
 
 
 def unchecked(connection: Connection) -> set[date]:
-    """Periods in which something was computed, or quarantined, after they were last checked."""
+    """Periods in which documents were computed, or anything was quarantined at all, after they were last checked.
+
+    A quarantined row may name no period that could be believed, so it concerns each that was ever computed.
+    """
     query = text("""
-        WITH checked AS (SELECT period, max(id) AS id, max(through_batch) AS through_batch FROM stage_run
-                         WHERE stage = 'check' GROUP BY period)
-        SELECT DISTINCT r.period FROM stage_run AS r LEFT JOIN checked AS c ON c.period = r.period
-        WHERE r.stage = 'invoice' AND (r.counts ->> 'customers') <> '0' AND r.id > coalesce(c.id, 0)
+        WITH checked AS (
+            SELECT period, max(id) AS id, max(through_batch) AS batch FROM stage_run
+            WHERE stage = 'check' GROUP BY period
+        ), last AS (
+            SELECT period, max(id) FILTER (WHERE counts ->> 'customers' <> '0' OR counts ->> 'versions' <> '0') AS id
+            FROM stage_run WHERE stage = 'invoice' GROUP BY period
+        )
+        SELECT l.period FROM last AS l LEFT JOIN checked AS c ON c.period = l.period
+        WHERE l.id > coalesce(c.id, 0) OR (SELECT max(number) FROM batch WHERE quarantined > 0) > c.batch
     """)
     return set(connection.scalars(query))
 

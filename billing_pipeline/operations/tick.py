@@ -4,7 +4,7 @@ Each step looks at the ledger for what there is to do, and can be repeated: two 
 waste work and change nothing twice. Where nothing is to be done it costs a few queries.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -12,13 +12,11 @@ from typing import Any
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import overview, payments
-from billing_pipeline.operations.awaited import awaited
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.deliver import deliver
 from billing_pipeline.operations.delivery_json import summary_json
-from billing_pipeline.operations.dirty import Standing, standings
+from billing_pipeline.operations.dirty import standings
+from billing_pipeline.operations.due import due_payments, lockable, unchecked
 from billing_pipeline.operations.units import Progress, no_progress
 from billing_pipeline.operations.written import instant
 
@@ -132,11 +130,11 @@ class _Tick:
         closed = [one.period for one in known if one.dirty and self._close(one.period)]
         if closed:
             known = standings(self.billing)
-        checks = {period: self._check(period) for period in self._unchecked(known)}
+        checks = {period: self._check(period) for period in unchecked(self.billing, known)}
         if checks:
             known = standings(self.billing)
-        for one in known:
-            if checks.get(one.period, True) and self._lockable(one, closed):
+        for one in lockable(self.billing, known, closed):
+            if checks.get(one.period, True):
                 self._lock(one.period)
         self._deliver()
         self.report.seconds = monotonic() - started
@@ -175,30 +173,10 @@ class _Tick:
             "close", period, lambda: [one.to_json() for one in close(self.billing, period, progress=progress)]
         )
 
-    def _unchecked(self, known: Sequence[Standing]) -> list[BillingPeriod]:
-        """Periods that are not locked and in which something happened since they were checked."""
-        with self.billing.ledger.begin() as connection:
-            days = overview.unchecked(connection)
-        return [one.period for one in known if one.period.first_day in days and not one.progress.locked]
-
     def _check(self, period: BillingPeriod) -> bool:
         from billing_pipeline.operations.checked import checked
 
         return self._step("check", period, lambda: checked(self.billing, period).to_json())
-
-    def _lockable(self, one: Standing, closed: Sequence[BillingPeriod]) -> bool:
-        """Whether documents may lock now. Of a period just closed as well: a change may have moved a lock."""
-        drafts, now = one.progress.drafts, self.report.now
-        if drafts is None or one.period.end > now:
-            return False
-        if one.period in closed or drafts.due_without_usage:
-            return True
-        return bool(drafts.due_and_free) and self._complete(one.period)
-
-    def _complete(self, period: BillingPeriod) -> bool:
-        with self.billing.ledger.begin() as connection:
-            change = ledger_catalog.newest_change(connection)
-            return not awaited(self.billing, connection, period, change, self.report.now)
 
     def _lock(self, period: BillingPeriod) -> bool:
         from billing_pipeline.operations.lock import lock
@@ -207,7 +185,5 @@ class _Tick:
         return self._step("lock", period, lambda: lock(self.billing, period, progress=progress).to_json())
 
     def _deliver(self) -> None:
-        with self.billing.ledger.begin() as connection:
-            due = payments.due_by_gateway(connection, self.report.now)
-        if due:
+        if due_payments(self.billing):
             self._step("deliver", None, lambda: summary_json(deliver(self.billing, self.watch("deliver payments"))))

@@ -1,0 +1,73 @@
+"""billing catalog: check, apply, show, export, schema."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from billing_pipeline_tests.cli.command_line import CATALOG, CommandLine
+
+CHANGED = CATALOG.replace("grace: 3 days", "grace: 5 days")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "catalog.yaml"
+    made.write_text(CHANGED)
+    return made
+
+
+def test_check_and_dry_run_change_nothing(billing: CommandLine, file: Path) -> None:
+    changes = billing.json("catalog", "check", str(file))["changes"]
+    assert [(one["kind"], one["action"]) for one in changes] == [("account", "change")]
+    assert changes[0]["fields"] == [{"field": "grace", "old": "3 days", "new": "5 days"}]
+    dry = billing.json("catalog", "apply", str(file), "--dry-run")
+    assert (dry["change"], dry["dry_run"], dry["changes"]) == (None, True, changes)
+    assert "Would change 1 object" in billing("catalog", "apply", str(file), "--dry-run").stdout
+    assert billing.json("catalog", "show", "account", "account")["grace"] == "3 days"
+
+
+def test_apply_records_once(billing: CommandLine, file: Path) -> None:
+    shown = billing("catalog", "apply", str(file)).stdout
+    assert "~ account account" in shown
+    assert "grace: 3 days → 5 days" in shown
+    assert "Recorded as change 2: 1 object." in shown
+    assert billing.json("catalog", "apply", str(file))["change"] is None
+    assert billing("catalog", "apply", str(file)).stdout == "Nothing differs from the ledger.\n"
+
+
+def test_problems_are_named_one_by_one(billing: CommandLine, file: Path) -> None:
+    file.write_text(
+        CATALOG.replace("plan: payg, start", "plan: pay, start").replace("aggregation: sum", "agregation: sum")
+    )
+    error = billing.error("catalog", "check", str(file))
+    assert error["code"] == "catalog_problems"
+    assert {problem["file"] for problem in error["problems"]} == {str(file)}
+    assert all(problem["line"] > 0 and problem["message"] for problem in error["problems"])
+    assert str(file) in billing("catalog", "check", str(file), exit_code=2).stderr
+
+
+def test_show(billing: CommandLine) -> None:
+    assert set(billing.json("catalog", "show", "customer")) == {"acme", "beta"}
+    assert billing.json("catalog", "show", "plan", "payg")["currency"] == "USD"
+    assert "Acme GmbH" in billing("catalog", "show", "customer", "acme").stdout
+    assert "beta" in billing.json("catalog", "show")["customer"]
+    assert "acme" in billing.error("catalog", "show", "customer", "acmee")["hint"]
+
+
+@pytest.mark.parametrize(("options", "name"), [([], "again.yaml"), (["--json"], "again.json")], ids=["yaml", "json"])
+def test_what_is_exported_applies_to_the_same_catalog(
+    billing: CommandLine, tmp_path: Path, options: list[str], name: str
+) -> None:
+    exported = billing("catalog", "export", *options).stdout
+    (tmp_path / name).write_text(exported)
+    assert billing.json("catalog", "check", str(tmp_path / name)) == {"changes": []}
+    billing("catalog", "export", "--output", str(tmp_path / "written"), *options)
+    assert (tmp_path / "written").read_text() == exported
+
+
+def test_schema(billing: CommandLine, tmp_path: Path) -> None:
+    printed = billing.json("catalog", "schema")
+    assert {"plans", "customers"} <= printed["properties"].keys()
+    billing("catalog", "schema", "-o", str(tmp_path / "schema.json"))
+    assert json.loads((tmp_path / "schema.json").read_text()) == printed
