@@ -25,16 +25,11 @@ class NotYet:
 
 NOT_YET = (
     NotYet("meter", "multiplier"),
-    NotYet("meter", "convert"),
     NotYet("meter", "window"),
     NotYet("plan", "billing", "on_demand"),
     NotYet("plan", "invoice_every"),
     NotYet("plan", "fees"),
     NotYet("plan", "minimum"),
-    NotYet("plan", "prices.*.minimum"),
-    NotYet("plan", "prices.*.maximum"),
-    NotYet("plan", "prices.*.convert"),
-    NotYet("plan", "prices.*.price.tiers_per", "subscription"),
     NotYet("plan", "prices.*.price.model", "percentage"),  # these two price single events, not their quantity
     NotYet("plan", "prices.*.price.model", "dynamic"),
     NotYet("customer", "tax"),

@@ -16,7 +16,7 @@ from billing_pipeline.invoicing.document import (
     SegmentKey,
 )
 from billing_pipeline.metering.segments import Segment
-from billing_pipeline.rating.rate import RatedLine
+from billing_pipeline.rating.line import RatedLine
 
 _NOTHING = Billed()
 

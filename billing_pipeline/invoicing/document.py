@@ -10,7 +10,7 @@ from hashlib import sha256
 from uuid import UUID, uuid5
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.rating.rate import RatedLine
+from billing_pipeline.rating.line import RatedLine
 
 _NAMESPACE = UUID("6d1f0f0e-5f3c-5c0a-9a3e-0b8f4f1f6a11")  # any constant: it makes ids ours
 

@@ -15,7 +15,9 @@ from billing_pipeline.metering.measure import Measured, Measurement, UsageCount,
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.work import AsOf, Work
-from billing_pipeline.rating.rate import MeteredQuantity, RatedLine, parsed, rate
+from billing_pipeline.rating.line import MeteredQuantity, RatedLine
+from billing_pipeline.rating.pricing import parsed
+from billing_pipeline.rating.rate import rate
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import LakeFile
 

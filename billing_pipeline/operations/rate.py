@@ -16,7 +16,8 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.report import StageReport, report
 from billing_pipeline.operations.units import Progress, no_progress, run_units
 from billing_pipeline.operations.work import Unit, Work, codes_of
-from billing_pipeline.rating.rate import MeteredQuantity, Rated, RatedLine, rate
+from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
+from billing_pipeline.rating.rate import rate
 
 UNRATED = "every_quantity_has_a_rate"  # the cause of the holds that rating places
 _ROWS_PER_CUSTOMER = 10

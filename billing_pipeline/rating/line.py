@@ -1,0 +1,64 @@
+"""What rating gets and what it gives: metered quantities, and lines rounded once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from billing_pipeline.core.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredQuantity:
+    """What a customer used of one price, cumulative from the segment's start to ``cut``.
+
+    Attributes:
+        segment: key of the segment (subscription, phase start, price).
+        start: the segment's start.
+        cut: usage before this instant is counted.
+        dimensions: the values that the price tells apart.
+        quantity: in the meter's unit, exact.
+        events: how many events it counts.
+    """
+
+    segment: tuple[str, str, str]
+    start: datetime
+    cut: datetime
+    dimensions: Mapping[str, str]
+    quantity: Decimal
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class RatedLine:
+    """One priced quantity of one customer and service period, rounded once.
+
+    Attributes:
+        kind: usage, fee, true_up, discount, adjustment, credit or tax.
+        service_start, service_end: local days ``[start, end)`` in which it was used.
+        quantity: pricing quantity; None where there is none.
+        amount: rounded to the currency's minor unit.
+        phase_start: start of the subscription's phase; with subscription and price it names the segment.
+    """
+
+    kind: str
+    subscription: str | None
+    plan: str | None
+    plan_version: int | None
+    price: str | None
+    product: str | None
+    description: str
+    service_start: date | None
+    service_end: date | None
+    dimensions: Mapping[str, str]
+    quantity: Decimal | None
+    amount: Money
+    phase_start: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """The lines of one customer, and the quantities that have no rate: these hold the customer's documents."""
+
+    lines: tuple[RatedLine, ...] = ()
+    problems: tuple[str, ...] = ()
