@@ -18,6 +18,9 @@ Every = Annotated[bool, typer.Option("--all", help="Also documents without lines
 Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Number or id.")]
 Other = Annotated[str | None, typer.Argument(metavar="[OTHER]", help="A second invoice; without it, versions of one.")]
 Version = Annotated[int | None, typer.Option("--version", help="Default: the newest.")]
+Details = Annotated[
+    bool, typer.Option("--details", help="With the reasoning of each line: tiers, packages, free units.")
+]
 Old = Annotated[int | None, typer.Option("--from", help="The older version. Default: the one before --to.")]
 New = Annotated[int | None, typer.Option("--to", help="The newer version. Default: the newest.")]
 
@@ -78,11 +81,18 @@ def _rows(found: Iterable[Found]) -> Iterator[tuple[object, ...]]:
         )
 
 
-def show(invoice: Invoice, version: Version = None, as_json: Json = False, actor: Actor = None) -> None:
+def show(
+    invoice: Invoice, version: Version = None, details: Details = False, as_json: Json = False, actor: Actor = None
+) -> None:
     """Show one invoice: its lines, its versions, and what it was computed from."""
+    from billing_pipeline.operations.explain import explain_invoice
     from billing_pipeline.operations.invoices import show_invoice
 
-    one: Found = show_invoice(open_billing(actor), invoice, version=version)
+    billing = open_billing(actor)
+    one: Found = show_invoice(billing, invoice, version=version)
+    explained: list[Found] = explain_invoice(billing, invoice, version=version) if details else []
+    for line, reasons in zip(one["lines"], explained, strict=False):
+        line["details"] = reasons["details"]
     if as_json:
         print_json(one)
         return
@@ -92,6 +102,8 @@ def show(invoice: Invoice, version: Version = None, as_json: Json = False, actor
     for wait in one["held_by"]:
         say(f"Waits: {wait['cause']}: {wait['reason']}")
     table("Lines", ("kind", "description", "service", "dimensions", ">quantity", ">amount"), _lines(one["lines"]))
+    if details:
+        table("Reasons", ("line", "dimensions", "because", ">quantity", ">unit amount", ">amount"), _details(explained))
     say(f"Total {one['total']} {one['currency']}; due {one['amount_due']} {one['currency']}.")
     rows = ((kept["version"], kept["recorded_at"], _reason(kept["reason"])) for kept in one["versions"])
     if one["versions"]:
@@ -101,6 +113,13 @@ def show(invoice: Invoice, version: Version = None, as_json: Json = False, actor
 def _lines(lines: Iterable[Found]) -> Iterator[tuple[object, ...]]:
     for line in lines:
         yield line["kind"], line["description"], _service(line), _dimensions(line), line["quantity"], line["amount"]
+
+
+def _details(lines: Iterable[Found]) -> Iterator[tuple[object, ...]]:
+    for line in lines:
+        for one in line["details"]:
+            figures = (one["quantity"], one["unit_amount"], one["amount"])
+            yield line["description"], _dimensions(line), one["description"], *figures
 
 
 def _service(line: Found) -> str:
