@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from billing_pipeline.core.errors import LedgerError
 from billing_pipeline.ledger import known_documents
-from billing_pipeline.ledger.known_lines import KnownDocument, KnownLine
+from billing_pipeline.ledger.known_documents import KnownDocument
+from billing_pipeline.ledger.known_lines import KnownLine
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.invoices import Json, known_document
