@@ -25,6 +25,9 @@ def check_plan(plan: Plan, known: Known) -> Iterator[CatalogError]:
 
 
 def _check_price(price: PlanPrice, known: Known) -> Iterator[CatalogError]:
+    if price.minimum is not None and price.maximum is not None and price.minimum > price.maximum:
+        message = f"The minimum {price.minimum} exceeds the maximum {price.maximum}."
+        yield CatalogError(message, hint="Swap them, or remove one.", path=("minimum",))
     yield from known.reference("meter", price.meter, ("meter",))
     if price.product is not None:
         yield from known.reference("product", price.product, ("product",))
