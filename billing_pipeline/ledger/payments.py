@@ -109,6 +109,11 @@ def due_by_gateway(connection: Connection, now: datetime) -> dict[str, int]:
     return {row.gateway: row.due for row in connection.execute(query, {"now": now})}
 
 
+def last_event(connection: Connection) -> int:
+    """Number of the last thing that happened to any payment; 0: nothing yet."""
+    return connection.scalar(text("SELECT max(id) FROM payment_event")) or 0
+
+
 # The payment method is the customer's newest one. Rows that another deliverer holds are its business. A void document
 # is not collected. `after` walks through the payments once, so that one that cannot move does not stop the others.
 _DUE = text("""

@@ -1,0 +1,70 @@
+"""What there is to do about periods now, beside closing what is dirty: for all that starts work by itself."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger import overview, payments
+from billing_pipeline.operations.awaited import awaited
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.dirty import Standing
+
+
+def unchecked(billing: Billing, known: Sequence[Standing]) -> list[BillingPeriod]:
+    """Periods that are not locked and in which something happened since they were checked."""
+    with billing.ledger.begin() as connection:
+        days = overview.unchecked(connection)
+    return [one.period for one in known if one.period.first_day in days and not one.progress.locked]
+
+
+def lockable(billing: Billing, known: Sequence[Standing], closed: Collection[BillingPeriod] = ()) -> list[Standing]:
+    """Periods in which documents may lock now.
+
+    Args:
+        billing: of the run.
+        known: where the periods stand.
+        closed: those just closed; a change may have moved a lock in them.
+    """
+    now = billing.now()
+    return [
+        one
+        for one in known
+        if (drafts := one.progress.drafts) is not None
+        and one.period.end <= now
+        and (
+            one.period in closed
+            or drafts.due_without_usage
+            or (drafts.due_and_free and not _awaits(billing, one.period))
+        )
+    ]
+
+
+def _awaits(billing: Billing, period: BillingPeriod) -> bool:
+    """Whether the documents with usage wait for a source."""
+    now = billing.now()
+    with billing.ledger.begin() as connection:
+        return bool(awaited(billing, connection, period, ledger_catalog.newest_change(connection), now))
+
+
+@dataclass(frozen=True, slots=True)
+class DuePayments:
+    """What may be handed over now.
+
+    Attributes:
+        by_gateway: how many payments.
+        last_event: of all that happened to payments; it differs once something was handed over.
+    """
+
+    by_gateway: Mapping[str, int]
+    last_event: int
+
+    def __bool__(self) -> bool:
+        return bool(self.by_gateway)
+
+
+def due_payments(billing: Billing) -> DuePayments:
+    """The payments that are queued, or due for another try."""
+    now = billing.now()
+    with billing.ledger.begin() as connection:
+        return DuePayments(payments.due_by_gateway(connection, now), payments.last_event(connection))
