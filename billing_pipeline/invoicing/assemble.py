@@ -1,8 +1,8 @@
 """Which documents a period gives a customer, and which line stands on which."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from billing_pipeline.catalog.terms import Terms
@@ -15,7 +15,8 @@ from billing_pipeline.invoicing.document import (
     DocumentPlan,
     SegmentKey,
 )
-from billing_pipeline.metering.segments import Segment
+from billing_pipeline.invoicing.minimum import plan_true_ups
+from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.rating.line import RatedLine
 
 _NOTHING = Billed()
@@ -65,6 +66,26 @@ def document_plans(
     return sorted(plans, key=lambda plan: (plan.identity.issue_date, plan.identity.kind))
 
 
+def documents(
+    terms: Terms,
+    period: BillingPeriod,
+    calendar: BillingCalendar,
+    lines: Sequence[RatedLine],
+    billed: Billed = _NOTHING,
+) -> list[Document]:
+    """The documents that are not final, each with its lines; ``lines`` are all of the customer's, the rest as above."""
+    in_force = list(segments(terms, period))
+    found = assemble(document_plans(terms, period, calendar, in_force, billed), lines)
+    if not any(plan.minimum is not None for plan in terms.plans.values()):
+        return found
+    whole = document_plans(terms, period, calendar, in_force)
+    true_ups = list(plan_true_ups(terms, calendar, in_force, whole, lines))
+    return [
+        replace(one, lines=(*one.lines, *(line for identity, line in true_ups if identity == one.plan.identity)))
+        for one in found
+    ]
+
+
 def assemble(plans: Iterable[DocumentPlan], lines: Iterable[RatedLine]) -> list[Document]:
     """Put each line on the document that covers its segment; lines of finalized documents belong to none."""
     by_segment: dict[SegmentKey, list[RatedLine]] = defaultdict(list)
@@ -108,6 +129,7 @@ def _order(line: RatedLine) -> tuple[str, ...]:
         line.subscription or "",
         line.product or "",
         line.price or "",
+        "" if line.kind == "usage" else line.kind,  # a price's true-up comes after its usage
         *(f"{name}={value}" for name, value in sorted(line.dimensions.items())),
         str(line.service_end),
         str(line.phase_start),  # several phases of one day differ in nothing else

@@ -127,7 +127,7 @@ _STATE_COLUMNS = (
 )  # fmt: skip
 _LINE_COLUMNS = (
     "document", "line", "kind", "subscription", "plan", "plan_version", "price", "product", "description",
-    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "adjusts",
+    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "adjusts", "phase_start",
 )  # fmt: skip
 
 
@@ -238,7 +238,7 @@ def _copy_lines(connection: Connection, table: Table, states: Iterable[NewState]
             (
                 state.computed.id, number, line.kind, line.subscription, line.plan, line.plan_version, line.price,
                 line.product, line.description, line.service_start, line.service_end, dict(line.dimensions),
-                line.quantity, line.amount.minor, None, *([state.version] if versioned else ()),
+                line.quantity, line.amount.minor, None, line.phase_start, *([state.version] if versioned else ()),
             )
             for state in states
             for number, line in enumerate(state.computed.lines, start=1)

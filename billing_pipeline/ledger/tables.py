@@ -308,6 +308,7 @@ def _line_columns() -> list[Column[Any]]:
         Column("quantity", QUANTITY),
         Column("amount_minor", MINOR, nullable=False),
         Column("adjusts", Text),
+        Column("phase_start", INSTANT, comment="of the subscription's phase that is priced"),
     ]
 
 

@@ -6,8 +6,8 @@ The stages store what lies between; the lock, and whatever asks for an earlier s
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from billing_pipeline.catalog.terms import CatalogView, Terms
-from billing_pipeline.invoicing.assemble import assemble, document_plans
+from billing_pipeline.catalog.terms import CatalogView
+from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.document import Billed, Document
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import manifest
@@ -15,7 +15,7 @@ from billing_pipeline.metering.measure import Measured, Measurement, UsageCount,
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.work import AsOf, Work
-from billing_pipeline.rating.line import MeteredQuantity, RatedLine
+from billing_pipeline.rating.line import MeteredQuantity
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.rating.rate import rate
 from billing_pipeline.usage.engine import Engine
@@ -122,13 +122,6 @@ def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
         metering.quantities.setdefault(customer, []).append(quantity)
 
 
-def documents_of(work: Work, terms: Terms, lines: Iterable[RatedLine], billed: Billed) -> tuple[Document, ...]:
-    """One customer's documents from their lines, without what is billed."""
-    in_force = segments(terms, work.period)
-    plans = document_plans(terms, work.period, work.billing.calendar, in_force, billed)
-    return tuple(assemble(plans, lines))
-
-
 def compute(work: Work, codes: Mapping[str, int], as_of: AsOf, billed: Mapping[int, Billed]) -> dict[str, Computed]:
     """The documents of these customers as they would be, had nothing after ``as_of`` happened. Stores nothing.
 
@@ -149,5 +142,7 @@ def compute(work: Work, codes: Mapping[str, int], as_of: AsOf, billed: Mapping[i
         terms = view.terms(customer)
         quantities = metering.quantities.get(customer, ())
         rated = rate(terms, metering.segments[customer], quantities, work.billing.calendar)
-        result[customer] = Computed(documents_of(work, terms, rated.lines, billed[code]), rated.problems)
+        result[customer] = Computed(
+            tuple(documents(terms, work.period, work.billing.calendar, rated.lines, billed[code])), rated.problems
+        )
     return result

@@ -7,12 +7,13 @@ from datetime import datetime
 from time import monotonic
 
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.invoicing import assemble
 from billing_pipeline.invoicing.document import Billed
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import documents, manifest, periods
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.periods import CustomerState
-from billing_pipeline.operations.compute import Computed, compute, documents_of
+from billing_pipeline.operations.compute import Computed, compute
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.operations.cutoff import Cutoffs
 from billing_pipeline.operations.rate import stored_line
@@ -116,7 +117,8 @@ def _documents(
             continue
         terms = view.terms(customer)
         lines = [stored_line(row, terms.customer.currency) for row in stored[state.code]]
-        computed[customer] = Computed(documents_of(work, terms, lines, billed[state.code]), ())
+        made = assemble.documents(terms, work.period, work.billing.calendar, lines, billed[state.code])
+        computed[customer] = Computed(tuple(made), ())
     return computed
 
 

@@ -84,8 +84,11 @@ CREATE TABLE document_line (
     quantity NUMERIC,
     amount_minor NUMERIC(30, 0) NOT NULL,
     adjusts TEXT,
+    phase_start TIMESTAMP WITH TIME ZONE,
     CONSTRAINT document_line_pkey PRIMARY KEY (document, version, line)
 );
+
+COMMENT ON COLUMN "document_line"."phase_start" IS 'of the subscription''s phase that is priced';
 
 
 CREATE TABLE draft_line (
@@ -104,8 +107,11 @@ CREATE TABLE draft_line (
     quantity NUMERIC,
     amount_minor NUMERIC(30, 0) NOT NULL,
     adjusts TEXT,
+    phase_start TIMESTAMP WITH TIME ZONE,
     CONSTRAINT draft_line_pkey PRIMARY KEY (document, line)
 );
+
+COMMENT ON COLUMN "draft_line"."phase_start" IS 'of the subscription''s phase that is priced';
 
 
 CREATE TABLE input_set (

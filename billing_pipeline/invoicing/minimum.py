@@ -1,0 +1,83 @@
+"""A plan's minimum spend: one true-up line a phase, on the document of the period that locks last.
+
+It looks at all usage of the phase that is known at that document's cutoff, whichever documents its lines stand on.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.money import Money
+from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.invoicing.document import DocumentIdentity, DocumentPlan, SegmentKey
+from billing_pipeline.metering.segments import Segment
+from billing_pipeline.rating.bounds import true_up
+from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.pricing import Pricing, end_day
+
+PhaseKey = tuple[str, str]  # subscription, phase start
+
+
+def plan_true_ups(
+    terms: Terms,
+    calendar: BillingCalendar,
+    in_force: Iterable[Segment],
+    plans: Sequence[DocumentPlan],
+    lines: Sequence[RatedLine],
+) -> Iterator[tuple[DocumentIdentity, RatedLine]]:
+    """The true-up line of each phase whose plan has a minimum that its lines do not reach, and where it stands.
+
+    Args:
+        terms: the customer's.
+        calendar: gives local days.
+        in_force: the customer's segments of the period.
+        plans: all documents that these call for, final or not.
+        lines: all lines of the period.
+    """
+    for key, segment in _phases(in_force).items():
+        if segment.plan.minimum is None:
+            continue
+        covering = [plan for plan in plans if any(_phase(one) == key for one in plan.covers)]
+        last = max(covering, key=lambda plan: (plan.lock_at, plan.identity.issue_date, plan.identity.kind))
+        amounts = [line.amount for line in lines if _phase_of(line) == key]
+        pricing = Pricing.of(terms, segment, calendar)
+        bound = pricing.part_of(segment.plan.minimum)
+        lacking = true_up(amounts, segment.plan.currency, minimum=bound, rounding=terms.account.rounding)
+        if lacking.minor:
+            yield last.identity, _line(pricing, lacking)
+
+
+def _phases(in_force: Iterable[Segment]) -> dict[PhaseKey, Segment]:
+    """One segment of each phase: they share plan, start and end."""
+    found: dict[PhaseKey, Segment] = {}
+    for segment in in_force:
+        found.setdefault(_phase(segment.key), segment)
+    return found
+
+
+def _phase(key: SegmentKey) -> PhaseKey:
+    return key[0], key[1]
+
+
+def _phase_of(line: RatedLine) -> PhaseKey | None:
+    if line.subscription is None or line.phase_start is None:
+        return None
+    return line.subscription, line.phase_start.isoformat()
+
+
+def _line(pricing: Pricing, amount: Money) -> RatedLine:
+    segment, calendar = pricing.segment, pricing.calendar
+    return RatedLine(
+        kind="true_up",
+        subscription=segment.subscription,
+        plan=segment.plan.id,
+        plan_version=segment.plan.version,
+        price=None,
+        product=None,
+        description=f"Minimum spend: {segment.plan.id}",
+        service_start=calendar.local_day(segment.start),
+        service_end=end_day(segment.end, calendar),
+        dimensions={},
+        quantity=None,
+        amount=amount,
+        phase_start=segment.phase_start,
+    )
