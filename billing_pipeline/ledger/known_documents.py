@@ -3,38 +3,19 @@
 Everything is read by the set: some thousands of documents take two queries, their states and their lines.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.ledger import known_lines
 from billing_pipeline.ledger.database import Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class KnownLine:
-    """One line of one state of a document; dates are local days, ``service_end`` is the first one after it."""
-
-    kind: str
-    subscription: str | None
-    plan: str | None
-    plan_version: int | None
-    price: str | None
-    product: str | None
-    description: str
-    service_start: date | None
-    service_end: date | None
-    dimensions: Mapping[str, str]
-    quantity: Decimal | None
-    amount: Money
-    adjusts: str | None
+from billing_pipeline.ledger.known_lines import KnownLine, known_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +58,7 @@ class KnownDocument:
     recorded_at: datetime
     reason: Mapping[str, Any]
     code_version: str
-    lines: tuple[KnownLine, ...]
+    lines: list[KnownLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,51 +114,51 @@ def versions(connection: Connection, document: UUID) -> list[tuple[int, datetime
     ]
 
 
+# In the order of KnownDocument's fields; the customer's currency makes money of its amounts.
+_COLUMNS = """
+    d.id, d.customer, c.id, d.kind, d.period, d.issue_date, d.currency, s.version, s.replaceable, s.lock_at,
+    CASE WHEN v.document IS NOT NULL THEN 'void' WHEN f.document IS NOT NULL THEN 'finalized' ELSE 'draft' END,
+    coalesce({payment}, 'not_due'), f.number, f.cutoff, f.finalized_at, f.fingerprint,
+    s.subtotal_minor, s.credits_applied_minor, s.tax_minor, s.total_minor, s.customer_credit_applied_minor,
+    s.amount_due_minor, s.has_usage, s.as_of_batch, s.as_of_change, s.recorded_at, s.reason, s.code_version
+"""
+_CURRENCY, _AMOUNTS = 6, slice(16, 22)
 _STATE = """lock_at, subtotal_minor, credits_applied_minor, tax_minor, total_minor, customer_credit_applied_minor,
     amount_due_minor, has_usage, as_of_batch, as_of_change, recorded_at, reason, code_version"""
-
-_DOCUMENTS = """
-    SELECT d.id, d.customer AS code, c.id AS customer, d.kind, d.period, d.issue_date, d.currency, s.*,
-           f.number, f.cutoff, f.finalized_at, f.fingerprint,
-           CASE WHEN v.document IS NOT NULL THEN 'void' WHEN f.document IS NOT NULL THEN 'finalized' ELSE 'draft' END
-               AS status,
-           coalesce({payment}, 'not_due') AS payment_status
+_DOCUMENTS = f"""
+    SELECT {_COLUMNS}
     FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS asked (id, place)
     JOIN document AS d ON d.id = asked.id
     JOIN customer AS c ON c.code = d.customer
     CROSS JOIN LATERAL (
-        (SELECT version, false AS replaceable, {state} FROM document_version WHERE document = d.id {known} {version}
-         ORDER BY version DESC LIMIT 1)
+        (SELECT version, false AS replaceable, {_STATE} FROM document_version
+         WHERE document = d.id {{known}} {{version}} ORDER BY version DESC LIMIT 1)
         UNION ALL
-        SELECT 1, true, {state} FROM draft_document WHERE document = d.id {known} {draft}
+        SELECT 1, true, {_STATE} FROM draft_document WHERE document = d.id {{known}} {{draft}}
     ) AS s
-    LEFT JOIN finalization AS f ON f.document = d.id {finalized}
-    LEFT JOIN document_void AS v ON v.document = d.id {voided}
+    LEFT JOIN finalization AS f ON f.document = d.id {{finalized}}
+    LEFT JOIN document_void AS v ON v.document = d.id {{voided}}
     ORDER BY asked.place
-"""
-
-_LINES = """
-    SELECT l.* FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS integer[])) AS asked (id, version)
-    JOIN document_line AS l ON l.document = asked.id AND l.version = asked.version ORDER BY l.document, l.line
-"""
-_DRAFT_LINES = "SELECT * FROM draft_line WHERE document = ANY(:ids) ORDER BY document, line"
+"""  # noqa: S608 - names of columns
 _PAYMENT = "(SELECT status FROM payment WHERE document = d.id)"
 _PAYMENT_THEN = "(SELECT status FROM payment_event WHERE document = d.id AND at <= :known_at ORDER BY id DESC LIMIT 1)"
 
 
 def read(connection: Connection, documents: Sequence[UUID], asked: Asked) -> list[KnownDocument]:
     """These documents in the order given, without those that were not known yet, or have no such version."""
-    query = _query(asked)
     values = {"ids": list(documents), "known_at": asked.known_at, "version": asked.version}
-    rows = connection.execute(text(query), values).all()
-    lines = _lines(connection, rows)
-    return [_document(row, lines) for row in rows]
+    found = [_document(tuple(row)) for row in connection.execute(text(_query(asked)), values)]
+    kept = known_lines.of_versions(connection, [(one.id, one.version) for one in found if not one.replaceable])
+    drafts = known_lines.of_drafts(connection, [one.id for one in found if one.replaceable])
+    for one in found:
+        rows = (drafts if one.replaceable else kept).get(one.id, ())
+        one.lines.extend(known_line(row, one.currency) for row in rows)
+    return found
 
 
 def _query(asked: Asked) -> str:
     then = asked.known_at is not None
     return _DOCUMENTS.format(
-        state=_STATE,
         payment=_PAYMENT_THEN if then else _PAYMENT,
         known="AND recorded_at <= :known_at" if then else "",
         version="AND version = :version" if asked.version is not None else "",
@@ -187,40 +168,7 @@ def _query(asked: Asked) -> str:
     )
 
 
-def _lines(connection: Connection, documents: Collection[Any]) -> dict[UUID, list[Any]]:
-    kept = [(row.id, row.version) for row in documents if not row.replaceable]
-    found = defaultdict[UUID, list[Any]](list)
-    values = {"ids": [one for one, _ in kept], "versions": [version for _, version in kept]}
-    for row in connection.execute(text(_LINES), values):
-        found[row.document].append(row)
-    if drafts := [row.id for row in documents if row.replaceable]:
-        for row in connection.execute(text(_DRAFT_LINES), {"ids": drafts}):
-            found[row.document].append(row)
-    return found
-
-
-_AMOUNTS = ("subtotal", "credits_applied", "tax", "total", "customer_credit_applied", "amount_due")
-_SAME = (
-    "id", "code", "customer", "kind", "period", "issue_date", "currency", "version", "replaceable", "lock_at", "status",
-    "payment_status", "number", "cutoff", "finalized_at", "fingerprint", "has_usage", "as_of_batch", "as_of_change",
-    "recorded_at", "reason", "code_version",
-)  # fmt: skip
-_SAME_OF_LINE = (
-    "kind", "subscription", "plan", "plan_version", "price", "product", "description", "service_start", "service_end",
-    "dimensions", "quantity", "adjusts",
-)  # fmt: skip
-
-
-def _document(row: Any, lines: Mapping[UUID, Sequence[Any]]) -> KnownDocument:
-    amounts: dict[str, Any] = {name: Money(int(getattr(row, f"{name}_minor")), row.currency) for name in _AMOUNTS}
-    return KnownDocument(
-        **{name: getattr(row, name) for name in _SAME},
-        **amounts,
-        lines=tuple(_line(line, row.currency) for line in lines.get(row.id, ())),
-    )
-
-
-def _line(row: Any, currency: str) -> KnownLine:
-    return KnownLine(
-        **{name: getattr(row, name) for name in _SAME_OF_LINE}, amount=Money(int(row.amount_minor), currency)
-    )
+def _document(row: tuple[Any, ...]) -> KnownDocument:
+    amounts = [Money(int(minor), row[_CURRENCY]) for minor in row[_AMOUNTS]]
+    values: list[Any] = [*row[: _AMOUNTS.start], *amounts, *row[_AMOUNTS.stop :], []]
+    return KnownDocument(*values)

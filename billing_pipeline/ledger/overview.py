@@ -82,11 +82,25 @@ def progress(connection: Connection, buckets: int, now: datetime) -> dict[date, 
         found[row.period]["newest_batch"] = row.newest_batch
     for row in connection.execute(_PENDING):
         found[row.period]["pending"] = row.pending
-    for row in connection.execute(_DOCUMENTS):
-        found[row.period].setdefault("documents", {})[row.status] = row.documents
-    for row in connection.execute(_DRAFTS, {"now": now}):
-        found[row.period]["drafts"] = Drafts(row.next_lock_at, row.due, row.due_and_free, row.due_without_usage)
+    for period, (documents, drafts) in _documents(connection, now).items():
+        found[period] |= {"documents": documents, "drafts": drafts}
     return {period: PeriodProgress(**known) for period, known in found.items()}
+
+
+def _documents(connection: Connection, now: datetime) -> dict[date, tuple[Mapping[str, int], Drafts | None]]:
+    """By period: documents by status, and the drafts among them. What is final is only counted."""
+    void = {row.period: row.documents for row in connection.execute(_VOID)}
+    open_ = {row.period: row for row in connection.execute(_NOT_FINAL, {"now": now})}
+    found: dict[date, tuple[Mapping[str, int], Drafts | None]] = {}
+    for period, documents in connection.execute(_DOCUMENTS):
+        row, gone = open_.get(period), void.get(period, 0)
+        final = documents - gone - (row.documents if row else 0)
+        drafts = None
+        if row and row.drafts:
+            drafts = Drafts(row.next_lock_at, row.due, row.due_and_free, row.due_without_usage)
+        counts = {"draft": row.drafts if row else 0, "finalized": final, "void": gone}
+        found[period] = {name: count for name, count in counts.items() if count}, drafts
+    return found
 
 
 _BUCKETS = text("""
@@ -96,19 +110,15 @@ _BUCKETS = text("""
 """)
 _BATCHES = text("SELECT period, max(batch) AS newest_batch FROM batch_period GROUP BY period")
 _PENDING = text("SELECT period, count(*) AS pending FROM customer_period WHERE pending IS NOT NULL GROUP BY period")
-# A document without any state is a draft that nothing called for any more before its period ended.
-_DOCUMENTS = text("""
-    SELECT d.period, count(*) AS documents,
-           CASE WHEN v.document IS NOT NULL THEN 'void' WHEN f.document IS NOT NULL THEN 'finalized' ELSE 'draft' END
-               AS status
-    FROM document AS d LEFT JOIN finalization AS f ON f.document = d.id
-    LEFT JOIN document_void AS v ON v.document = d.id
-    WHERE f.document IS NOT NULL OR EXISTS (SELECT FROM document_version WHERE document = d.id)
-          OR EXISTS (SELECT FROM draft_document WHERE document = d.id)
-    GROUP BY d.period, 3
+_DOCUMENTS = text("SELECT period, count(*) AS documents FROM document GROUP BY period")
+_VOID = text("""
+    SELECT d.period, count(*) AS documents FROM document_void AS v JOIN document AS d ON d.id = v.document
+    GROUP BY d.period
 """)
-_DRAFTS = text("""
-    SELECT period, min(lock_at) AS next_lock_at, count(*) FILTER (WHERE lock_at <= :now) AS due,
+# A document without any state is a draft that nothing called for any more before its period ended.
+_NOT_FINAL = text("""
+    SELECT period, count(*) AS documents, count(lock_at) AS drafts, min(lock_at) AS next_lock_at,
+           count(*) FILTER (WHERE lock_at <= :now) AS due,
            count(*) FILTER (WHERE lock_at <= :now AND NOT held) AS due_and_free,
            count(*) FILTER (WHERE lock_at <= :now AND NOT held AND NOT has_usage) AS due_without_usage
     FROM (
@@ -116,12 +126,12 @@ _DRAFTS = text("""
             SELECT FROM hold AS h LEFT JOIN hold_release AS r ON r.hold = h.id
             WHERE h.period = d.period AND h.customer = d.customer AND r.hold IS NULL
         ) AS held
-        FROM document AS d CROSS JOIN LATERAL (
+        FROM document AS d LEFT JOIN LATERAL (
             (SELECT lock_at, has_usage FROM document_version WHERE document = d.id ORDER BY version DESC LIMIT 1)
             UNION ALL SELECT lock_at, has_usage FROM draft_document WHERE document = d.id
-        ) AS s
+        ) AS s ON true
         WHERE NOT EXISTS (SELECT FROM finalization AS f WHERE f.document = d.id)
-    ) AS drafts GROUP BY period
+    ) AS documents GROUP BY period
 """)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.ledger import causes, known_documents
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.known_documents import KnownDocument, KnownLine
+from billing_pipeline.ledger.known_documents import KnownDocument
+from billing_pipeline.ledger.known_lines import KnownLine
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.invoices import Json, known_document
 from billing_pipeline.operations.written import day, instant, plain

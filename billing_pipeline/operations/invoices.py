@@ -11,7 +11,8 @@ from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import holds, known_documents
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.known_documents import Asked, KnownDocument, KnownLine
+from billing_pipeline.ledger.known_documents import Asked, KnownDocument
+from billing_pipeline.ledger.known_lines import KnownLine
 from billing_pipeline.operations.awaited import awaited
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.written import day, instant, maybe_instant, plain

@@ -16,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from billing_pipeline.catalog import Source
 from billing_pipeline.core.errors import Refused, UsageError
+from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import clock, landing_files
 from billing_pipeline.ledger.landing_files import SeenFile
 from billing_pipeline.operations.context import Billing
@@ -90,9 +91,10 @@ def land_waiting(billing: Billing, *, watch: Watch | None = None) -> WaitingResu
 
 def waiting_files(billing: Billing) -> list[WaitingFile]:
     """The files that have not landed as they are, the oldest first. Cheap: nothing is read but the listing."""
-    catalog = billing.catalog()
-    sources = catalog.sources if catalog else {}
-    present = _present(billing.settings.landing, sources)
+    with billing.ledger.begin() as connection:
+        change = ledger_catalog.newest_change(connection)
+        catalog = billing.view(connection, change, customers=()).catalog  # sources only: there may be many customers
+    present = _present(billing.settings.landing, catalog.sources if catalog else {})
     with billing.ledger.begin() as connection:
         seen = landing_files.seen(connection)
         landing_files.forget(connection, seen.keys() - {file.url for file in present})
