@@ -230,8 +230,11 @@ def reconciliation(connection: Connection, period: date) -> Reconciliation:
     """Count the period's rows in the manifest, and in what metering said of them."""
     row = connection.execute(
         text("""
-            SELECT (SELECT coalesce(sum(f.rows), 0) FROM lake_file AS f WHERE f.period = :period AND f.batch <= (
-                        SELECT coalesce(min(b.through_batch), 0) FROM period_bucket AS b WHERE b.period = :period)) AS files,
+            WITH reached AS (
+                SELECT coalesce(min(through_batch), 0) AS batch FROM period_bucket WHERE period = :period
+            )
+            SELECT (SELECT coalesce(sum(rows), 0) FROM lake_file, reached
+                    WHERE period = :period AND lake_file.batch <= reached.batch) AS files,
                    coalesce(sum(accepted), 0) AS accepted, coalesce(sum(superseded), 0) AS superseded,
                    coalesce(sum(retracted), 0) AS retracted, coalesce(sum(unpriced), 0) AS unpriced
             FROM usage_count WHERE period = :period

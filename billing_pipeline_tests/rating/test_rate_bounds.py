@@ -37,7 +37,7 @@ def lines_of(phases: list[str], *quantities: tuple[int, str, dict[str, str]]) ->
     ]
     rated = rate(terms, in_force, found, UTC_MONTHS)
     assert rated.problems == ()
-    return [(line.kind, line.quantity and f"{line.quantity:f}", str(line.amount)) for line in rated.lines]
+    return [(line.kind, None if line.quantity is None else f"{line.quantity:f}", str(line.amount)) for line in rated.lines]
 
 
 @pytest.mark.parametrize(
