@@ -52,13 +52,13 @@ def test_it_looks_at_both_documents_and_stands_on_the_later(api: str, gb: str, d
 
 
 def test_a_part_of_a_period_has_a_part_of_it() -> None:
-    """From 22 January: 10 of 31 days; 50 × 10 / 31 is 16.129…"""
+    """From 22 January on it is for 10 of 31 days: 50 × 10 / 31 is 16.129."""
     _, later = documents_of("floor 2026-01-22", api="10", gb="1")
     assert amounts(later) == [("usage", "1.00"), ("true_up", "14.13")]
 
 
 def test_each_phase_has_its_own() -> None:
-    """1–10 January and 11–31: 16.13 and 33.87, each less 2.00 of usage."""
+    """1–10 January and 11–31 come to 16.13 and 33.87, each less 2.00 of usage."""
     _, later = documents_of("floor 2026-01-01", "floor 2026-01-11", api="10", gb="1")
     assert sorted(amount for kind, amount in amounts(later) if kind == "true_up") == ["14.13", "31.87"]
 
