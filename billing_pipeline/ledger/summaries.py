@@ -1,31 +1,38 @@
-"""Small tables about a period, for people: each a query, amounts in major units."""
+"""Small tables about a period, for people: each a query, amounts as money."""
 
 from datetime import date, datetime
-from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from billing_pipeline.core.money import Money
 
 Row = dict[str, object]
 _SHOWN = 50
+# A draft without lines is not issued, and nobody's invoice.
+_ISSUED = """
+    (number IS NOT NULL OR EXISTS (
+        SELECT FROM draft_line WHERE document = d.id AND d.replaceable
+        UNION ALL SELECT FROM document_line WHERE document = d.id AND version = d.version))
+"""
 
 
 def _rows(connection: Connection, query: str, **values: object) -> list[Row]:
-    return [_major(dict(row)) for row in connection.execute(text(query), values).mappings()]
+    return [_with_money(row) for row in connection.execute(text(query), values).mappings()]
 
 
-def _major(row: dict[str, Any]) -> Row:
-    """``x_minor`` beside ``currency`` becomes ``x`` in major units."""
-    for name in [name for name in row if name.endswith("_minor")]:
-        row[name.removesuffix("_minor")] = Money(int(row.pop(name)), row["currency"]).amount
-    return row
+def _with_money(row: RowMapping) -> Row:
+    """``x_minor`` becomes ``x``, money of the row's ``currency``, which then stands nowhere else."""
+    return {
+        name.removesuffix("_minor"): Money(int(value), row["currency"]) if name.endswith("_minor") else value
+        for name, value in row.items()
+        if name != "currency"
+    }
 
 
 def batches(connection: Connection, period: date) -> list[Row]:
     """The newest batches that touch the period."""
     query = """
-        SELECT b.number AS batch, b.source, b.name, p.rows, b.received_at FROM batch_period AS p
+        SELECT b.number AS batch, b.source, b.name, p.rows, b.received_at AS received FROM batch_period AS p
         JOIN batch AS b ON b.number = p.batch WHERE p.period = :period ORDER BY b.number DESC LIMIT :shown
     """
     return _rows(connection, query, period=period, shown=_SHOWN)
@@ -44,6 +51,12 @@ def sources(connection: Connection, period: date) -> list[Row]:
 def files(connection: Connection, period: date) -> int:
     """How many lake files the period has."""
     return int(connection.scalar(text("SELECT count(*) FROM lake_file WHERE period = :period"), {"period": period}))
+
+
+def rows(connection: Connection, period: date) -> int:
+    """How many rows the period has in the lake."""
+    query = text("SELECT coalesce(sum(rows), 0) FROM lake_file WHERE period = :period")
+    return int(connection.scalar(query, {"period": period}))
 
 
 def quarantined(connection: Connection, period: date) -> int:
@@ -66,11 +79,13 @@ def meters(connection: Connection, period: date) -> list[Row]:
     return _rows(connection, query, period=period)
 
 
-def quantities(connection: Connection, period: date) -> int:
-    """How many metered quantities the period has."""
-    return int(
-        connection.scalar(text("SELECT count(*) FROM metered_quantity WHERE period = :period"), {"period": period})
-    )
+def quantities(connection: Connection, period: date) -> list[Row]:
+    """By price, the metered quantities: how many there are, and of how many events."""
+    query = """
+        SELECT price, count(DISTINCT customer) AS customers, count(*) AS quantities, sum(events)::bigint AS events
+        FROM metered_quantity WHERE period = :period GROUP BY price ORDER BY price
+    """
+    return _rows(connection, query, period=period)
 
 
 def prices(connection: Connection, period: date) -> list[Row]:
@@ -86,31 +101,30 @@ def prices(connection: Connection, period: date) -> list[Row]:
 
 
 def documents_by_status(connection: Connection, period: date) -> list[Row]:
-    """By kind, status and currency; documents without lines are not issued and not counted."""
-    query = """
+    """By kind, status and currency."""
+    query = f"""
         SELECT kind, status, currency, count(*) AS documents, sum(total_minor) AS total_minor
-        FROM current_document AS d WHERE period = :period AND (number IS NOT NULL OR EXISTS (
-            SELECT FROM draft_line WHERE document = d.id AND d.replaceable
-            UNION ALL SELECT FROM document_line WHERE document = d.id AND version = d.version
-        )) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-    """
+        FROM current_document AS d WHERE period = :period AND {_ISSUED} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    """  # noqa: S608 - our own condition
     return _rows(connection, query, period=period)
 
 
 def largest_documents(connection: Connection, period: date) -> list[Row]:
     """The largest documents of the period."""
-    query = """
-        SELECT customer_id AS customer, kind, number, status, version, currency, total_minor, lock_at
-        FROM current_document WHERE period = :period ORDER BY total_minor DESC, customer_id LIMIT :shown
-    """
+    query = f"""
+        SELECT customer_id AS customer, total_minor, number, kind, status, version, lock_at AS locks, currency
+        FROM current_document AS d WHERE period = :period AND {_ISSUED}
+        ORDER BY total_minor DESC, customer_id LIMIT :shown
+    """  # noqa: S608 - our own condition
     return _rows(connection, query, period=period, shown=_SHOWN)
 
 
 def changed_documents(connection: Connection, period: date) -> list[Row]:
     """Documents that have had more than one version, the last change first."""
     query = """
-        SELECT d.customer_id AS customer, d.kind, d.version, d.currency, before.total_minor AS from_minor,
-               d.total_minor AS to_minor, d.reason, d.recorded_at
+        SELECT d.customer_id AS customer, before.total_minor AS before_minor, d.total_minor AS after_minor,
+               d.total_minor - before.total_minor AS difference_minor, d.reason AS because, d.version, d.kind,
+               d.recorded_at AS changed, d.currency
         FROM current_document AS d
         JOIN document_version AS before ON before.document = d.id AND before.version = d.version - 1
         WHERE d.period = :period AND d.version > 1 ORDER BY d.recorded_at DESC, d.customer_id LIMIT :shown
@@ -131,12 +145,12 @@ def payments(connection: Connection, period: date) -> list[Row]:
 def waiting(connection: Connection, period: date, now: datetime) -> list[Row]:
     """Documents that are due and still drafts, with what holds them."""
     query = """
-        SELECT d.customer_id AS customer, d.kind, d.lock_at,
+        SELECT d.customer_id AS customer, d.kind, d.lock_at AS due, d.has_usage,
                coalesce(string_agg(h.cause || ': ' || h.reason, '; ' ORDER BY h.id), '') AS held_by
         FROM current_document AS d
         LEFT JOIN (SELECT h.* FROM hold AS h LEFT JOIN hold_release AS r ON r.hold = h.id WHERE r.hold IS NULL) AS h
           ON h.customer = d.customer AND h.period = d.period
         WHERE d.period = :period AND d.status = 'draft' AND d.lock_at <= :now
-        GROUP BY d.customer_id, d.kind, d.lock_at ORDER BY d.lock_at, d.customer_id LIMIT :shown
+        GROUP BY d.customer_id, d.kind, d.lock_at, d.has_usage ORDER BY d.lock_at, d.customer_id LIMIT :shown
     """
     return _rows(connection, query, period=period, now=now, shown=_SHOWN)

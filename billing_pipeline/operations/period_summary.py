@@ -1,12 +1,16 @@
 """What a person asks of a period at each stage: counts, totals, tables. For asset metadata, status and reports."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from typing import cast
 
+from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.ledger import holds, summaries
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger import causes, holds, summaries
+from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.periods import Reconciliation, reconciliation
+from billing_pipeline.operations.awaited import awaited
 from billing_pipeline.operations.context import Billing
 
 Row = dict[str, object]
@@ -17,16 +21,36 @@ class UsageSummary:
     """Where the period's rows are.
 
     Attributes:
-        reconciliation: landed = accepted + superseded + retracted.
+        reconciliation: of the rows that are metered: landed = accepted + superseded + retracted.
+        rows: in the lake, metered or not.
         batches: the newest batches that touch the period: number, source, file, rows, received.
         sources: by source: batches, rows, quarantined.
     """
 
     reconciliation: Reconciliation
+    rows: int
     batches: Sequence[Row]
     sources: Sequence[Row]
     files: int
     quarantined: int
+
+    @property
+    def landed(self) -> int:
+        """Rows that landed: each ends in exactly one column of :attr:`ended`."""
+        return self.rows + self.quarantined
+
+    @property
+    def ended(self) -> Row:
+        """Where every row ended. What has landed since the last close is not deduped yet."""
+        found = self.reconciliation
+        return {
+            "landed": self.landed,
+            "accepted": found.accepted,
+            "superseded": found.superseded,
+            "retracted": found.retracted,
+            "quarantined": self.quarantined,
+            "not deduped yet": self.rows - found.files,
+        }
 
 
 def usage_summary(billing: Billing, period: BillingPeriod) -> UsageSummary:
@@ -34,6 +58,7 @@ def usage_summary(billing: Billing, period: BillingPeriod) -> UsageSummary:
     with billing.ledger.begin() as connection:
         return UsageSummary(
             reconciliation(connection, period.first_day),
+            summaries.rows(connection, period.first_day),
             summaries.batches(connection, period.first_day),
             summaries.sources(connection, period.first_day),
             summaries.files(connection, period.first_day),
@@ -47,10 +72,11 @@ def meter_summary(billing: Billing, period: BillingPeriod) -> Sequence[Row]:
         return summaries.meters(connection, period.first_day)
 
 
-def stored_quantities(billing: Billing, period: BillingPeriod) -> int:
-    """How many quantities the period has."""
+def quantity_summary(billing: Billing, period: BillingPeriod) -> tuple[int, Sequence[Row]]:
+    """How many quantities the period has; by price: customers, quantities, events."""
     with billing.ledger.begin() as connection:
-        return summaries.quantities(connection, period.first_day)
+        rows = summaries.quantities(connection, period.first_day)
+    return _sum(rows, "quantities"), rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +85,19 @@ class PriceSummary:
 
     Attributes:
         rows: by plan, price and currency: customers, lines, quantity and amount.
-        totals: by currency, in major units.
+        totals: one a currency.
     """
 
     rows: Sequence[Row]
     lines: int
-    totals: dict[str, Decimal]
+    totals: Sequence[Money]
 
 
 def price_summary(billing: Billing, period: BillingPeriod) -> PriceSummary:
     """What the period's usage comes to, by price."""
     with billing.ledger.begin() as connection:
         rows = summaries.prices(connection, period.first_day)
-    return PriceSummary(rows, sum(int(str(row["lines"])) for row in rows), _totals(rows, "amount"))
+    return PriceSummary(rows, _sum(rows, "lines"), _totals(rows, "amount"))
 
 
 def held_for(billing: Billing, period: BillingPeriod, cause: str) -> Sequence[Row]:
@@ -81,28 +107,21 @@ def held_for(billing: Billing, period: BillingPeriod, cause: str) -> Sequence[Ro
     return [{"customer": one.customer, "reason": one.reason} for one in found if one.cause == cause]
 
 
-def _totals(rows: Sequence[Row], column: str) -> dict[str, Decimal]:
-    totals: dict[str, Decimal] = {}
-    for row in rows:
-        currency, amount = str(row["currency"]), row[column]
-        assert isinstance(amount, Decimal), "amounts are decimals"  # noqa: S101
-        totals[currency] = totals.get(currency, Decimal(0)) + amount
-    return totals
-
-
 @dataclass(frozen=True, slots=True)
 class InvoiceSummary:
     """The period's documents.
 
     Attributes:
-        totals: by currency, in major units.
+        final: how many of the documents are finalized or void.
+        totals: one a currency.
         by_status: document status and kind → how many, with totals.
         largest: the largest documents.
-        changed: documents whose newest version changed last: from, to, why.
+        changed: documents whose newest version changed last: before, after, because of what.
     """
 
     documents: int
-    totals: dict[str, Decimal]
+    final: int
+    totals: Sequence[Money]
     by_status: Sequence[Row]
     largest: Sequence[Row]
     changed: Sequence[Row]
@@ -113,11 +132,12 @@ def invoice_summary(billing: Billing, period: BillingPeriod) -> InvoiceSummary:
     with billing.ledger.begin() as connection:
         by_status = summaries.documents_by_status(connection, period.first_day)
         return InvoiceSummary(
-            documents=sum(int(str(row["documents"])) for row in by_status),
+            documents=_sum(by_status, "documents"),
+            final=_sum((row for row in by_status if row["status"] != "draft"), "documents"),
             totals=_totals(by_status, "total"),
             by_status=by_status,
             largest=summaries.largest_documents(connection, period.first_day),
-            changed=summaries.changed_documents(connection, period.first_day),
+            changed=_in_words(connection, summaries.changed_documents(connection, period.first_day)),
         )
 
 
@@ -128,7 +148,38 @@ def payment_summary(billing: Billing, period: BillingPeriod) -> Sequence[Row]:
 
 
 def waiting_documents(billing: Billing, period: BillingPeriod) -> Sequence[Row]:
-    """Documents that are due and do not lock: customer, since when, and what holds them."""
+    """Documents that are due and do not lock: customer, since when, and what they wait for; '' where for nothing."""
     now = billing.now()
     with billing.ledger.begin() as connection:
-        return summaries.waiting(connection, period.first_day, now)
+        rows = summaries.waiting(connection, period.first_day, now)
+        ended = period.end <= now
+        change = ledger_catalog.newest_change(connection)
+        sources = [one.reason for one in awaited(billing, connection, period, change, now)] if ended else []
+    for row in rows:
+        waits = sources if row.pop("has_usage") else []
+        row["held_by"] = "; ".join(filter(None, [str(row["held_by"]), *waits]))
+    return rows
+
+
+def _in_words(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
+    """The reason of each change as a person says it, with the names of the files that made it."""
+    reasons = [cast("dict[str, list[int]]", row["because"]) for row in rows]
+    named = causes.batches(connection, {number for one in reasons for number in one.get("batches", ())})
+    names = {one.number: f"batch {one.number} ({one.name})" for one in named}
+    for row, reason in zip(rows, reasons, strict=True):
+        words = [names[number] for number in reason.get("batches", ())]
+        words += [f"catalog change {number}" for number in reason.get("changes", ())]
+        row["because"] = ", ".join(words) or "the program changed"
+    return rows
+
+
+def _sum(rows: Iterable[Row], column: str) -> int:
+    return sum(cast("int", row[column]) for row in rows)
+
+
+def _totals(rows: Iterable[Row], column: str) -> Sequence[Money]:
+    totals: dict[str, Money] = {}
+    for row in rows:
+        amount = cast("Money", row[column])
+        totals[amount.currency] = totals.get(amount.currency, Money(0, amount.currency)) + amount
+    return [totals[currency] for currency in sorted(totals)]

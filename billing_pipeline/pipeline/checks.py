@@ -7,24 +7,29 @@ import dagster as dg
 from billing_pipeline.operations.check_report import CheckRow
 from billing_pipeline.operations.checked import checked
 from billing_pipeline.operations.rate import UNRATED
-from billing_pipeline.pipeline.metadata import table
+from billing_pipeline.pipeline.invoicing import invoices
+from billing_pipeline.pipeline.metadata import Metadata, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.usage import deduped_usage
 from billing_pipeline.settings import load_settings
-from billing_pipeline.usage.expectations import checks
+from billing_pipeline.usage.expectations import Check, Severity, checks
 
-# Rating shows its own check, on its own asset.
-SPECS = [
-    dg.AssetCheckSpec(
+_EFFECTS = {Severity.ERROR: "holds the invoices of the customers it names", Severity.WARNING: "only shows"}
+
+
+def _spec(one: Check) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
         one.name,
         asset=deduped_usage,
-        description=f"{one.meaning} {one.to_do}",
+        description=f"Where it fails: {one.meaning} What to do: {one.to_do} A failure {_EFFECTS[one.severity]}.",
         partitions_def=BILLING_PERIODS,
+        additional_deps=[invoices],  # in a close they come last, so that what they saw is all that was computed
     )
-    for one in checks(load_settings().checks)
-    if one.name != UNRATED
-]
+
+
+# Rating shows its own check, on its own asset.
+SPECS = [_spec(one) for one in checks(load_settings().checks) if one.name != UNRATED]
 
 
 @dg.multi_asset_check(specs=SPECS, name="usage_checks")
@@ -41,17 +46,17 @@ def usage_checks(context: dg.AssetCheckExecutionContext, billing: BillingResourc
 
 
 def _result(row: CheckRow) -> dg.AssetCheckResult:
-    severity = dg.AssetCheckSeverity.ERROR if row.severity == "error" else dg.AssetCheckSeverity.WARN
+    passed = row.outcome == "passed"
+    found: Metadata = {
+        "customers named": row.customers,
+        "found, the worst first": table([dict(one) for one in row.worst]),
+        "what to do": row.to_do,
+    }
     return dg.AssetCheckResult(
-        asset_key="deduped_usage",
+        asset_key=deduped_usage.key,
         check_name=row.name,
-        passed=row.outcome == "passed",
-        severity=severity,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR if row.severity == "error" else dg.AssetCheckSeverity.WARN,
         description=row.summary,
-        metadata={
-            "outcome": row.outcome,
-            "customers": row.customers,
-            "worst": table([dict(one) for one in row.worst]),
-            "what to do": row.to_do,
-        },
+        metadata={} if passed else found,
     )

@@ -1,9 +1,15 @@
 """Dagster's own storage: dagster-postgres, on the server that the ledger's settings name. ``dagster.yaml`` names it."""
 
+import atexit
+import os
+import shutil
 from collections.abc import Mapping
-from typing import Any, Self
+from tempfile import mkdtemp
+from typing import Any
 from urllib.parse import urlsplit
 
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
@@ -20,9 +26,20 @@ class BillingDagsterStorage(DagsterPostgresStorage):
         return {}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
+    def from_config_value(  # type: ignore[override]
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> DagsterStorage:
         """Open it; Dagster calls this in each of its processes."""
+        if os.environ.get("DAGSTER_IS_DEFS_VALIDATION_CLI"):
+            return _nowhere()
         return cls(postgres_url=storage_url(load_settings()), inst_data=inst_data, **config_value)
+
+
+def _nowhere() -> DagsterStorage:
+    """For 'dg check defs', which reads definitions and records nothing: no server is started for it."""
+    folder = mkdtemp(prefix="dagster-check-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return DagsterSqliteStorage.from_local(folder)
 
 
 def storage_url(settings: Settings) -> str:

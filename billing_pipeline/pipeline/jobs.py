@@ -4,21 +4,19 @@ import dagster as dg
 
 from billing_pipeline.operations.land_waiting import land_waiting
 from billing_pipeline.pipeline.invoicing import invoices
-from billing_pipeline.pipeline.partitions import BILLING_PERIODS
-from billing_pipeline.pipeline.payments import deliver_payments, payments
+from billing_pipeline.pipeline.payments import deliver_queued, payments
 from billing_pipeline.pipeline.resources import BillingResource
 
 close_period = dg.define_asset_job(
     "close_period",
     selection=dg.AssetSelection.assets(invoices).upstream(),
-    partitions_def=BILLING_PERIODS,
     executor_def=dg.in_process_executor,
-    description="Raw usage to invoices, for whoever is dirty in the period. Repeating it changes nothing.",
+    description="Raw usage to invoices, for whoever is dirty in the period, then its checks. Repeating it changes "
+    "nothing.",
 )
 lock_period = dg.define_asset_job(
     "lock_period",
     selection=dg.AssetSelection.assets(payments),
-    partitions_def=BILLING_PERIODS,
     executor_def=dg.in_process_executor,
     description="Finalize and queue the documents whose cutoff has come; nothing before its time.",
 )
@@ -35,6 +33,12 @@ def land_files(context: dg.OpExecutionContext, billing: BillingResource) -> None
 def land_usage() -> None:
     """One op: a file may touch several periods."""
     land_files()
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Hand queued payments to their gateways, and retry refusals.")
+def deliver_payments() -> None:
+    """One op: delivery belongs to no period."""
+    deliver_queued()
 
 
 JOBS = (land_usage, close_period, lock_period, deliver_payments)

@@ -1,47 +1,77 @@
-"""What Dagster's UI shows of a run: counts, formatted money, tables, and numbers that it can plot."""
+"""What Dagster's UI shows of a run: what a person asks first stands first; whatever is a number is plotted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from babel.numbers import format_currency
 
+from billing_pipeline.core.money import Money, minor_digits
 from billing_pipeline.operations.report import StageReport
+from billing_pipeline.operations.written import plain
+from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 
-Metadata = dict[str, dg.MetadataValue]
+Metadata = dict[str, Any]  # as Dagster takes it: values, or plain numbers and texts
 _ROWS = 100  # of a table; a page shows no more
+_ZONE = ZoneInfo(BILLING_PERIODS.timezone)
 
 
-def describe(report: StageReport, row_count: int | None = None) -> Metadata:
-    """A stage's counts, each a number that can be plotted over partitions and runs."""
-    counts = {name.replace("_", " "): dg.MetadataValue.int(count) for name, count in report.counts.items()}
-    shown: Metadata = {
-        **counts,
+def described(report: StageReport, rows: int, totals: Sequence[Money] = ()) -> Metadata:
+    """What comes last: how the stage ran, and the numbers that are plotted over partitions and runs."""
+    counts: Mapping[str, object] = {name.replace("_", " "): count for name, count in report.counts.items()}
+    return {
+        "this run": table([counts]),
         "through batch": dg.MetadataValue.int(report.through_batch),
         "seconds": dg.MetadataValue.float(round(report.seconds, 3)),
+        # A plot draws floats; the amounts themselves stand above, exact.
+        **{f"total {one.currency}": dg.MetadataValue.float(float(one.amount)) for one in totals},
+        "dagster/row_count": dg.MetadataValue.int(rows),
     }
-    if row_count is not None:
-        shown["dagster/row_count"] = dg.MetadataValue.int(row_count)
-    return shown
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> dg.MetadataValue:
-    """A table of the first rows; every cell as a person reads it."""
+    """A table of the first rows, every cell as a person reads it; ``none`` where there is no row."""
     if not rows:
         return dg.MetadataValue.text("none")
-    records = [
-        dg.TableRecord({name: value if isinstance(value, int) else str(value) for name, value in row.items()})
-        for row in rows[:_ROWS]
-    ]
-    kinds = {name: "int" if isinstance(value, int) else "string" for name, value in rows[0].items()}
-    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in kinds.items()])
-    return dg.MetadataValue.table(records, schema)
+    records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in rows[:_ROWS]]
+    kinds = {name: "int" if isinstance(value, int) else "string" for name, value in records[0].data.items()}
+    columns = [dg.TableColumn(name.replace("_", " "), kind) for name, kind in kinds.items()]
+    named = [dg.TableRecord({name.replace("_", " "): cell for name, cell in one.data.items()}) for one in records]
+    return dg.MetadataValue.table(named, dg.TableSchema(columns))
 
 
-def money(totals: Mapping[str, Decimal]) -> Metadata:
-    """Totals by currency, formatted for people and as a number for plots."""
-    shown: Metadata = {}
-    for currency, total in sorted(totals.items()):
-        shown[f"total {currency}"] = dg.MetadataValue.text(format_currency(total, currency, locale="en_US"))
-        shown[f"total {currency} (plot)"] = dg.MetadataValue.float(float(total))
-    return shown
+def money(totals: Sequence[Money]) -> dg.MetadataValue:
+    """Totals as a person reads them: ``$58.69``, or one a currency."""
+    return dg.MetadataValue.text(" + ".join(map(formatted, totals)) or "nothing")
+
+
+def formatted(amount: Money) -> str:
+    """``$1,234.50``. With the currency's digits by ISO 4217, which are not always the locale data's."""
+    digits = minor_digits(amount.currency)
+    pattern = f"¤#,##0.{'0' * digits}" if digits else "¤#,##0"
+    return format_currency(amount.amount, amount.currency, pattern, locale="en_US", currency_digits=False)
+
+
+def command(words: str) -> dg.MetadataValue:
+    """How the command line shows more."""
+    return dg.MetadataValue.md(f"`billing {words}`")
+
+
+def _cell(value: object) -> str | int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    written = next((write for kind, write in _WRITTEN.items() if isinstance(value, kind)), str)
+    return written(value)
+
+
+_WRITTEN: Mapping[type, Callable[[Any], str]] = {
+    Money: formatted,
+    Decimal: lambda value: str(plain(value)),
+    datetime: lambda value: f"{value.astimezone(_ZONE):%Y-%m-%d %H:%M}",
+    bool: lambda value: "yes" if value else "no",
+    list: lambda value: ", ".join(map(str, value)),
+    type(None): lambda _: "",
+}

@@ -3,17 +3,20 @@
 import dagster as dg
 
 from billing_pipeline.operations.meter import meter
-from billing_pipeline.operations.period_summary import meter_summary, stored_quantities
-from billing_pipeline.pipeline.metadata import describe, table
+from billing_pipeline.operations.period_summary import quantity_summary
+from billing_pipeline.pipeline.metadata import Metadata, described, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.usage import OWNERS, deduped_usage
 
 
 @dg.asset(
-    partitions_def=BILLING_PERIODS, group_name="metering", kinds={"duckdb", "postgres"}, owners=OWNERS,
+    partitions_def=BILLING_PERIODS,
+    group_name="metering",
+    kinds={"duckdb", "postgres"},
+    owners=OWNERS,
     deps=[deduped_usage],
-)  # fmt: skip
+)
 def metered_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Cumulative quantities: one row per customer, price, dimension values and cut point, with the batch they reach.
 
@@ -21,5 +24,6 @@ def metered_usage(context: dg.AssetExecutionContext, billing: BillingResource) -
     """
     ledger, period = billing.at(context.partition_key)
     report = meter(ledger, period)
-    rows = stored_quantities(ledger, period)
-    return dg.MaterializeResult(metadata={**describe(report, rows), "by meter": table(meter_summary(ledger, period))})
+    quantities, by_price = quantity_summary(ledger, period)
+    shown: Metadata = {"quantities": quantities, "by price": table(by_price)}
+    return dg.MaterializeResult(metadata={**shown, **described(report, quantities)})

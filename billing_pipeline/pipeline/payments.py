@@ -6,7 +6,7 @@ from billing_pipeline.operations.checked import lock_checked
 from billing_pipeline.operations.deliver import deliver
 from billing_pipeline.operations.period_summary import invoice_summary, payment_summary
 from billing_pipeline.pipeline.invoicing import invoices
-from billing_pipeline.pipeline.metadata import describe, money, table
+from billing_pipeline.pipeline.metadata import Metadata, described, money, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.usage import OWNERS
@@ -21,15 +21,14 @@ def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
     ledger, period = billing.at(context.partition_key)
     report = lock_checked(ledger, period)
     summary, queued = invoice_summary(ledger, period), payment_summary(ledger, period)
-    rows = sum(int(str(row["payments"])) for row in queued)
-    return dg.MaterializeResult(
-        metadata={
-            **describe(report, rows),
-            **money(summary.totals),
-            "documents": table(summary.by_status),
-            "payments": table(queued),
-        }
-    )
+    shown: Metadata = {
+        "final invoices": summary.final,
+        "total of all": money(summary.totals),
+        "invoices by status": table(summary.by_status),
+        "payments by status": table(queued),
+        "payment requests, gateway 'file'": dg.MetadataValue.path(ledger.settings.outbox),
+    }
+    return dg.MaterializeResult(metadata={**shown, **described(report, summary.final, summary.totals)})
 
 
 @dg.op(out=dg.Out(dg.Nothing))
@@ -46,9 +45,3 @@ def deliver_queued(context: dg.OpExecutionContext, billing: BillingResource) -> 
             "problems": table([{"gateway": one.gateway, "problem": one.message} for one in summary.problems]),
         }
     )
-
-
-@dg.job(executor_def=dg.in_process_executor, description="Hand queued payments to their gateways, and retry refusals.")
-def deliver_payments() -> None:
-    """One op: delivery belongs to no period."""
-    deliver_queued()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.operations.context import Billing
@@ -13,12 +13,20 @@ class BillingResource(dg.ConfigurableResource[Any]):
     """The ledger, the lake and the clock that the BILLING_ settings name; opened when first used, not at load."""
 
     actor: str = Field(default="dagster", description="Recorded with everything that a run writes.")
+    _opened: list[Billing] = PrivateAttr(default_factory=list)
 
     def open(self) -> Billing:
-        """Access for one step; cheap."""
-        return Billing.open(actor=self.actor)
+        """Access, until the run or the tick ends."""
+        if not self._opened:
+            self._opened.append(Billing.open(actor=self.actor))
+        return self._opened[-1]
 
     def at(self, partition_key: str) -> tuple[Billing, BillingPeriod]:
         """Access, and the period of a partition. Raises Refused for one that has not started by the ledger's clock."""
         billing = self.open()
         return billing, billing.period(partition_key)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's signature
+        """Give the connections back: sensors tick for months in one process."""
+        while self._opened:
+            self._opened.pop().ledger.close()

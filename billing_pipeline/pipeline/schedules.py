@@ -3,70 +3,66 @@
 A schedule built from a partitioned job would pick the partition that has just opened; these ask the ledger.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable
 
 import dagster as dg
 
 from billing_pipeline.core.errors import LedgerError
-from billing_pipeline.operations.dirty import Standing, standings
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.dirty import standings
 from billing_pipeline.pipeline.jobs import close_period
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
-from billing_pipeline.settings import load_settings
 
-Requests = Iterator[dg.RunRequest | dg.SkipReason]
-
-
-def _standings(billing: BillingResource) -> tuple[list[Standing], datetime] | dg.SkipReason:
-    try:
-        opened = billing.open()
-        return standings(opened), opened.now()
-    except LedgerError as error:
-        return dg.SkipReason(str(error))
+Requests = list[dg.RunRequest] | dg.SkipReason
+Evaluate = Callable[[dg.ScheduleEvaluationContext, BillingResource], Requests]
 
 
-@dg.schedule(
-    job=close_period,
-    cron_schedule="15 * * * *",
-    execution_timezone=load_settings().time_zone,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
+def _schedule(cron: str) -> Callable[[Evaluate], dg.ScheduleDefinition]:
+    """In the billing time zone, on by default; the UI shows the docstring."""
+    return lambda evaluate: dg.schedule(
+        job=close_period,
+        cron_schedule=cron,
+        execution_timezone=BILLING_PERIODS.timezone,
+        description=evaluate.__doc__,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )(evaluate)
+
+
+@_schedule("15 * * * *")
 def heartbeat(context: dg.ScheduleEvaluationContext, billing: BillingResource) -> Requests:
     """Every hour: the open period, so that its drafts are never older than that."""
-    found = _standings(billing)
-    if isinstance(found, dg.SkipReason):
-        yield found
-        return
-    standing, now = found
-    running = [one.period.key for one in standing if one.period.end > now]
-    yield from _requests(context, running, "No period is open.")
+    return _requests(context, billing, _open, "No period is open.")
 
 
-@dg.schedule(
-    job=close_period,
-    cron_schedule="5 0 * * *",
-    execution_timezone=load_settings().time_zone,
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
+@_schedule("5 0 * * *")
 def close_through_grace(context: dg.ScheduleEvaluationContext, billing: BillingResource) -> Requests:
     """Every day just after midnight: the periods that have ended and are not locked."""
-    found = _standings(billing)
-    if isinstance(found, dg.SkipReason):
-        yield found
-        return
-    standing, now = found
-    in_grace = [one.period.key for one in standing if one.period.end <= now and one.progress.drafts]
-    yield from _requests(context, in_grace, "No period is in grace.")
-
-
-def _requests(context: dg.ScheduleEvaluationContext, keys: list[str], otherwise: str) -> Requests:
-    known = [key for key in keys if BILLING_PERIODS.has_partition_key(key)]
-    if not known:
-        yield dg.SkipReason(otherwise)
-    at = context.scheduled_execution_time.isoformat()
-    for key in known:
-        yield dg.RunRequest(run_key=f"{key}:{at}", partition_key=key)
+    return _requests(context, billing, _in_grace, "No period is in grace.")
 
 
 SCHEDULES = (heartbeat, close_through_grace)
+
+
+def _open(billing: Billing) -> list[str]:
+    now = billing.now()
+    return [one.period.key for one in standings(billing) if one.period.end > now]
+
+
+def _in_grace(billing: Billing) -> list[str]:
+    now = billing.now()
+    return [one.period.key for one in standings(billing) if one.period.end <= now and one.progress.drafts]
+
+
+def _requests(
+    context: dg.ScheduleEvaluationContext,
+    billing: BillingResource,
+    keys: Callable[[Billing], list[str]],
+    otherwise: str,
+) -> Requests:
+    try:
+        known = [key for key in keys(billing.open()) if BILLING_PERIODS.has_partition_key(key)]
+    except LedgerError as error:
+        return dg.SkipReason(str(error))
+    at = context.scheduled_execution_time.isoformat()
+    return [dg.RunRequest(run_key=f"{key}:{at}", partition_key=key) for key in known] or dg.SkipReason(otherwise)

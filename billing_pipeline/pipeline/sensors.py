@@ -1,108 +1,127 @@
 """What happens by itself. A sensor only asks the ledger what there is to do; whatever it launches is safe to repeat.
 
-Run keys name what was seen, so that a tick which sees the same launches nothing new; each holds an hour of the clock,
-so that what failed is tried again.
+Run keys name what was seen, so that a tick which sees the same launches nothing new; each holds the hour, so that what
+failed is tried again. The hour is the machine's: a sandbox's clock may stand still.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import dagster as dg
 
 from billing_pipeline.core.errors import LedgerError
-from billing_pipeline.ledger import payments as outbox
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.dirty import standings
+from billing_pipeline.operations.dirty import Standing, standings
+from billing_pipeline.operations.due import due_payments, lockable, unchecked
 from billing_pipeline.operations.land_waiting import waiting_files
 from billing_pipeline.pipeline.jobs import close_period, deliver_payments, land_usage, lock_period
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 
-Requests = Iterator[dg.RunRequest | dg.SkipReason]
-_RUNNING = dg.DefaultSensorStatus.RUNNING
+Answer = dg.SensorResult | dg.SkipReason
+_SECONDS = 30  # between two looks
 
 
-def _opened(billing: BillingResource) -> Billing | dg.SkipReason:
-    """The ledger, or why there is none yet."""
-    try:
-        opened = billing.open()
-        _ = opened.facts
-    except LedgerError as error:
-        return dg.SkipReason(str(error))
-    return opened
+def _sensor(job: Any) -> Callable[[Callable[[BillingResource], Answer]], dg.SensorDefinition]:
+    """On by default; the UI shows the docstring."""
+    return lambda look: dg.sensor(
+        job=job,
+        description=look.__doc__,
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )(look)
 
 
-def _hour(billing: Billing) -> str:
-    return billing.now().strftime("%Y-%m-%dT%H")
-
-
-@dg.sensor(job=land_usage, minimum_interval_seconds=30, default_status=_RUNNING)
-def files_landed(context: dg.SensorEvaluationContext, billing: BillingResource) -> Requests:
+@_sensor(land_usage)
+def files_landed(billing: BillingResource) -> Answer:
     """Files in the landing folder that have not landed as they are; the cursor says what was seen last."""
-    opened = _opened(billing)
-    if isinstance(opened, dg.SkipReason):
-        yield opened
-        return
-    waiting = waiting_files(opened)
-    if not waiting:
-        yield dg.SkipReason("No new files in the landing folder.")
-        return
-    seen = sha256(repr(sorted(waiting)).encode()).hexdigest()[:16]
-    context.update_cursor(seen)
-    yield dg.RunRequest(run_key=f"{seen}:{_hour(opened)}")
+    return _ask(billing, _files)
 
 
-@dg.sensor(job=close_period, minimum_interval_seconds=30, default_status=_RUNNING)
-def dirty_periods(billing: BillingResource) -> Requests:
-    """Periods with late usage, catalog changes or work left half done, whatever their age."""
-    opened = _opened(billing)
-    if isinstance(opened, dg.SkipReason):
-        yield opened
-        return
-    dirty = [one for one in standings(opened) if one.dirty]
-    if not dirty:
-        yield dg.SkipReason("Every period is computed through everything that is known.")
-    for one in dirty:
-        if not BILLING_PERIODS.has_partition_key(one.period.key):
-            yield dg.SkipReason(
-                f"{one.period.key} lies beyond today; a sandbox ahead of it is run with 'billing tick'."
-            )
-            continue
-        progress = one.progress
-        seen = f"{progress.newest_batch}:{progress.through_batch}:{progress.through_change}:{progress.pending}"
-        yield dg.RunRequest(run_key=f"{one.period.key}:{seen}:{_hour(opened)}", partition_key=one.period.key)
+@_sensor(close_period)
+def dirty_periods(billing: BillingResource) -> Answer:
+    """Periods with late usage, catalog changes, or work left half done or unchecked, whatever their age."""
+    return _ask(billing, _dirty)
 
 
-@dg.sensor(job=lock_period, minimum_interval_seconds=30, default_status=_RUNNING)
-def due_documents(billing: BillingResource) -> Requests:
+@_sensor(lock_period)
+def due_documents(billing: BillingResource) -> Answer:
     """Periods with documents whose lock_at has passed and that nothing holds."""
-    opened = _opened(billing)
-    if isinstance(opened, dg.SkipReason):
-        yield opened
-        return
-    due = [one for one in standings(opened) if one.progress.drafts and one.progress.drafts.due_and_free]
-    if not due:
-        yield dg.SkipReason("No document is due.")
-    for one in due:
-        drafts = one.progress.drafts
-        seen = f"{drafts.due_and_free if drafts else 0}:{one.progress.newest_batch}"
-        yield dg.RunRequest(run_key=f"{one.period.key}:{seen}:{_hour(opened)}", partition_key=one.period.key)
+    return _ask(billing, _due)
 
 
-@dg.sensor(job=deliver_payments, minimum_interval_seconds=30, default_status=_RUNNING)
-def queued_payments(billing: BillingResource) -> Requests:
+@_sensor(deliver_payments)
+def queued_payments(billing: BillingResource) -> Answer:
     """Payments that are queued, or due for another try."""
-    opened = _opened(billing)
-    if isinstance(opened, dg.SkipReason):
-        yield opened
-        return
-    now = opened.now()
-    with opened.ledger.begin() as connection:
-        due = outbox.due_by_gateway(connection, now)
-    if not due:
-        yield dg.SkipReason("Nothing is queued for payment.")
-        return
-    yield dg.RunRequest(run_key=f"{sorted(due.items())}:{now.strftime('%Y-%m-%dT%H:%M')}")
+    return _ask(billing, _queued)
 
 
 SENSORS = (files_landed, dirty_periods, due_documents, queued_payments)
+
+
+def _ask(billing: BillingResource, question: Callable[[Billing], Answer]) -> Answer:
+    """What the ledger answers, or why there is none yet."""
+    try:
+        return question(billing.open())
+    except LedgerError as error:
+        return dg.SkipReason(str(error))
+
+
+def _files(billing: Billing) -> Answer:
+    _ = billing.facts
+    if not (waiting := waiting_files(billing)):
+        return dg.SkipReason(f"No new files in {billing.settings.landing}.")
+    return dg.SensorResult(
+        [_request(None, repr(waiting))], cursor=f"{len(waiting)} files, the newest {waiting[-1].url}"
+    )
+
+
+def _dirty(billing: Billing) -> Answer:
+    known = standings(billing)
+    later = set(unchecked(billing, known))
+    wanted = [one for one in known if one.dirty or one.period in later]
+    if not wanted:
+        return dg.SkipReason("Every period is computed through everything that is known, and checked.")
+    return _requests((one, (one.progress.pending, one.period in later)) for one in wanted)
+
+
+def _due(billing: Billing) -> Answer:
+    due = lockable(billing, standings(billing))
+    if not due:
+        return dg.SkipReason("No document is due that nothing holds.")
+    return _requests((one, one.progress.drafts) for one in due)
+
+
+def _queued(billing: Billing) -> Answer:
+    _ = billing.facts
+    if not (due := due_payments(billing)):
+        return dg.SkipReason("Nothing is queued for payment.")
+    return dg.SensorResult([_request(None, repr(due))])
+
+
+def _requests(wanted: Iterable[tuple[Standing, object]]) -> Answer:
+    """A run for each period; Dagster knows none after today, which a sandbox's clock may have left behind."""
+    beyond, requests = list[str](), list[dg.RunRequest]()
+    for one, more in wanted:
+        key, progress = one.period.key, one.progress
+        if not BILLING_PERIODS.has_partition_key(key):
+            beyond.append(key)
+            continue
+        # How far the period is: after a run that did something it is farther.
+        reached = (progress.newest_batch, progress.through_batch, progress.through_change, progress.closed)
+        requests.append(_request(key, repr((reached, sorted(progress.documents.items()), more))))
+    if requests:
+        return dg.SensorResult(requests)
+    return dg.SkipReason(f"{', '.join(beyond)}: beyond today. Run a sandbox that is ahead of it with: billing tick")
+
+
+def _request(partition_key: str | None, seen: str) -> dg.RunRequest:
+    digest = sha256(seen.encode()).hexdigest()[:16]
+    return dg.RunRequest(run_key=f"{partition_key or 'all'}:{digest}:{hour()}", partition_key=partition_key)
+
+
+def hour() -> str:
+    """Part of each run key."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H}"

@@ -4,7 +4,7 @@ import dagster as dg
 
 from billing_pipeline.operations.meter import meter
 from billing_pipeline.operations.period_summary import meter_summary, usage_summary
-from billing_pipeline.pipeline.metadata import describe, table
+from billing_pipeline.pipeline.metadata import command, described, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 
@@ -15,14 +15,16 @@ OWNERS = ["team:billing"]
 def raw_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Every row that landed in the period, as the manifest of the lake holds it; landing is what accepts it."""
     summary = usage_summary(*billing.at(context.partition_key))
-    found = summary.reconciliation
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": found.files,
-            "files": summary.files,
-            "quarantined": summary.quarantined,
+            "rows landed": summary.landed,
+            "where every row ended": table([summary.ended]),
             "sources": table(summary.sources),
             "newest batches": table(summary.batches),
+            "quarantined rows": summary.quarantined,
+            "mend them": command("usage quarantine list"),
+            "lake files": summary.files,
+            "dagster/row_count": summary.rows,
         }
     )
 
@@ -41,12 +43,13 @@ def deduped_usage(context: dg.AssetExecutionContext, billing: BillingResource) -
     """
     ledger, period = billing.at(context.partition_key)
     report = meter(ledger, period)
-    found = usage_summary(ledger, period).reconciliation
-    ended = {name: getattr(found, name) for name in ("files", "accepted", "superseded", "retracted")}
+    summary, by_meter = usage_summary(ledger, period), meter_summary(ledger, period)
     return dg.MaterializeResult(
         metadata={
-            **describe(report, found.accepted),
-            "reconciliation": table([ended]),
-            "by meter": table(meter_summary(ledger, period)),
+            "events that count": summary.reconciliation.accepted,
+            "where every row ended": table([summary.ended]),
+            "by meter": table(by_meter),
+            "unpriced events": summary.reconciliation.unpriced,
+            **described(report, summary.reconciliation.accepted),
         }
     )
