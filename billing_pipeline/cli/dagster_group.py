@@ -5,7 +5,6 @@ Dagster started in the background ignores INT and TERM; so the group is asked, t
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +19,8 @@ from pathlib import Path
 import psutil
 
 import billing_pipeline
-from billing_pipeline.core.errors import Refused, SettingsError
+from billing_pipeline.core.errors import Refused
+from billing_pipeline.operations.dagster_home import prepare
 
 HOST = "127.0.0.1"  # Dagster's page has no authentication of its own
 FIRST_PORT, PORTS = 3000, 100
@@ -83,22 +83,6 @@ def running(home: Path) -> DagsterGroup | None:
 def forget(home: Path) -> None:
     """Nothing runs here any more."""
     (home / "up.json").unlink(missing_ok=True)
-
-
-def prepare(home: Path) -> Path:
-    """Put dagster.yaml and workspace.yaml, as they ship, into Dagster's home; returns the workspace."""
-    home.mkdir(parents=True, exist_ok=True)
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copyfile(_shipped(name), home / name)
-    return home / "workspace.yaml"
-
-
-def _shipped(name: str) -> Path:
-    package = Path(billing_pipeline.__file__).parent
-    for place in (package.parent / name, package / name):
-        if place.exists():
-            return place
-    raise SettingsError(f"{name} is missing beside {package}.", hint="Install billing_pipeline again.")
 
 
 def free_port(asked: int | None) -> int:
