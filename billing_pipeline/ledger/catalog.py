@@ -139,7 +139,7 @@ def entries(
         only += " AND (customer IS NULL OR customer = ANY(:customers))"
         values["customers"] = list(customers)  # type: ignore[assignment]
     rows = connection.execute(text(query.format(only=only)), values)
-    return [CatalogEntry(row.kind, row.id, row.customer, row.content) for row in rows]
+    return [CatalogEntry(row.kind, row.id, row.customer, row.content) for row in rows.all()]
 
 
 def customer_codes(connection: Connection, bucket: int | None = None) -> dict[str, int]:

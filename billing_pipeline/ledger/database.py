@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import NoneType
 from typing import Any
 
 import psycopg
@@ -100,10 +101,10 @@ def copy_rows(connection: Connection, table: Table, columns: Sequence[str], rows
     names = ", ".join(f'"{name}"' for name in columns)
     driver = connection.connection.driver_connection
     assert driver is not None, "a pooled connection always has its driver"  # noqa: S101
-    count, waiting, size = 0, list[str](), 0
+    count, waiting, size, renderer = 0, list[str](), 0, _RENDERERS.get
     with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
         for row in rows:
-            line = "\t".join([_rendered(value) for value in row]) + "\n"
+            line = "\t".join([renderer(type(value), _escaped)(value) for value in row]) + "\n"
             count, size = count + 1, size + len(line)
             waiting.append(line)
             if size >= _COPY_CHUNK:
@@ -116,19 +117,16 @@ def copy_rows(connection: Connection, table: Table, columns: Sequence[str], rows
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\ufffd"})
 
 
-def _rendered(value: object) -> str:
-    """One value in COPY's text format."""
-    if value is None:
-        return "\\N"
-    return _RENDERERS.get(type(value), _escaped)(value)
+_to_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str).encode  # json.dumps makes one each time
 
 
 def _escaped(value: object) -> str:
-    return str(value).translate(_ESCAPES)
+    written = str(value)
+    return written if written.isprintable() and "\\" not in written else written.translate(_ESCAPES)
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).translate(_ESCAPES)
+    return _escaped(_to_json(value))
 
 
 def _array(items: Iterable[object]) -> str:
@@ -140,12 +138,14 @@ def _array_item(item: object) -> str:
     return f'"{quoted}"'.translate(_ESCAPES) if isinstance(item, str) else quoted
 
 
+# From a value to COPY's text format. Rows share their instants and days: most are rendered once.
 _RENDERERS: dict[type, Callable[[Any], str]] = {
+    NoneType: lambda _: "\\N",
     int: str,
     Decimal: "{:f}".format,
     bool: lambda value: "t" if value else "f",
-    datetime: datetime.isoformat,
-    date: date.isoformat,
+    datetime: lru_cache(datetime.isoformat),
+    date: lru_cache(date.isoformat),
     dict: _json,
     list: _array,
     tuple: _array,

@@ -89,7 +89,7 @@ def current(connection: Connection, period: date, codes: Collection[int]) -> dic
         ORDER BY d.customer_id, d.issue_date, d.kind
     """)
     rows = connection.execute(query, {"period": period, "codes": list(codes)})
-    return {row.id: _stored(row) for row in rows}
+    return {row.id: _stored(row) for row in rows.all()}
 
 
 def _stored(row: Any) -> StoredDocument:
