@@ -86,7 +86,7 @@ class Document:
     plan: DocumentPlan
     lines: tuple[RatedLine, ...]
 
-    @property
+    @cached_property
     def id(self) -> UUID:
         """Of the document, whatever its state."""
         return self.plan.identity.id
