@@ -5,7 +5,7 @@ and the numbers are taken last, in the same transaction.
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ from billing_pipeline.operations.meter import touched
 from billing_pipeline.operations.rate import UNRATED
 from billing_pipeline.operations.report import StageReport, report
 from billing_pipeline.operations.units import Progress, no_progress, run_units
-from billing_pipeline.operations.versions import Writing, as_of_cutoff, snapshots_at_cutoffs, write_versions
+from billing_pipeline.operations.versions import Writing, by_moment, snapshots_at_cutoffs, write_versions
 from billing_pipeline.operations.work import AsOf, Unit, Work, codes_of
 
 _ROWS_PER_DOCUMENT = 10
@@ -100,7 +100,8 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
         unrated = _bring_to_cutoff(locking, present, cuts)
         held = holds.held(connection, period.first_day) | unrated
         ready = [cut for cut in cuts if states[cut.plan.identity.customer].code not in held]
-        counts = _finalize(locking, ready, _withdrawn(locking, cuts))
+        standing = locking.documents()
+        counts = _finalize(locking, standing, ready, _withdrawn(locking, standing, cuts))
         counts["held"] = len(cuts) - len(ready)
     return counts
 
@@ -112,10 +113,7 @@ def _bring_to_cutoff(locking: _Locking, present: Mapping[UUID, StoredDocument], 
     Returns the codes of customers with a quantity that has no rate: they are held.
     """
     work = locking.work
-    groups: dict[AsOf, list[Cut]] = defaultdict(list)
-    for cut in cuts:
-        groups[as_of_cutoff(work, cut)].append(cut)
-    stale = set[str]().union(*(_stale(locking, present, same, as_of) for as_of, same in groups.items()))
+    stale = set[str]().union(*(_stale(locking, present, same, as_of) for as_of, same in by_moment(work, cuts).items()))
     again = [cut for cut in cuts if cut.plan.identity.customer in stale]
     if not again:
         return set()
@@ -137,8 +135,6 @@ def _stale(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequ
     """The customers whose stored documents may differ from those as of the cutoff."""
     low, high = min(as_of.batch, *locking.reached), max(as_of.batch, *locking.reached)
     late = set[int]().union(*touched(locking.work, low, high).values())
-    customers = sorted({cut.plan.identity.customer for cut in cuts})
-    view = locking.work.billing.view(locking.work.connection, as_of.change, customers=customers)
     stale = set()
     for cut in cuts:
         customer, stored = cut.plan.identity.customer, present.get(cut.plan.identity.id)
@@ -151,18 +147,18 @@ def _stale(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequ
             or state.batches
             or state.changes
             or state.code in late
-            or state.terms != view.terms(customer).fingerprint
+            or state.terms != cut.terms
         ):
             stale.add(customer)
     return stale
 
 
-def _withdrawn(locking: _Locking, cuts: Sequence[Cut]) -> list[StoredDocument]:
+def _withdrawn(locking: _Locking, standing: Mapping[UUID, StoredDocument], cuts: Sequence[Cut]) -> list[StoredDocument]:
     """Documents that nothing calls for any more: empty, and finalized without a number when their time comes."""
     cut = {one.plan.identity.id for one in cuts}
     return [
         one
-        for one in locking.documents().values()
+        for one in standing.values()
         if one.status == "draft"
         and not one.covers
         and not one.lines
@@ -171,12 +167,17 @@ def _withdrawn(locking: _Locking, cuts: Sequence[Cut]) -> list[StoredDocument]:
     ]
 
 
-def _finalize(locking: _Locking, ready: Sequence[Cut], withdrawn: Sequence[StoredDocument]) -> Counter[str]:
+def _finalize(
+    locking: _Locking,
+    standing: Mapping[UUID, StoredDocument],
+    ready: Sequence[Cut],
+    withdrawn: Sequence[StoredDocument],
+) -> Counter[str]:
     """Finalize, queue for payment, and take the numbers: last, so that others wait for them as short as can be."""
     counts = Counter({"finalized": len(ready) + len(withdrawn), "issued": 0, "queued": 0})
     if not ready and not withdrawn:
         return counts
-    work, present = locking.work, locking.documents()
+    work = locking.work
     inputs = _Inputs(work)
     newest = ledger_catalog.newest_change(work.connection)
     view = work.billing.view(work.connection, newest, customers=sorted({cut.plan.identity.customer for cut in ready}))
@@ -184,7 +185,7 @@ def _finalize(locking: _Locking, ready: Sequence[Cut], withdrawn: Sequence[Store
     finals = [inputs.final(one, one.lock_at, "") for one in withdrawn]
     dues = []
     for cut in ready:
-        stored = present[cut.plan.identity.id]
+        stored = standing[cut.plan.identity.id]
         finals.append(inputs.final(stored, cut.cutoff, cut.terms))
         if stored.amount_due.minor > 0:
             dues.append(_due(view.catalog, stored))

@@ -59,16 +59,12 @@ def snapshots_at_cutoffs(
         codes: the customers, id → code.
         billed: what is final already, by customer code.
     """
-    groups: dict[AsOf, list[Cut]] = defaultdict(list)
-    for cut in cuts:
-        groups[as_of_cutoff(work, cut)].append(cut)
     snapshots = []
-    for as_of, same in sorted(groups.items()):
-        customers = {cut.plan.identity.customer for cut in same}
-        others = [cut for cut in cuts if cut not in same and cut.plan.identity.customer in customers]
+    for as_of, same in sorted(by_moment(work, cuts).items()):
+        customers, due = {cut.plan.identity.customer for cut in same}, {cut.plan.identity.id for cut in same}
+        others = [cut for cut in cuts if cut.plan.identity.customer in customers and cut.plan.identity.id not in due]
         theirs = {one: codes[one] for one in sorted(customers)}
         computed = compute(work, theirs, as_of, adding(billed, others, codes))
-        due = {cut.plan.identity.id for cut in same}
         only_due = {
             one: replace(found, documents=tuple(document for document in found.documents if document.id in due))
             for one, found in computed.items()
@@ -77,9 +73,15 @@ def snapshots_at_cutoffs(
     return snapshots
 
 
-def as_of_cutoff(work: Work, cut: Cut) -> AsOf:
-    """What a document says that is cut off: usage received, and changes recorded, before its cutoff."""
-    return AsOf(manifest.batch_before(work.connection, cut.cutoff), cut.change)
+def by_moment(work: Work, cuts: Iterable[Cut]) -> dict[AsOf, list[Cut]]:
+    """The cuts by what their documents say: usage received, and changes recorded, before the cutoff."""
+    batches: dict[datetime, int] = {}  # most share one cutoff
+    groups: dict[AsOf, list[Cut]] = defaultdict(list)
+    for cut in cuts:
+        if cut.cutoff not in batches:
+            batches[cut.cutoff] = manifest.batch_before(work.connection, cut.cutoff)
+        groups[AsOf(batches[cut.cutoff], cut.change)].append(cut)
+    return groups
 
 
 def adding(billed: Mapping[int, Billed], cuts: Iterable[Cut], codes: Mapping[str, int]) -> dict[int, Billed]:
