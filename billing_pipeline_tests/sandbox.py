@@ -41,7 +41,8 @@ Row = tuple[object, ...]
 
 def instant(at: str | datetime) -> datetime:
     """``2026-02-03`` or ``2026-02-03T10:00``, in UTC."""
-    return at if isinstance(at, datetime) else datetime.fromisoformat(at).replace(tzinfo=UTC)
+    made = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    return made if made.tzinfo else made.replace(tzinfo=UTC)
 
 
 def use(customer: str, meter: str, timestamp: str, value: object, region: str | None = None, **more: str) -> Row:
@@ -65,6 +66,7 @@ class Doc:
     cutoff: datetime | None = None
     reason: Mapping[str, Any] = field(default_factory=dict)
     replaceable: bool = False
+    covers: Sequence[Sequence[str]] = ()
 
 
 @dataclass
@@ -171,6 +173,7 @@ def _doc(row: Any) -> Doc:
         cutoff=row.cutoff,
         reason=row.reason,
         replaceable=row.replaceable,
+        covers=row.covers,
     )
 
 

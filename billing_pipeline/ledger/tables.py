@@ -3,7 +3,7 @@
 Three kinds, and what the application's role may do to each:
 
 - ``FACTS``: written once (SELECT, INSERT). What is final lives here; nothing is ever updated or deleted.
-- ``STATES``: a status that moves forward (SELECT, INSERT, UPDATE).
+- ``STATES``: a status that moves forward (SELECT, INSERT, UPDATE of the columns that say where it is).
 - ``WORK``: results that can be computed again from the facts (SELECT, INSERT, UPDATE, DELETE).
 """
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -335,11 +336,13 @@ document_version = _fact(
         comment="lines are accepted only in the transaction that wrote the version",
     ),
 )
+_VERSION, _OF_VERSION = ["document", "version"], ["document_version.document", "document_version.version"]
 document_line = _fact(
     "document_line",
     Column("document", Uuid, primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     *_line_columns(),
+    ForeignKeyConstraint(_VERSION, _OF_VERSION, name="document_line_version_fkey"),
 )
 finalization = _fact(
     "finalization",
@@ -352,6 +355,7 @@ finalization = _fact(
     Column("inputs", Text, ForeignKey("input_set.fingerprint"), nullable=False),
     Column("actor", Text, nullable=False),
     Index("finalization_cutoff_idx", "cutoff"),
+    ForeignKeyConstraint(_VERSION, _OF_VERSION, name="finalization_version_fkey"),
 )
 input_set = _fact(
     "input_set",

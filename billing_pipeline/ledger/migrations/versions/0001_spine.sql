@@ -134,7 +134,7 @@ CREATE TABLE landing_file (
 COMMENT ON COLUMN "landing_file"."etag" IS 'size and modification time, or the store''s etag';
 
 CREATE TABLE ledger (
-    id SMALLSERIAL NOT NULL CONSTRAINT ledger_one_row_check CHECK (id = 1),
+    id SMALLINT NOT NULL CONSTRAINT ledger_one_row_check CHECK (id = 1),
     sandbox BOOLEAN NOT NULL,
     sandbox_now TIMESTAMP WITH TIME ZONE,
     time_zone TEXT NOT NULL,
@@ -280,6 +280,8 @@ CREATE TABLE catalog_entry (
 );
 
 CREATE INDEX catalog_entry_kind_id_change_idx ON catalog_entry (kind, id, change);
+
+COMMENT ON COLUMN "catalog_entry"."customer" IS 'whom the entry concerns; null: possibly everyone';
 
 
 CREATE TABLE customer_period (
@@ -551,10 +553,13 @@ GRANT SELECT, INSERT ON
     "stage_run",
     "watermark"
 TO billing_app;
-GRANT SELECT, INSERT, UPDATE ON
+GRANT SELECT, INSERT ON
     "number_counter",
     "payment"
 TO billing_app;
+GRANT UPDATE (last) ON number_counter TO billing_app;
+-- What is asked for is final with its document; only what became of it moves on.
+GRANT UPDATE (status, reference, attempts, next_attempt_at, updated_at) ON payment TO billing_app;
 GRANT SELECT, UPDATE (sandbox_now) ON ledger TO billing_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     "customer_period",
@@ -597,6 +602,19 @@ BEGIN
 END $$;
 CREATE TRIGGER finalized_documents_have_no_new_version AFTER INSERT ON document_version
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_versions_of_finalized();
+
+-- From its first version on a document has no draft: never both.
+CREATE FUNCTION refuse_drafts_beside_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM added JOIN document_version AS v USING (document)) THEN
+        RAISE EXCEPTION 'a document that has versions gets no draft' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER no_draft_beside_versions AFTER INSERT ON draft_document
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_drafts_beside_versions();
+CREATE TRIGGER no_draft_moves_beside_versions AFTER UPDATE ON draft_document
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_drafts_beside_versions();
 
 -- A finalization names a version that exists, and numbers have no gaps: the last one taken is the last one used.
 ALTER TABLE finalization ADD CONSTRAINT finalization_version_fkey

@@ -1,0 +1,83 @@
+"""Metering in plain Python in the place of the set-based engine: for histories by the hundred.
+
+The engine itself is proven against the same rules elsewhere, and some histories run on it.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+
+import pyarrow.parquet as pq
+import pytest
+
+from billing_pipeline.catalog.meter import Meter
+from billing_pipeline.core.money import EXACT
+from billing_pipeline.metering.measure import Measured, Measurement, Quantity
+from billing_pipeline.usage.event import DIMENSION_PREFIX, LakeFile
+from billing_pipeline_tests.metering import measure_oracle
+from billing_pipeline_tests.usage.lake_writer import START, Row
+
+
+def use_plain_metering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meter without an engine, in this process."""
+    monkeypatch.setattr("billing_pipeline.operations.compute.engine", _no_engine)
+    monkeypatch.setattr("billing_pipeline.operations.compute.measure", _measure)
+    monkeypatch.setattr("billing_pipeline.operations.meter.engine", _no_engine)
+    monkeypatch.setattr("billing_pipeline.operations.meter.customers_in", _customers_in)
+
+
+@contextmanager
+def _no_engine(*_: object) -> Iterator[None]:
+    yield None
+
+
+def _customers_in(_: None, files: Sequence[LakeFile]) -> set[int]:
+    return {row.customer for file in files for row in _rows(file)}
+
+
+@cache
+def _rows(file: LakeFile) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            batch=file.batch,
+            row=row["row"],
+            customer=row["customer"],
+            meter=row["meter"],
+            minute=round((row["timestamp"] - START).total_seconds() / 60),
+            value=row["value"],
+            dimensions={name: row[DIMENSION_PREFIX + name] or "" for name in file.dimensions},
+            event_id=row["event_id"],
+            retract=row["retract"],
+            scope=row["scope"],
+        )
+        for row in pq.read_table(file.path).to_pylist()
+    )
+
+
+def _measure(
+    _: None,
+    files: Sequence[LakeFile],
+    deliveries: Mapping[int, Sequence[int]],
+    measurements: Sequence[Measurement],
+    meters: Mapping[str, Meter],
+    meter_codes: Mapping[str, int],
+    customers: Collection[int],
+    **how: object,
+) -> Measured:
+    rows = [row for file in files for row in _rows(file) if row.customer in customers]
+    by_code = {code: meters[name] for name, code in meter_codes.items()}
+    zone = how["time_zone"]
+    answers = measure_oracle.quantities(rows, measurements, by_code, deliveries, zone)  # type: ignore[arg-type]
+    found = [
+        Quantity(number, dict(group), _decimal(value), events) for (number, group), (value, events) in answers.items()
+    ]
+    return Measured(
+        sorted(found, key=lambda one: (one.number, sorted(one.dimensions.items()))),
+        measure_oracle.counts(rows, measurements, by_code, deliveries),
+    )
+
+
+def _decimal(value: Fraction) -> Decimal:
+    return EXACT.divide(Decimal(value.numerator), Decimal(value.denominator))

@@ -1,0 +1,82 @@
+"""``tables.py`` describes the database that the migrations make, and says what the application may do to it."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from billing_pipeline.ledger import migrate
+from billing_pipeline.ledger.tables import metadata
+from billing_pipeline_tests.sandbox import Sandbox, open_sandbox
+from billing_pipeline_tests.servers import Server
+
+FACT, WORK = {"SELECT", "INSERT"}, {"SELECT", "INSERT", "UPDATE", "DELETE"}
+KINDS = {"fact": FACT, "state": FACT, "work": WORK}
+MOVES = {  # the columns of states
+    "ledger": {"sandbox_now"},
+    "number_counter": {"last"},
+    "payment": {"status", "reference", "attempts", "next_attempt_at", "updated_at"},
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with open_sandbox(postgres, tmp_path_factory.mktemp("tables")) as made:
+        yield made
+
+
+def test_the_tables_are_those_that_the_migrations_make(sandbox: Sandbox) -> None:
+    with migrate.as_owner(sandbox.billing.ledger) as connection:
+        assert compare_metadata(_context(connection), metadata) == []
+
+
+def _context(connection: Connection) -> MigrationContext:
+    options = {"compare_type": True, "compare_server_default": True}
+    return MigrationContext.configure(connection, opts=options)
+
+
+def test_constraints_that_alembic_does_not_compare(sandbox: Sandbox) -> None:
+    checks = sandbox.query("SELECT conname FROM pg_constraint WHERE contype = 'c' AND conname NOT LIKE '%not_null'")
+    assert {"ledger_one_row_check", "customer_period_stage_check"} <= {row.conname for row in checks}
+    (identity,) = sandbox.query("SELECT indexdef FROM pg_indexes WHERE indexname LIKE 'document_customer_kind_%'")
+    assert "NULLS NOT DISTINCT" in identity.indexdef
+
+
+def test_the_application_may_do_what_a_tables_kind_says(sandbox: Sandbox) -> None:
+    rows = sandbox.query("""
+        SELECT table_name, array_agg(privilege_type::text) AS allowed FROM information_schema.role_table_grants
+        WHERE grantee = 'billing_app' AND table_schema = 'public' GROUP BY table_name
+    """)
+    allowed = {row.table_name: set(row.allowed) for row in rows}
+    assert allowed.pop("current_document") == {"SELECT"}
+    assert allowed.pop("ledger") == {"SELECT"}
+    expected = {table.name: KINDS[table.info["kind"]] for table in metadata.sorted_tables if table.name != "ledger"}
+    assert allowed == expected
+
+
+def test_only_columns_that_say_where_a_state_is_can_be_updated(sandbox: Sandbox) -> None:
+    rows = sandbox.query("""
+        SELECT table_name, column_name FROM information_schema.column_privileges
+        WHERE grantee = 'billing_app' AND privilege_type = 'UPDATE' AND table_schema = 'public'
+    """)
+    kinds = {table.name: table.info["kind"] for table in metadata.sorted_tables}
+    found = defaultdict[str, set[str]](set)
+    for row in rows:
+        if kinds[row.table_name] != "work":
+            found[row.table_name].add(row.column_name)
+    assert found == MOVES
+
+
+def test_nobody_else_may_do_anything(sandbox: Sandbox) -> None:
+    rows = sandbox.query("SELECT grantee FROM information_schema.role_table_grants WHERE table_schema = 'public'")
+    (owner,) = sandbox.query("SELECT tableowner FROM pg_tables WHERE tablename = 'ledger'")
+    assert {row.grantee for row in rows} <= {"billing_app", owner.tableowner}
+
+
+def test_migrating_again_changes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    before, after = migrate.upgrade(sandbox.billing.ledger)
+    assert before == after
