@@ -6,11 +6,7 @@ Dagster started in the background ignores INT and TERM; so the group is asked, t
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,16 +14,8 @@ from pathlib import Path
 
 import psutil
 
-import billing_pipeline
-from billing_pipeline.core.errors import Refused
-from billing_pipeline.operations.dagster_home import prepare
-
-HOST = "127.0.0.1"  # Dagster's page has no authentication of its own
-FIRST_PORT, PORTS = 3000, 100
-READY_SECONDS = 180  # the first start creates Dagster's tables
 _LADDER = ((signal.SIGINT, 15.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 _LOOK_SECONDS = 0.1
-_TAIL = 2000  # characters of a log that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,130 +61,23 @@ class DagsterGroup:
 
 def running(home: Path) -> DagsterGroup | None:
     """The group that runs with this Dagster home, or None."""
+    group = remembered(home)
+    return group if group and group.members() else None
+
+
+def remembered(home: Path) -> DagsterGroup | None:
+    """The group that was noted last; it may have ended."""
     try:
-        group = DagsterGroup(**json.loads((home / "up.json").read_text()))
+        return DagsterGroup(**json.loads((home / "up.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return group if group.members() else None
+
+
+def remember(group: DagsterGroup) -> None:
+    """Note that it runs, for those who come later."""
+    (Path(group.home) / "up.json").write_text(json.dumps(asdict(group)))
 
 
 def forget(home: Path) -> None:
     """Nothing runs here any more."""
     (home / "up.json").unlink(missing_ok=True)
-
-
-def free_port(asked: int | None) -> int:
-    """The port asked for, or the first free one from 3000 on."""
-    for port in [asked] if asked else range(FIRST_PORT, FIRST_PORT + PORTS):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind((HOST, port))
-                return port
-    raise Refused(f"Port {asked or FIRST_PORT} is taken.", hint="Choose another with --port.")
-
-
-def _python_path() -> str:
-    """Dagster's processes import the package that runs now, installed or not."""
-    return os.pathsep.join(
-        [str(Path(billing_pipeline.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
-
-
-class Launcher:
-    """Starts the group and stays with it until it ends."""
-
-    def __init__(self, home: Path, port: int) -> None:
-        """The group of a Dagster home, its page on a port."""
-        self.home, self.port = home, port
-        self.address = f"http://{HOST}:{port}"
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._asked_to_stop = 0
-
-    def start(self) -> DagsterGroup:
-        """Start both and note that they run.
-
-        Raises:
-            Refused: one of them ended before the page answered, or it did not answer in time.
-        """
-        workspace = prepare(self.home)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
-        self._spawn("webserver", "dagster_webserver", "-h", HOST, "-p", str(self.port), "-w", str(workspace))
-        self._spawn("daemon", "dagster._daemon", "run", "-w", str(workspace))
-        group = DagsterGroup(self._processes["webserver"].pid, str(self.home), self.address)
-        (self.home / "up.json").write_text(json.dumps(asdict(group)))
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self._end(group)
-            raise
-        return group
-
-    def stay(self, group: DagsterGroup) -> int:
-        """Return when the group has ended: 0 where somebody asked for it, 1 where a process ended by itself."""
-        while not self._asked_to_stop and not self._ended():
-            time.sleep(_LOOK_SECONDS)
-        asked = self._asked_to_stop or not (self.home / "up.json").exists()  # 'billing down' takes it away first
-        said = [] if asked else [f"The {name} ended. {self._tail(name)}" for name in self._ended()]
-        self._end(group)
-        for line in said:
-            print(line, file=sys.stderr)
-        return 0 if asked else 1
-
-    def log(self, name: str) -> Path:
-        """What a process says."""
-        return self.home / f"{name}.log"
-
-    def _spawn(self, name: str, module: str, *arguments: str) -> None:
-        leader = self._processes["webserver"].pid if self._processes else 0
-        with self.log(name).open("wb") as log:
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                env=os.environ | {"DAGSTER_HOME": str(self.home), "PYTHONPATH": _python_path()},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                process_group=leader,
-            )
-
-    def _stop(self, *_: object) -> None:
-        self._asked_to_stop += 1
-
-    def _ended(self) -> list[str]:
-        return [name for name, process in self._processes.items() if process.poll() is not None]
-
-    def _end(self, group: DagsterGroup) -> None:
-        seen = self._asked_to_stop
-
-        def hurried() -> bool:
-            nonlocal seen
-            before, seen = seen, self._asked_to_stop
-            return seen > before
-
-        group.end(hurried)
-        for process in self._processes.values():
-            process.wait()
-        forget(self.home)
-
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while not self._answers():
-            if self._asked_to_stop:
-                return
-            if ended := self._ended():
-                raise Refused(f"Dagster's {ended[0]} ended at once. {self._tail(ended[0])}")
-            if time.monotonic() > deadline:
-                raise Refused(f"Dagster's page did not answer in {READY_SECONDS} s. {self._tail('webserver')}")
-            time.sleep(_LOOK_SECONDS)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.address}/server_info", timeout=2):  # noqa: S310 - our own address
-                return True
-        except OSError:
-            return False
-
-    def _tail(self, name: str) -> str:
-        text = self.log(name).read_text(errors="replace")
-        return f"Its log, {self.log(name)}, ends with:\n{text[-_TAIL:]}"

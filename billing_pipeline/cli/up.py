@@ -18,7 +18,8 @@ def add_to(app: typer.Typer) -> None:
 
 def up(port: Port = None, as_json: Json = False, actor: Actor = None) -> None:
     """Start Dagster's web page and daemon on loopback, and stay with them: one Ctrl-C ends both."""
-    from billing_pipeline.cli.dagster_group import Launcher, free_port, running
+    from billing_pipeline.cli.dagster_group import running
+    from billing_pipeline.cli.dagster_launcher import Launcher, free_port
     from billing_pipeline.core.errors import Refused
 
     billing = open_billing(actor)

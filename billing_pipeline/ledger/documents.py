@@ -220,12 +220,18 @@ def _copy_states(
 
 
 def _state_row(state: NewState, at: datetime, code_version: str) -> tuple[object, ...]:
-    computed, total = state.computed, state.computed.subtotal.minor
+    computed = state.computed
     covers = _json_array(sorted(computed.plan.covers))
     return (
-        computed.id, computed.plan.lock_at, total, 0, 0, total, 0, max(total, 0), computed.plan.has_usage, covers,
+        computed.id, computed.plan.lock_at, *amounts_minor(computed), computed.plan.has_usage, covers,
         computed.content, state.as_of_batch, state.as_of_change, at, dict(state.reason), code_version,
     )  # fmt: skip
+
+
+def amounts_minor(computed: Document) -> tuple[int, int, int, int, int, int]:
+    """Subtotal, credits applied, tax, total, customer credit applied and amount due."""
+    total = computed.subtotal.minor
+    return (total, 0, 0, total, 0, max(total, 0))
 
 
 def _copy_lines(connection: Connection, table: Table, states: Iterable[NewState], *, versioned: bool) -> None:

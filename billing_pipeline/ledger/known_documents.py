@@ -62,6 +62,20 @@ class KnownDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentHead:
+    """What of a document never changes."""
+
+    id: UUID
+    code: int
+    customer: str
+    bucket: int
+    kind: str
+    period: date
+    issue_date: date
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Which documents.
 
@@ -95,6 +109,15 @@ def ids(connection: Connection, asked: Asked) -> list[UUID]:
         wanted.append("period = :period")
     query = f"SELECT id FROM document WHERE {' AND '.join(wanted)} ORDER BY issue_date, id"  # noqa: S608 - our own words
     return list(connection.scalars(text(query), {"customer": asked.customer, "period": asked.period}))
+
+
+def heads(connection: Connection, documents: Sequence[UUID]) -> list[DocumentHead]:
+    """What of these documents never changes."""
+    query = text("""
+        SELECT d.id, d.customer, c.id, d.bucket, d.kind, d.period, d.issue_date, d.currency
+        FROM document AS d JOIN customer AS c ON c.code = d.customer WHERE d.id = ANY(:ids)
+    """)
+    return [DocumentHead(*row) for row in connection.execute(query, {"ids": list(documents)})]
 
 
 def find(connection: Connection, name: str) -> UUID | None:

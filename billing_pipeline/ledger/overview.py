@@ -155,12 +155,13 @@ def first_start(connection: Connection) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The last run of one stage of a period."""
+    """One run of one stage of a period."""
 
     period: date
     stage: str
     at: datetime
     seconds: float
+    through_batch: int
     counts: Mapping[str, Any]
     actor: str
 
@@ -168,10 +169,20 @@ class Run:
 def last_runs(connection: Connection) -> list[Run]:
     """The last run of each stage, by period in order."""
     query = text("""
-        SELECT DISTINCT ON (period, stage) period, stage, at, seconds, counts, actor FROM stage_run
+        SELECT DISTINCT ON (period, stage) period, stage, at, seconds, through_batch, counts, actor FROM stage_run
         ORDER BY period, stage, id DESC
     """)
     return [Run(*row) for row in connection.execute(query)]
+
+
+def last_invoicing(connection: Connection, period: date, at: datetime) -> Run | None:
+    """The last time that the period's documents were computed until ``at``."""
+    query = text("""
+        SELECT period, stage, at, seconds, through_batch, counts, actor FROM stage_run
+        WHERE period = :period AND stage = 'invoice' AND at <= :at ORDER BY id DESC LIMIT 1
+    """)
+    row = connection.execute(query, {"period": period, "at": at}).one_or_none()
+    return Run(*row) if row else None
 
 
 def unchecked(connection: Connection) -> set[date]:

@@ -4,8 +4,9 @@ The form is a contract with other programs: amounts are strings in major units, 
 in Z, and the list is ordered by issue date and id.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -15,6 +16,7 @@ from billing_pipeline.ledger.known_documents import Asked, KnownDocument
 from billing_pipeline.ledger.known_lines import KnownLine
 from billing_pipeline.operations.awaited import awaited
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.past_drafts import past_drafts
 from billing_pipeline.operations.written import day, instant, maybe_instant, plain
 
 _AT_ONCE = 5_000  # documents held in memory
@@ -63,9 +65,22 @@ def read_invoices(
         waits = Waits(billing, connection, at)
         ids = known_documents.ids(connection, asked)
         for start in range(0, len(ids), _AT_ONCE):
-            for one in known_documents.read(connection, ids[start : start + _AT_ONCE], asked):
+            for one in _known(billing, connection, ids[start : start + _AT_ONCE], asked):
                 if one.lines or empty:
                     yield as_json(one, waits.of(one))
+
+
+def _known(
+    billing: Billing, connection: Connection, documents: Sequence[UUID], asked: Asked
+) -> Iterable[KnownDocument]:
+    """These documents in their order, without those that were not known."""
+    kept = known_documents.read(connection, documents, asked)
+    if asked.known_at is None or len(kept) == len(documents):
+        return kept
+    found = {one.id: one for one in kept}
+    missing = [one for one in documents if one not in found]
+    found |= past_drafts(billing, connection, missing, asked.known_at)
+    return [found[one] for one in documents if one in found]
 
 
 def show_invoice(billing: Billing, name: str, *, version: int | None = None) -> Json:

@@ -194,6 +194,24 @@ def test_as_known_at_shows_what_stood_then(sandbox: Sandbox, closed: CommandLine
     assert closed.json("invoices", "list", "--as-known-at", "2026-01-19") == []
 
 
+def test_a_draft_that_was_replaced_can_be_seen_as_it_was(sandbox: Sandbox, closed: CommandLine, tmp_path: Path) -> None:
+    """Drafts of a running period are not kept; what they said is computed again, as of what was known."""
+    then = closed.json("invoices", "list")
+    sandbox.at("2026-01-25")
+    closed("usage", "land", usage_file(tmp_path, "b.csv", RESTATED, "beta,compute,2026-01-04T10:00Z,1,eu,,"))
+    (tmp_path / "third.yaml").write_text(
+        "customers: [{id: third, name: T, currency: USD}]\n"
+        "subscriptions: [{id: third, customer: third, plan: payg, start: 2026-01-21}]"
+    )
+    closed("catalog", "apply", str(tmp_path / "third.yaml"))
+    sandbox.close()
+    assert of(closed.json("invoices", "list"), "acme")["total"] == "1.20"
+    for known_at in ("2026-01-20", "2026-01-24"):
+        assert closed.json("invoices", "list", "--as-known-at", known_at) == then
+    sandbox.at("2026-02-04").lock()
+    assert closed.json("invoices", "list", "--as-known-at", "2026-01-20") == then
+
+
 def test_a_due_document_says_what_it_waits_for(sandbox: Sandbox, closed: CommandLine) -> None:
     sandbox.apply(
         "sources: [{id: must, format: jsonl, required: true, deadline: 6 days, "
