@@ -32,7 +32,7 @@ def _schedule(cron: str) -> Callable[[Evaluate], dg.ScheduleDefinition]:
 @_schedule("15 * * * *")
 def heartbeat(context: dg.ScheduleEvaluationContext, billing: BillingResource) -> Requests:
     """Every hour: the open period, so that its drafts are never older than that."""
-    return _requests(context, billing, _open, "No period is open.")
+    return _requests(context, billing, _open, "No period is open that Dagster knows.")
 
 
 @_schedule("5 0 * * *")

@@ -1,0 +1,63 @@
+"""What the clock launches: the period that is open, and those that have ended; never the one that has just opened."""
+
+import pytest
+
+from billing_pipeline_tests.pipeline.month import Month
+from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, use
+
+
+def test_the_heartbeat_is_for_the_open_period(month: Month) -> None:
+    look = month.tick("heartbeat", "2026-01-20T10:15")
+    assert look.partitions == [JANUARY]
+    assert look.keys == ["2026-01-01:2026-01-20T10:15:00+00:00"]
+    month.sandbox.at("2026-02-01")
+    assert month.tick("heartbeat", "2026-02-01T00:15").partitions == [FEBRUARY]
+
+
+def test_the_close_is_for_what_has_ended_and_not_for_what_has_just_opened(month: Month) -> None:
+    """A schedule made from the partitioned job would pick February here."""
+    month.sandbox.land(use("acme", "compute", "2026-01-05", 3))
+    month.run()
+    assert month.tick("close_through_grace", "2026-01-21T00:05").skipped == "No period is in grace."
+    month.sandbox.at("2026-02-01T00:05")
+    assert month.tick("close_through_grace", "2026-02-01T00:05").partitions == [JANUARY]
+
+
+def test_it_closes_every_day_until_the_lock_and_every_period_in_grace(month: Month) -> None:
+    month.sandbox.apply("subscriptions: [{id: acme, customer: acme, plan: patient, start: 2026-01-01}]")
+    month.sandbox.land(use("acme", "compute", "2026-01-05", 3), use("beta", "compute", "2026-01-05", 3))
+    month.sandbox.at("2026-03-02T00:05")
+    for key in (JANUARY, FEBRUARY):
+        month.run(key=key)
+        month.run("lock_period", key)
+    look = month.tick("close_through_grace", "2026-03-02T00:05")
+    assert look.partitions == [JANUARY, FEBRUARY], "acme's 150 days of grace are not over"
+    tomorrow = month.tick("close_through_grace", "2026-03-03T00:05")
+    assert set(tomorrow.keys).isdisjoint(look.keys)
+
+
+def test_a_locked_period_is_left_alone(month: Month) -> None:
+    month.sandbox.land(use("acme", "compute", "2026-01-05", 3), use("beta", "compute", "2026-01-05", 3))
+    month.sandbox.at("2026-02-04")
+    month.run("lock_period")
+    assert month.tick("close_through_grace", "2026-02-05T00:05").skipped == "No period is in grace."
+
+
+@pytest.mark.parametrize("schedule", ["heartbeat", "close_through_grace"])
+def test_without_a_ledger_they_say_how_to_make_one(
+    month: Month, schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILLING_DATABASE_URL", month.empty_database())
+    assert str(month.tick(schedule, "2026-02-01").skipped).endswith("is not a billing ledger yet. Run: billing init")
+
+
+def test_a_sandbox_ahead_of_today_is_left_to_tick(month: Month) -> None:
+    month.sandbox.at("2099-01-01")
+    assert month.tick("heartbeat", "2026-02-01").skipped == "No period is open that Dagster knows."
+
+
+def test_they_run_in_the_billing_time_zone(month: Month) -> None:
+    from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+
+    for name in ("heartbeat", "close_through_grace"):
+        assert month.defs.resolve_schedule_def(name).execution_timezone == BILLING_PERIODS.timezone
