@@ -240,3 +240,29 @@ def _database(url: str, name: str) -> str:
 def lines_of(doc: Doc) -> Sequence[tuple[str, str, str]]:
     """(price, quantity, amount) of each line, as text."""
     return [(price, f"{quantity.normalize():f}", f"{amount:.2f}") for price, _, quantity, amount in doc.lines]
+
+
+MONTH = (
+    SOURCE
+    + """
+account: {name: Example, currency: USD, grace: 3 days}
+meters:
+  - {id: api, aggregation: sum, unit: calls, dimensions: [region]}
+  - {id: gb, aggregation: max, unit: GB}
+products:
+  - {id: late, invoicing_delay: 5 days}
+plans:
+  - id: basic
+    prices: [{id: api, meter: api, price: {model: per_unit, unit_amount: "0.10"}}]
+  - id: dear
+    prices: [{id: api, meter: api, price: {model: per_unit, unit_amount: "0.20"}}]
+  - id: mixed
+    prices:
+      - {id: api, meter: api, price: {model: per_unit, unit_amount: "0.10"}}
+      - {id: gb, meter: gb, product: late, price: {model: per_unit, unit_amount: "1"}}
+customers: [{id: acme, payment: {gateway: file}}, {id: beta}]
+subscriptions:
+  - {id: acme, customer: acme, plan: basic, start: 2026-01-01}
+  - {id: beta, customer: beta, plan: mixed, start: 2026-01-01}
+"""
+)

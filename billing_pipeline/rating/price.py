@@ -48,8 +48,11 @@ class Price:
 
     @property
     def matches(self) -> tuple[Mapping[str, str], ...]:
-        """The combinations that are priced on their own; all others share the default."""
-        return tuple(rate.match for rate in self.rates)
+        """The combinations that are priced on their own; all others share the default.
+
+        Empty where there is no default: each combination is told apart, so that one without a rate can be named.
+        """
+        return tuple(rate.match for rate in self.rates) if self.default else ()
 
     @property
     def needs(self) -> Needs:

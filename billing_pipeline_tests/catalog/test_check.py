@@ -353,7 +353,7 @@ plans:
 def test_norway_is_no_boolean(checked: Check, base: str) -> None:
     price = "{model: per_unit, by: [region], rates: [{match: {region: no}, unit_amount: 1}]}"
     catalog = checked(base, f"plans: [{{id: p, prices: [{{id: a, meter: compute, price: {price}}}]}}]")
-    assert parse_price(catalog.plans["p"].prices[0].price).matches == ({"region": "no"},)
+    assert parse_price(catalog.plans["p"].prices[0].price).rates[0].match == {"region": "no"}
 
 
 def test_a_null_is_the_same_as_nothing(checked: Check, base: str) -> None:

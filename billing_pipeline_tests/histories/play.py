@@ -63,18 +63,21 @@ class Play:
         moments = {"now": self.now, "soon": self.now + timedelta(hours=36), "day ten": JANUARY + timedelta(days=9)}
         start = moments.get(start, start) if isinstance(start, str) else start
         world = self.history.changes[-1][1].assigned(customer, start, plan)
-        if self._in_grace(customer, start, world):
+        if self._in_grace(customer, world):
             self._apply(world)
             return
         with pytest.raises(Refused, match="earliest start"):
             self.sandbox.apply(world.yaml())
 
-    def _in_grace(self, customer: str, start: datetime, world: World) -> bool:
-        """Whether the plans of a customer may still change from ``start`` on."""
-        before = self.history.changes[-1][1].phases[customer]
-        if before == world.phases[customer] or start >= self._current_start():
+    def _in_grace(self, customer: str, world: World) -> bool:
+        """Whether what is in force for a customer may still change where it differs."""
+        old, new = self.history.changes[-1][1].phases[customer], world.phases[customer]
+        same = next((place for place, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), None)
+        same = min(len(old), len(new)) if same is None else same
+        starts = [phases[same][0] for phases in (old, new) if len(phases) > same]
+        if not starts or min(starts) >= self._current_start():
             return True
-        ended = [period for period, end in PERIODS.items() if start < end <= self.now]
+        ended = [period for period, end in PERIODS.items() if min(starts) < end <= self.now]
         return all(
             one.cutoff is None for period in ended for one in documents(self.history, customer, period, self.now)
         )
