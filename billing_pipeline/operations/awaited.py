@@ -51,8 +51,18 @@ def awaited(
 def _awaited(
     billing: Billing, connection: Connection, period: BillingPeriod, source: Source, at: datetime
 ) -> Awaited | None:
-    passed = watermarks.passed_at(connection, source.id, period.end)
-    deadline = billing.calendar.after(period.end, source.deadline) if source.deadline else None
-    if (passed is not None and passed <= at) or (deadline is not None and deadline <= at):
+    complete_at = delivered_at(billing, connection, period, source)
+    if complete_at is not None and complete_at <= at:
         return None
-    return Awaited(source.id, period.end, deadline)
+    return Awaited(source.id, period.end, _deadline(billing, period, source))
+
+
+def delivered_at(billing: Billing, connection: Connection, period: BillingPeriod, source: Source) -> datetime | None:
+    """When a required source had delivered the period, or its deadline passes; None: not yet, and it has none."""
+    passed = watermarks.passed_at(connection, source.id, period.end)
+    known = [one for one in (passed, _deadline(billing, period, source)) if one is not None]
+    return min(known, default=None)
+
+
+def _deadline(billing: Billing, period: BillingPeriod, source: Source) -> datetime | None:
+    return billing.calendar.after(period.end, source.deadline) if source.deadline else None

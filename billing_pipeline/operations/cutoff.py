@@ -10,9 +10,10 @@ from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.invoicing.document import Billed, DocumentPlan
 from billing_pipeline.invoicing.lock import Change, Cut, History, Interval, cut_off
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import holds, watermarks
+from billing_pipeline.ledger import holds
 from billing_pipeline.ledger.documents import StoredDocument
 from billing_pipeline.metering.segments import segments
+from billing_pipeline.operations.awaited import delivered_at
 from billing_pipeline.operations.work import Work
 
 _Changes = Mapping[str, Sequence[tuple[int, datetime]]]  # number and instant of changes, by customer
@@ -117,8 +118,5 @@ def _waits(work: Work, known: int) -> Iterator[Interval]:
 def _complete_at(work: Work, catalog: Catalog) -> Iterator[datetime | None]:
     """For each required source: when it had delivered the period, or its deadline had passed; None: not yet."""
     for source in catalog.sources.values():
-        if not source.required:
-            continue
-        passed = watermarks.passed_at(work.connection, source.id, work.period.end)
-        deadline = work.billing.calendar.after(work.period.end, source.deadline) if source.deadline else None
-        yield min((one for one in (passed, deadline) if one is not None), default=None)
+        if source.required:
+            yield delivered_at(work.billing, work.connection, work.period, source)

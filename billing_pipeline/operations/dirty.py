@@ -6,9 +6,9 @@ from datetime import datetime
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import overview
+from billing_pipeline.ledger import overview, period_progress
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.overview import PeriodProgress
+from billing_pipeline.ledger.period_progress import PeriodProgress
 from billing_pipeline.operations.context import Billing
 
 NOTHING = PeriodProgress()
@@ -40,7 +40,7 @@ def standings(billing: Billing) -> list[Standing]:
     """All periods that have started, oldest first. A few queries, however many there are."""
     periods, now = billing.periods(), billing.now()
     with billing.ledger.begin() as connection:
-        known = overview.progress(connection, len(billing.buckets), now)
+        known = period_progress.progress(connection, len(billing.buckets), now)
         change = ledger_catalog.newest_change(connection)
         first_start = overview.first_start(connection)
         fresh = _Fresh(connection, min((one.through_change for one in known.values() if one.locked), default=change))

@@ -12,7 +12,8 @@ from billing_pipeline.ledger.known_documents import KnownDocument
 from billing_pipeline.ledger.known_lines import KnownLine
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.invoices import Json, known_document
+from billing_pipeline.operations.invoice_json import Json
+from billing_pipeline.operations.invoices import known_document
 from billing_pipeline.operations.written import day, plain
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.pricing import Pricing, end_day
