@@ -1,6 +1,6 @@
 # Every recipe installs what it needs first: a virtual environment in .venv, made anew when what it is made from changes.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint types imports unit format clean
+.PHONY: help demo up down test lint types imports unit bench format clean
 .DELETE_ON_ERROR:
 
 BIN := .venv/bin
@@ -33,6 +33,9 @@ imports: .venv/tested ## who may import whom
 
 unit: .venv/tested ## the tests alone; ARGS="-k grace" picks
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: .venv/installed ## bill ten million events and compare with pandas; ARGS="--events 1000000 --customers 5000" picks
+	$(BIN)/python benchmarks/month.py $(ARGS)
 
 format: .venv/tested ## put the code into its standard form
 	$(BIN)/ruff check --fix

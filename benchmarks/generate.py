@@ -8,6 +8,7 @@ import argparse
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +73,7 @@ class Writer:
         self._start = int(datetime(PERIOD.year, PERIOD.month, PERIOD.day, tzinfo=UTC).timestamp() * 1000)
         self._file = pq.ParquetWriter(path, self._table(events(np.random.default_rng(), 0, 1, (0, 1))).schema)
 
-    def __enter__(self) -> "Writer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

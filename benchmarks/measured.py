@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -72,11 +71,6 @@ def run(command: Sequence[str], environment: Mapping[str, str], server: Callable
         max(peak, used.ru_maxrss * 1024),
         database_peak,
     )
-
-
-def folder_bytes(folder: Path) -> int:
-    """How much lies in a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _with_children(process: psutil.Process) -> list[psutil.Process]:

@@ -7,7 +7,6 @@ through its command line, on its embedded PostgreSQL as it always runs.
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -20,10 +19,10 @@ from tempfile import mkdtemp
 
 import psutil
 import pyarrow.parquet as pq
-from measured import Usage, folder_bytes, run
+from measured import Usage, run
 from prices import PERIOD, write_catalog
+from report import show
 from rich.console import Console
-from rich.table import Table
 
 from billing_pipeline.ledger.database import Ledger
 from billing_pipeline.ledger.embedded import EmbeddedPostgres
@@ -31,7 +30,8 @@ from billing_pipeline.ledger.server.postmaster import Postmaster
 
 HERE = Path(__file__).parent
 BILLING = (sys.executable, "-c", "from billing_pipeline.cli import app; app()")
-DURING, ENDED, LATE, AFTER = "2026-01-31T23:55:00Z", "2026-02-01T00:05:00Z", "2026-02-02T09:00:00Z", "2026-02-06T00:05:00Z"
+DURING, ENDED = "2026-01-31T23:55:00Z", "2026-02-01T00:05:00Z"
+LATE, AFTER = "2026-02-02T09:00:00Z", "2026-02-06T00:05:00Z"
 TOTALS = """
     SELECT c.id, sum(d.amount_due_minor) AS minor FROM current_document AS d JOIN customer AS c ON c.code = d.customer
     WHERE d.period = :period GROUP BY c.id
@@ -43,7 +43,7 @@ class Month:
 
     def __init__(self, folder: Path, count: int, customers: int) -> None:
         self.folder, self.count, self.customers = folder, count, customers
-        self.console = Console(highlight=False)
+        self.console = Console(highlight=False, width=max(Console().width, 120))
         self.home = folder / "home"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("BILLING_")},
@@ -116,22 +116,7 @@ class Month:
 
     def report(self) -> None:
         """The table, and what follows from it."""
-        rival = self.used["pandas"]
-        table = Table(
-            "step", "seconds", "cpu-s", "of them database", "peak memory", "database", "cpu-s / pandas", "memory / pandas",
-            title=f"{self.count:,} events, {self.customers:,} customers, {os.cpu_count()} processors",
-        )  # fmt: skip
-        for step, used in self.used.items():
-            table.add_row(
-                step, f"{used.seconds:.1f}", f"{used.work:.1f}", f"{used.database:.1f}", f"{used.memory / 1e6:,.0f} MB",
-                f"{used.database_memory / 1e6:,.0f} MB", f"{used.work / rival.work:.2f}",
-                f"{used.memory / rival.memory:.2f}",
-            )  # fmt: skip
-        self.console.print(table)
-        close, again = self.used["close"], self.used["close again"]
-        print(f"The late close takes {again.work / close.work:.1%} of the first one's processor time.")
-        print(f"The delivery has {folder_bytes_of(self.folder):,} MB, the lake {folder_bytes(self.home / 'lake') >> 20:,} MB.")
-        print(json.dumps({step: {name: getattr(used, name) for name in used.__slots__} for step, used in self.used.items()}))
+        show(self.console, f"{self.count:,} events, {self.customers:,} customers", self.used)
 
     def remove(self) -> None:
         """Stop the server and leave nothing behind."""
@@ -139,11 +124,6 @@ class Month:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.postgres.place)
         shutil.rmtree(self.folder)
-
-
-def folder_bytes_of(folder: Path) -> int:
-    """Megabytes of the month's delivery."""
-    return (folder / "month.parquet").stat().st_size >> 20
 
 
 def main() -> None:

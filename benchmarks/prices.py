@@ -5,14 +5,14 @@ from datetime import date
 from pathlib import Path
 
 PERIOD = date(2026, 1, 1)
-FIXED_KEY = ("customer", "meter", "timestamp", "provider", "region", "function_id")
+DIMENSIONS = ["provider", "region", "function_id"]
 PROVIDERS = ("aws", "azure", "gcp")
 REGIONS = ("ap-south", "eu-central", "us-east", "us-west")
 
 METERS = [
-    {"id": "compute", "aggregation": "sum", "unit": "GB-s", "dimensions": ["provider", "region", "function_id"]},
-    {"id": "egress", "aggregation": "sum", "unit": "GB", "dimensions": ["provider", "region", "function_id"]},
-    {"id": "invocations", "aggregation": "count", "dimensions": ["provider", "region", "function_id"]},
+    {"id": "compute", "aggregation": "sum", "unit": "GB-s", "dimensions": DIMENSIONS},
+    {"id": "egress", "aggregation": "sum", "unit": "GB", "dimensions": DIMENSIONS},
+    {"id": "invocations", "aggregation": "count", "dimensions": DIMENSIONS},
 ]
 PER_UNIT = {
     "compute": {"model": "per_unit", "unit_amount": "0.0166667"},
@@ -48,7 +48,7 @@ BY_DIMENSION = {
     "egress": {
         "model": "per_unit",
         "by": ["provider"],
-        "rates": [{"match": {"provider": one}, "unit_amount": f"0.0{place}1"} for place, one in enumerate(PROVIDERS, 7)],
+        "rates": [{"match": {"provider": one}, "unit_amount": f"0.0{at}1"} for at, one in enumerate(PROVIDERS, 7)],
     },
     "invocations": PER_UNIT["invocations"],
 }
@@ -67,8 +67,7 @@ def plan_of(number: int) -> str:
 
 def write_catalog(folder: Path, customers: int) -> Path:
     """The catalog as a file that ``billing catalog apply`` reads."""
-    names = {name: name for name in FIXED_KEY[:3]}
-    event = {**names, "value": "value", "dimensions": ["provider", "region", "function_id"]}
+    event = {**{name: name for name in ("customer", "meter", "timestamp", "value")}, "dimensions": DIMENSIONS}
     content = {
         "account": {"name": "Benchmark", "currency": "USD", "grace": "5 days"},
         "sources": [{"id": "usage", "format": "parquet", "event": event}],
@@ -81,7 +80,7 @@ def write_catalog(folder: Path, customers: int) -> Path:
             }
             for plan, prices in PLANS.items()
         ],
-        "customers": [{"id": customer_id(one), "name": f"Customer {one}", "currency": "USD"} for one in range(customers)],
+        "customers": [{"id": customer_id(one), "name": f"No. {one}", "currency": "USD"} for one in range(customers)],
         "subscriptions": [
             {"id": f"s-{one:06}", "customer": customer_id(one), "plan": plan_of(one), "start": PERIOD.isoformat()}
             for one in range(customers)
