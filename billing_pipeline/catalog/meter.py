@@ -11,6 +11,10 @@ from billing_pipeline.core.period import Duration
 VALUELESS_AGGREGATIONS = frozenset({"count", "unique_count", "duration"})
 # What an aggregation needs beside itself; no other aggregation may have it.
 AGGREGATION_FIELDS = {"unique_count": "unique_by", "duration": "session_by"}
+# Aggregations of what lasts: an event of one period may count in the next ones.
+CARRYING_AGGREGATIONS = frozenset({"weighted_sum", "duration"})
+# The dimension that says whether an event starts or stops its session.
+PHASE, START, STOP = "phase", "start", "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,9 @@ class Meter:
         multiplier: a dimension that holds a number by which each value is multiplied.
         convert: conversion to the unit that is priced.
         unique_by: for unique_count, the dimension whose different values are counted.
-        session_by: for duration, the dimension that pairs a start with its stop.
-        max_session: for duration, when a session without a stop ends.
+        session_by: for duration, the dimension that pairs a start with its stop (dimension phase: start or stop).
+        max_session: for duration, how long after its start a session ends without a stop.
+        per: for weighted_sum, the time by which a level is multiplied; an hour unless given.
         window: aggregate within each hour or day first, then sum.
         deduplicate_by: what makes two reports the same event, its timestamp and dimensions or its event_id.
         keep: which report of an event counts, the latest received or the first.
@@ -56,6 +61,12 @@ class Meter:
     unique_by: str | None = None
     session_by: str | None = None
     max_session: Duration | None = None
+    per: Literal["second", "hour", "day"] | None = None
     window: Literal["hour", "day"] | None = None
     deduplicate_by: Literal["identity", "event_id"] = "identity"
     keep: Literal["latest", "first"] = "latest"
+
+    @property
+    def carries(self) -> bool:
+        """Whether events of one period may count in later ones: levels that stand, sessions that run on."""
+        return self.aggregation in CARRYING_AGGREGATIONS

@@ -24,8 +24,6 @@ class NotYet:
 
 
 NOT_YET = (
-    NotYet("meter", "multiplier"),
-    NotYet("meter", "window"),
     NotYet("plan", "billing", "on_demand"),
     NotYet("plan", "invoice_every"),
     NotYet("plan", "fees"),

@@ -6,18 +6,19 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
-from billing_pipeline.catalog.meter import Meter
+from billing_pipeline.catalog.meter import PHASE, Meter
 from billing_pipeline.metering.answer import answers
 from billing_pipeline.metering.counting import usage_counts
 from billing_pipeline.metering.measurement import Measured, Measurement, Quantity, UsageCount
 from billing_pipeline.metering.questions import NOW, Questions, questions
+from billing_pipeline.metering.timeline import Timeline
 from billing_pipeline.usage.deduplicate import Deliveries, as_of, deduplicate, events
-from billing_pipeline.usage.engine import Engine, Overflow
+from billing_pipeline.usage.engine import PERIOD, Engine, Overflow, dimensions_of
 from billing_pipeline.usage.event import LakeFile, dimension_column
 
 __all__ = ["Measured", "Measurement", "Quantity", "UsageCount", "measure"]
 
-_UTC = ZoneInfo("UTC")
+_UTC = Timeline(ZoneInfo("UTC"))
 
 
 def measure(
@@ -29,7 +30,7 @@ def measure(
     meter_codes: Mapping[str, int],
     customers: Collection[int] | None = None,
     *,
-    time_zone: ZoneInfo = _UTC,
+    timeline: Timeline = _UTC,
 ) -> Measured:
     """Answer ``measurements`` from the reports in ``files``.
 
@@ -41,7 +42,7 @@ def measure(
         meters: all meters, by id.
         meter_codes: the ledger's code of each meter that has usage.
         customers: whom to look at; None for all in the files.
-        time_zone: the billing time zone: whose days a meter's ``window: day`` means.
+        timeline: what lies around the files' period; in UTC, nothing.
 
     Returns:
         The quantities, in the order of their numbers and dimensions, and the counts of all customers looked at.
@@ -51,18 +52,31 @@ def measure(
     """
     asked = questions(measurements, meters, meter_codes)
     by_code = {code: meters[name] for name, code in meter_codes.items()}
-    retractions = any(file.retractions for file in files)
-    reports = events(engine, files, deliveries, customers)
-    looked_at = _looked_at(reports, asked)
-    winners = deduplicate(looked_at, by_code, retractions=retractions, within=["cut"])
+    retractions = any(file.retractions for file in [*files, *timeline.earlier])
+    reports = _of_meters(events(engine, [*files, *timeline.earlier], deliveries, customers), timeline, by_code)
+    winners = deduplicate(_looked_at(reports, asked), by_code, retractions=retractions, within=["cut", "carried"])
     with (
-        engine.stored(_with_dimensions(winners, asked.dimensions)) as accepted,
+        engine.stored(_with_dimensions(winners, asked, by_code)) as accepted,
         engine.stored(asked.table) as table,
     ):
-        found = list(_all_answers(engine, asked, meters, accepted, table, time_zone))
-        now = accepted.filter(accepted.cut == NOW)
-        counts = usage_counts(engine, reports, now, table, by_code, retractions=retractions)
+        found = list(_all_answers(engine, asked, meters, accepted, table, timeline))
+        own = reports.filter(~reports.carried)
+        counts = usage_counts(
+            engine, own, accepted.filter(accepted.cut == NOW), table, by_code, retractions=retractions
+        )
     return Measured(sorted(found, key=lambda each: each.number), counts)
+
+
+def _of_meters(reports: ir.Table, timeline: Timeline, meters: Mapping[int, Meter]) -> ir.Table:
+    """All reports of the period; and of earlier ones (``carried``) those of meters whose events last.
+
+    No event key reaches over periods: it has the timestamp in it, or the period itself.
+    """
+    if not timeline.earlier:
+        return reports.mutate(carried=ibis.literal(False))  # noqa: FBT003 - ibis has no other way
+    reports = reports.mutate(carried=reports[PERIOD].isin(sorted({file.period for file in timeline.earlier})))
+    lasting = [code for code, meter in meters.items() if meter.carries]
+    return reports.filter(~reports.carried | reports.meter.isin(lasting))
 
 
 def _looked_at(reports: ir.Table, asked: Questions) -> ir.Table:
@@ -74,12 +88,14 @@ def _looked_at(reports: ir.Table, asked: Questions) -> ir.Table:
     return now.union(as_of(past, past.before_arrival).select(now.columns))
 
 
-def _with_dimensions(winners: ir.Table, dimensions: Sequence[str]) -> ir.Table:
-    """Only the columns that answers look at; a dimension that no file has is null."""
-    columns = map(dimension_column, dimensions)
+def _with_dimensions(winners: ir.Table, asked: Questions, meters: Mapping[int, Meter]) -> ir.Table:
+    """Only the columns that answers and counts look at; a dimension that no file has is null."""
+    sessions = {name for meter in meters.values() if meter.session_by for name in (PHASE, meter.session_by)}
+    columns = {*map(dimension_column, (*asked.dimensions, *sessions))}
+    columns |= set(dimensions_of(winners.columns)) if asked.by_series else set()
     return winners.select(
-        "cut", "customer", "meter", "timestamp", "value", "arrival",
-        **{name: winners[name] if name in winners.columns else ibis.null("string") for name in columns},
+        "cut", "carried", "customer", "meter", "timestamp", "value", "arrival",
+        **{name: winners[name] if name in winners.columns else ibis.null("string") for name in sorted(columns)},
     )  # fmt: skip
 
 
@@ -89,12 +105,12 @@ def _all_answers(
     meters: Mapping[str, Meter],
     accepted: ir.Table,
     table: ir.Table,
-    time_zone: ZoneInfo,
+    timeline: Timeline,
 ) -> Iterator[Quantity]:
     for number, (shape, names) in enumerate(zip(asked.shapes, asked.meters, strict=True)):
         mine = table.filter(table["shape"] == number)
         try:
-            yield from answers(engine, shape, meters[names[0]], accepted, mine, time_zone)
+            yield from answers(engine, shape, meters[names[0]], accepted, mine, timeline)
         except Overflow as error:
             where = "Meter" if len(names) == 1 else "One of the meters"
             raise Overflow(f"{where} {', '.join(map(repr, names))}: {error.message}", hint=error.hint) from error

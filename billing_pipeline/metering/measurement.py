@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
+
+# What the price wants to know of single events: nothing, their values, or the amounts that they carry.
+Needs = Literal["quantity", "events", "amounts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,8 @@ class Measurement:
         by: dimensions that the price depends on; there is a quantity for each combination of their values.
         matches: combinations that the price has rates for; all others add up to one quantity with no dimensions.
             Where there are none, each combination has its own.
+        needs: what is wanted beside the quantity.
+        amount_field: the dimension that holds an event's amount, where the price needs amounts.
     """
 
     number: int
@@ -30,6 +36,8 @@ class Measurement:
     before_arrival: int | None = None
     by: tuple[str, ...] = ()
     matches: tuple[Mapping[str, str], ...] = ()
+    needs: Needs = "quantity"
+    amount_field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +47,22 @@ class Quantity:
     Attributes:
         number: the measurement's.
         dimensions: values of its ``by``; a dimension that the events do not have is left out.
-        quantity: exact; an average has 50 digits.
+        quantity: exact; a quotient without a last digit has 60 decimals.
         events: how many events count in it, > 0.
+        provisional: how many sessions are open at the end, or now where that is earlier.
+        counted_to: now, where something that lasts counts only so far; None where the quantity is complete.
+        measures: for a price that needs events, the value of each in the order of (timestamp, arrival); for one that
+            needs amounts, the sum of those that the events carry. None where it needs neither, or where an event has
+            no amount that can be read.
     """
 
     number: int
     dimensions: dict[str, str]
     quantity: Decimal
     events: int
+    provisional: int = 0
+    counted_to: datetime | None = None
+    measures: tuple[Decimal, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,7 @@ class UsageCount:
 
     Attributes:
         unpriced: accepted events at instants that no measurement covers, whatever its ``before_arrival``.
+        pending: accepted events that stop a session whose start is not known.
     """
 
     customer: int
@@ -64,6 +81,7 @@ class UsageCount:
     superseded: int
     retracted: int
     unpriced: int
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,11 @@ class Questions:
         """All dimensions that any answer looks at."""
         return sorted({dimension for shape in self.shapes for dimension in shape.dimensions})
 
+    @property
+    def by_series(self) -> bool:
+        """Whether an answer looks at every dimension that there is."""
+        return any(shape.by_series for shape in self.shapes)
+
 
 def questions(measurements: Sequence[Measurement], meters: Mapping[str, Meter], codes: Mapping[str, int]) -> Questions:
     """The measurements as tables."""
@@ -57,7 +62,7 @@ def questions(measurements: Sequence[Measurement], meters: Mapping[str, Meter], 
     rows = []
     looks = set()
     for each in measurements:
-        alike = (each.meter, each.by, id(each.matches))
+        alike = (each.meter, each.by, id(each.matches), each.needs, each.amount_field)
         if alike not in known:
             known[alike] = shapes.setdefault(Shape.of(each, meters[each.meter]), len(shapes))
             used.setdefault(known[alike], set()).add(each.meter)

@@ -8,8 +8,10 @@ from operator import and_, or_
 import ibis
 import ibis.expr.types as ir
 
-from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.metering.measurement import Measurement
+from billing_pipeline.catalog.meter import PHASE, Meter
+from billing_pipeline.core.period import Duration
+from billing_pipeline.metering.aggregations import AGGREGATIONS, Spans
+from billing_pipeline.metering.measurement import Measurement, Needs
 from billing_pipeline.usage.event import dimension_column
 
 Match = tuple[tuple[str, str], ...]  # dimension and value, in the order of dimensions
@@ -20,38 +22,57 @@ class Shape:
     """How a measurement's events are selected, grouped and aggregated.
 
     Attributes:
-        aggregation: with ``unique_by``, ``multiplier``, ``window`` and ``filter`` as the meter declares them.
+        aggregation: with ``unique_by``, ``session_by``, ``max_session``, ``per``, ``multiplier``, ``window`` and
+            ``filter`` as the meter declares them.
         by: dimensions to group by.
         matches: the combinations that are groups of their own; empty for all.
+        needs: what the price wants to know of single events, with the ``amount_field`` that it names.
     """
 
     aggregation: str
     unique_by: str | None
+    session_by: str | None
+    max_session: Duration | None
+    per: str | None
     multiplier: str | None
     window: str | None
     filter: tuple[tuple[str, tuple[str, ...]], ...]
     by: tuple[str, ...]
     matches: tuple[Match, ...]
+    needs: Needs
+    amount_field: str | None
 
     @classmethod
     def of(cls, measurement: Measurement, meter: Meter) -> "Shape":
         """The shape of a measurement; meters that count alike share it."""
         return cls(
             meter.aggregation,
-            meter.unique_by if meter.aggregation == "unique_count" else None,
+            meter.unique_by,
+            meter.session_by,
+            meter.max_session,
+            meter.per,
             meter.multiplier,
             meter.window,
             tuple(sorted((dimension, tuple(sorted(values))) for dimension, values in meter.filter.items())),
             measurement.by,
             _canonical(measurement.matches),
+            measurement.needs,
+            measurement.amount_field,
         )
 
     @property
     def dimensions(self) -> set[str]:
         """All dimensions that its query looks at."""
         named = {dimension for match in self.matches for dimension, _ in match}
-        own = {dimension for dimension in (self.unique_by, self.multiplier) if dimension is not None}
+        fields = (self.unique_by, self.session_by, self.session_by and PHASE, self.multiplier, self.amount_field)
+        own = {dimension for dimension in fields if dimension is not None}
         return own | named | {*self.by} | {dimension for dimension, _ in self.filter}
+
+    @property
+    def by_series(self) -> bool:
+        """Whether its query looks at every dimension that there is."""
+        aggregation = AGGREGATIONS[self.aggregation]
+        return isinstance(aggregation, Spans) and aggregation.by_series
 
     def groups(self, events: ir.Table) -> dict[str, ir.StringValue]:
         """The columns to group by, one for each of ``by``; all null for what no match takes."""

@@ -13,6 +13,7 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import manifest
 from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
 from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.metering.timeline import Timeline
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.work import AsOf, Work
 from billing_pipeline.rating.line import MeteredQuantity
@@ -78,7 +79,7 @@ def meter_customers(work: Work, view: CatalogView, codes: Mapping[str, int], bat
             view.catalog.meters if view.catalog else {},
             ledger_catalog.meter_codes(work.connection),
             set(codes.values()),
-            time_zone=work.billing.calendar.zone,
+            timeline=Timeline(work.billing.calendar.zone),
         )
     _gather(metering, measured, cuts)
     return metering

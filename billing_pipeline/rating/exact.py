@@ -11,27 +11,18 @@ quantities and unit amounts have 12 decimals, one that is no tie is further from
 of up to 20 digits.
 """
 
-from decimal import (
-    ROUND_HALF_EVEN,
-    Context,
-    Decimal,
-    Inexact,
-    InvalidOperation,
-    Overflow,
-    getcontext,
-    setcontext,
-)
+from decimal import Decimal, Inexact, InvalidOperation, Overflow, getcontext, setcontext
 from types import TracebackType
 
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import EXACT, LARGEST_AMOUNT
+from billing_pipeline.core.quotient import QUOTIENT_DECIMALS, WIDE, divide
 
-QUOTIENT_DECIMALS = 60
+__all__ = ["AMOUNT_DECIMALS", "QUOTIENT_DECIMALS", "Exactly", "divide", "is_settled", "settle", "too_large"]
+
 AMOUNT_DECIMALS = 50
 
-_QUOTIENT_STEP = Decimal(1).scaleb(-QUOTIENT_DECIMALS)
 _AMOUNT_STEP = Decimal(1).scaleb(-AMOUNT_DECIMALS)
-_WIDE = Context(prec=2 * EXACT.prec, rounding=ROUND_HALF_EVEN)  # here, and only here, a result may be inexact
 
 
 class Exactly:
@@ -49,14 +40,6 @@ class Exactly:
             raise too_large() from None
 
 
-def divide(dividend: Decimal, divisor: Decimal) -> Decimal:
-    """The exact quotient, or, where it has no last digit, ``QUOTIENT_DECIMALS`` of it."""
-    try:
-        return EXACT.divide(dividend, divisor)
-    except Inexact:
-        return _WIDE.quantize(_WIDE.divide(dividend, divisor), _QUOTIENT_STEP)
-
-
 def is_settled(amount: Decimal) -> bool:
     """Whether ``amount`` ends within ``AMOUNT_DECIMALS``, as all do that are not made from carried quotients."""
     try:
@@ -68,7 +51,11 @@ def is_settled(amount: Decimal) -> bool:
 
 def settle(amount: Decimal) -> Decimal:
     """``amount`` as it is, unless it was made from a carried quotient: then to ``AMOUNT_DECIMALS``, half-even."""
-    return amount if is_settled(amount) else _WIDE.quantize(amount, _AMOUNT_STEP)
+    try:
+        EXACT.quantize(amount, _AMOUNT_STEP)
+    except Inexact:
+        return WIDE.quantize(amount, _AMOUNT_STEP)
+    return amount
 
 
 def too_large() -> RatingError:

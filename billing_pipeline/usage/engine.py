@@ -27,6 +27,7 @@ BATCH, PERIOD = "batch", "period"  # the columns that reading adds from the mani
 _ADDED: "tuple[pa.Field[Any], ...]" = (pa.field(BATCH, pa.int64()), pa.field(PERIOD, pa.date32()))
 _MANIFEST = pa.schema([pa.field("filename", pa.string()), *_ADDED])
 _PROTOCOL = re.compile(r"^[a-z0-9+]+:/*")  # engines write it with one, two or three slashes
+_STREAMED = 1 << 16  # rows at once
 _FEW = 200  # customers named in the query itself, so that the reader skips what does not hold them
 _GLOB = str.maketrans({"[": "[[]", "*": "[*]", "?": "[?]"})
 
@@ -128,6 +129,14 @@ class Engine:
             rows: pa.Table = self._ibis.to_pyarrow(table)
         return rows
 
+    def stream(self, table: ir.Table) -> Iterator[pa.RecordBatch]:
+        """The rows of a result that may be large, bit by bit and in its order, made of stored tables and files alone.
+
+        Use them up before anything else is asked. Raises as :meth:`fetch`.
+        """
+        with _explained():  # past Ibis, whose own way to do it newer DuckDBs do not have any more
+            yield from self._ibis.con.sql(self._ibis.compile(table)).to_arrow_reader(_STREAMED)
+
     def _parquet(self, paths: Sequence[str]) -> ir.Table:
         name = ibis.util.gen_name("lake")
         with _explained():
@@ -186,7 +195,10 @@ def dimensions_of(columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(column for column in columns if column.startswith(DIMENSION_PREFIX))
 
 
-def customers_in(engine: Engine, files: Sequence[LakeFile]) -> set[int]:
-    """The codes of all customers in these files, reading nothing else."""
-    customers = engine.read(files).select("customer").distinct()
+def customers_in(engine: Engine, files: Sequence[LakeFile], meters: Collection[int] | None = None) -> set[int]:
+    """The codes of all customers in these files, or of those with events of some meters, reading nothing else."""
+    events = engine.read(files)
+    if meters is not None:
+        events = events.filter(events.meter.isin(sorted(meters)))
+    customers = events.select("customer").distinct()
     return {code for code in engine.fetch(customers)["customer"].to_pylist() if code is not None}

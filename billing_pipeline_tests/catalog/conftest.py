@@ -56,7 +56,7 @@ def checked(tmp_path: Path, berlin: BillingCalendar) -> Check:
             load_files(paths),
             berlin,
             parse_price=parse_price,
-            aggregations=("sum", "count", "max", "unique_count", "duration"),
+            aggregations=("sum", "count", "max", "unique_count", "duration", "weighted_sum"),
             source_formats=("csv", "jsonl", "focus"),
             gateways=("file", "manual"),
             existing=existing,

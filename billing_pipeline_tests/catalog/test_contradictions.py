@@ -246,6 +246,62 @@ meters:
 meters:
   - id: storage
     aggregation: sum
+    per: hour  # here
+""",
+        ("meter storage", "per", "per belongs to weighted_sum", "Remove it"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: weighted_sum
+    window: day  # here
+""",
+        ("meter storage", "window", "A weighted_sum adds up over time", "Remove the window"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: duration
+    session_by: job
+    window: hour  # here
+""",
+        ("meter storage", "window", "A duration adds up over time", "Remove the window"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: count
+    multiplier: gb  # here
+""",
+        ("meter storage", "multiplier", "A count looks at no values", "aggregation: sum"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: duration
+    session_by: phase  # here
+""",
+        ("meter storage", "session_by", "'phase' says what starts and stops a session", "another dimension"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: duration
+    session_by: job
+    multiplier: job  # here
+""",
+        ("meter storage", "multiplier", "'job' says what starts and stops a session", "another dimension"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: sum
     agregate: sum  # here
 """,
         ("meter storage", "agregate", "Unknown field 'agregate'", "Did you mean 'aggregation'?"),

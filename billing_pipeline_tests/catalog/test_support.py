@@ -11,9 +11,7 @@ from billing_pipeline.rating.price_models import PRICE_MODELS
 PRICE = "id: a, meter: compute, price: {model: per_unit, unit_amount: 1}"
 OVER_ALL = "{model: per_unit, by: [region], default: {unit_amount: 1}, tiers_per: subscription}"
 EXAMPLES = {
-    NotYet("meter", "multiplier"): ("meters: [{id: x, aggregation: sum, multiplier: memory}]", "multiplier"),
     NotYet("meter", "convert"): ("meters: [{id: x, aggregation: sum, convert: {divide_by: 10}}]", "convert"),
-    NotYet("meter", "window"): ("meters: [{id: x, aggregation: sum, window: hour}]", "window"),
     NotYet("plan", "billing", "on_demand"): ("plans: [{id: x, billing: on_demand}]", "billing"),
     NotYet("plan", "invoice_every"): ("plans: [{id: x, invoice_every: day}]", "invoice_every"),
     NotYet("plan", "fees"): ("plans: [{id: x, fees: [{id: f, amount: 1}]}]", "fees"),

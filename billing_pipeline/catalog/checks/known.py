@@ -21,6 +21,10 @@ class Price(Protocol):
     def by(self) -> tuple[str, ...]:
         """The dimensions that it depends on."""
 
+    @property
+    def needs(self) -> str:
+        """What it wants to know of single events: ``quantity`` (nothing), ``events`` or ``amounts``."""
+
 
 ParsePrice = Callable[[Mapping[str, object]], Price]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from billing_pipeline.catalog.checks.known import Known, one_of, repeated
-from billing_pipeline.catalog.meter import AGGREGATION_FIELDS, Meter
+from billing_pipeline.catalog.meter import AGGREGATION_FIELDS, PHASE, VALUELESS_AGGREGATIONS, Meter
 from billing_pipeline.core.errors import CatalogError, nearest
 
 
@@ -11,6 +11,7 @@ def check_meter(meter: Meter, known: Known) -> Iterator[CatalogError]:
     """Aggregation, its own fields, dimensions and filter."""
     yield from one_of("aggregation", meter.aggregation, known.can.aggregations, ("aggregation",))
     yield from _check_own_fields(meter)
+    yield from _check_sense(meter)
     for i, name in repeated(meter.dimensions):
         yield CatalogError(f"The dimension {name!r} is named twice.", hint="Keep one.", path=("dimensions", i))
     for name, values in meter.filter.items():
@@ -30,5 +31,22 @@ def _check_own_fields(meter: Meter) -> Iterator[CatalogError]:
             yield CatalogError(f"{field} belongs to {aggregation}.", hint=hint, path=(field,))
         if not given and meter.aggregation == aggregation:
             yield CatalogError(f"{aggregation} needs {field}.", hint="Name a dimension.", path=(field,))
-    if meter.max_session is not None and meter.aggregation != "duration":
-        yield CatalogError("max_session belongs to duration.", hint="Remove it.", path=("max_session",))
+    for field, aggregation in (("max_session", "duration"), ("per", "weighted_sum")):
+        if getattr(meter, field) is not None and meter.aggregation != aggregation:
+            yield CatalogError(f"{field} belongs to {aggregation}.", hint="Remove it.", path=(field,))
+
+
+def _check_sense(meter: Meter) -> Iterator[CatalogError]:
+    """Fields that say nothing together."""
+    if meter.window is not None and meter.carries:
+        message = f"A {meter.aggregation} adds up over time: aggregated in windows it is the same."
+        yield CatalogError(message, hint="Remove the window.", path=("window",))
+    if meter.multiplier is not None and meter.aggregation in VALUELESS_AGGREGATIONS - {"duration"}:
+        message = f"A {meter.aggregation} looks at no values that could be multiplied."
+        yield CatalogError(message, hint="Remove it, or add the values: aggregation: sum.", path=("multiplier",))
+    if meter.aggregation == "duration":
+        for field in ("session_by", "multiplier"):
+            other = meter.session_by if field == "multiplier" else None
+            if getattr(meter, field) in {PHASE, other} - {None}:
+                message = f"{getattr(meter, field)!r} says what starts and stops a session."
+                yield CatalogError(message, hint="Name another dimension.", path=(field,))

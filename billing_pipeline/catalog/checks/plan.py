@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from billing_pipeline.catalog.checks.known import Known, repeated
+from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.catalog.problems import under
@@ -36,12 +37,31 @@ def _check_price(price: PlanPrice, known: Known) -> Iterator[CatalogError]:
         yield CatalogError(message, hint="Move them one level up.", path=("price", "included"))
         return
     try:
-        by = known.can.parse_price({"included": price.included, **price.price}).by
+        parsed = known.can.parse_price({"included": price.included, **price.price})
     except CatalogError as error:
         yield from [error] if error.path[:1] == ("included",) else under("price", error)
         return
     meter = known.catalog.meters.get(price.meter)
-    for name in by if meter else ():
-        if meter and name not in meter.dimensions:
+    if meter is None:
+        return
+    for name in parsed.by:
+        if name not in meter.dimensions:
             message = f"Meter {meter.id!r} does not declare the dimension {name!r}."
             yield CatalogError(message, hint=nearest(name, meter.dimensions), path=("price", "by"))
+    yield from _check_single_events(price, meter, parsed.needs)
+
+
+def _check_single_events(price: PlanPrice, meter: Meter, needs: str) -> Iterator[CatalogError]:
+    """A price of single events goes with a meter that adds them up: its quantity is what the events come to."""
+    if needs == "quantity":
+        return
+    able = ("sum",) if needs == "events" else ("sum", "count")
+    if meter.aggregation not in able or meter.window is not None:
+        message = f"The price looks at single events, which {meter.id!r} ({meter.aggregation}) does not add up."
+        hint = f"Use a meter with aggregation: {' or '.join(able)}, without a window."
+        yield CatalogError(message, hint=hint, path=("meter",))
+    conversions = (("convert",), price.convert), (("meter",), meter.convert)
+    for path, conversion in conversions if needs == "events" else ():
+        if conversion is not None and conversion.round != "none":
+            message = "The price looks at single events, which are converted without rounding."
+            yield CatalogError(message, hint="Use round: none.", path=path)

@@ -1,5 +1,10 @@
-"""What an aggregation is: a set-based expression over the events of one group, exact to the last digit."""
+"""What an aggregation is: set-based expressions over the events of a meter, exact to the last digit.
 
+Most look at the events of a stretch of time (:class:`Aggregation`). Where an event counts for as long as it lasts, the
+aggregation says from when to when (:class:`Spans`), and what is asked for cuts that at its own start and end.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +17,7 @@ from billing_pipeline.catalog.meter import Meter
 QUANTITY = "decimal(38, 12)"
 # A value times a multiplier: 12 + 6 decimals.
 PRODUCT = "decimal(38, 18)"
+WHOLE = "decimal(38, 0)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +42,23 @@ class Aggregation(Protocol):
 
     def __call__(self, events: ir.Table, meter: Meter) -> Fraction:
         """The quantity as an expression over ``events``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Turns events into what they stand for over time; the quantity is the sum of value × length.
+
+    Attributes:
+        of: from all accepted events of a meter (cut, customer, meter, timestamp, value, arrival, dimensions), earlier
+            periods' included, to one row per span: the columns of the event that starts it, with ``value`` as the
+            weight, before any multiplier; ``until``, when another event ends it, null where none does; and ``ends_by``,
+            when it ends by itself, null where it does not. Filter and multiplier look at these rows.
+        unit: how many microseconds make one unit of time.
+        provisional: whether a span that nothing ends waits for an event that should.
+        by_series: whether every dimension that is sent tells spans apart.
+    """
+
+    of: Callable[[ir.Table, Meter], ir.Table]
+    unit: Callable[[Meter], int]
+    provisional: bool
+    by_series: bool
