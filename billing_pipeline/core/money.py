@@ -42,7 +42,6 @@ class Rounding(StrEnum):
 
 
 _INEXACT = Context(prec=EXACT.prec)  # rounding is meant to be inexact
-_ONE = Decimal(1)
 _DECIMAL_ROUNDING = {Rounding.HALF_UP: ROUND_HALF_UP, Rounding.HALF_EVEN: ROUND_HALF_EVEN}
 
 
@@ -93,13 +92,12 @@ def round_amount(amount: Decimal, currency: str, rounding: Rounding = Rounding.H
     Raises:
         RatingError: the amount is beyond LARGEST_AMOUNT.
     """
-    if abs(amount) > LARGEST_AMOUNT:
+    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
         raise RatingError(
             f"An amount of {amount:.6E} {currency} is larger than any bill ({LARGEST_AMOUNT:.0E}).",
             hint="Check the quantity's unit and the price.",
         )
-    digits = minor_digits(currency)
-    minor = _INEXACT.scaleb(amount, digits).quantize(_ONE, rounding=_DECIMAL_ROUNDING[rounding], context=_INEXACT)
+    minor = _INEXACT.scaleb(amount, minor_digits(currency)).to_integral_value(_DECIMAL_ROUNDING[rounding], _INEXACT)
     return Money(int(minor), currency)
 
 

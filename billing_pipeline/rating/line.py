@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from billing_pipeline.core.money import Money
 
@@ -29,8 +30,7 @@ class MeteredQuantity:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
-class RatedLine:
+class RatedLine(NamedTuple):
     """One priced quantity of one customer and service period, rounded once.
 
     Attributes:

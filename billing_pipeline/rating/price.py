@@ -201,16 +201,26 @@ def amount_of(
     included: Decimal | None = None,
     measures: Iterable[Decimal] | None = None,
 ) -> Decimal:
-    """The amount of :func:`charge`, to the last digit, without its reasons: for a million lines at once."""
-    model = price.rate_for(dimensions)
-    if not isinstance(model, QuantityModel):
+    """The amount of :func:`charge`, to the last digit, without its reasons."""
+    if price.needs != "quantity":
         return charge(price, quantity, dimensions, measures=measures).amount
-    free = price.included if included is None else included
     with Exactly():
-        amount = settle(model.amount_of(max(quantity - free, ZERO) if free else max(quantity, ZERO)))
+        amount = quantity_amount(price, quantity, dimensions, price.included if included is None else included)
     if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
         raise too_large()
     return amount
+
+
+def quantity_amount(price: Price, quantity: Decimal, dimensions: Mapping[str, str], included: Decimal) -> Decimal:
+    """The same for a price of a quantity, among a million lines: within ``Exactly``, and not yet held to a bill's size.
+
+    Raises:
+        RatingError: no rate matches.
+    """
+    model = cast(QuantityModel, price.rate_for(dimensions))
+    if included:
+        quantity -= included
+    return settle(model.amount_of(quantity if quantity > 0 else ZERO))
 
 
 def sum_of(details: Iterable[LineDetail]) -> Decimal:

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.money import Money, round_amount
+from billing_pipeline.core.money import Money, Rounding, round_amount
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import prorated
 from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.line import RatedLine
-from billing_pipeline.rating.price import ZERO, Charge, Price, amount_of, charge, parse_price
+from billing_pipeline.rating.price import Charge, Price, charge, parse_price, quantity_amount
 
 _PARSED: dict[int, tuple[PlanPrice, Price]] = {}  # by identity; keeps the key alive, so that no identity is reused
 
@@ -28,82 +29,95 @@ def parsed(price: PlanPrice) -> Price:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """A segment with all that its lines have in common.
+    """A segment with all that its lines have in common, made once for all of them.
 
     Attributes:
+        price: as it is charged.
+        conversions: from the metered to the priced unit, one after the other.
+        included: free units of the segment.
         days: local days of the segment; the day of a change belongs to what comes after it.
         days_of_period: of the whole billing period.
+        description: what stands on the invoice: the product or price, and the unit.
     """
 
     terms: Terms
     segment: Segment
-    price: Price
     calendar: BillingCalendar
+    price: Price
+    conversions: tuple[Convert, ...]
+    included: Decimal
     days: int
     days_of_period: int
+    description: str
+    currency: str
+    rounding: Rounding
 
     @classmethod
     def of(cls, terms: Terms, segment: Segment, calendar: BillingCalendar) -> "Pricing":
         """The pricing of a segment, which lies within one period."""
         period = calendar.period_of(segment.start)
         assert period is not None, "a segment lies in a period"  # noqa: S101
-        ends = {one.end for one in terms.subscriptions if one.id == segment.subscription}
-        last = end_day(segment.end, calendar) if segment.end in ends else calendar.local_day(segment.end)
-        days = (last - calendar.local_day(segment.start)).days
-        return cls(terms, segment, parsed(segment.price), calendar, days, period.days)
+        price, meter = segment.price, terms.meters[segment.price.meter]
+        days = _days(terms, segment, calendar)
+        product = terms.products[price.product].name if price.product else price.id
+        return cls(
+            terms,
+            segment,
+            calendar,
+            price=parsed(price),
+            conversions=tuple(one for one in (meter.convert, price.convert) if one),
+            included=_part(price.included, days, period.days),
+            days=days,
+            days_of_period=period.days,
+            description=f"{product} ({meter.unit})" if meter.unit else product,
+            currency=segment.plan.currency,
+            rounding=terms.account.rounding,
+        )
 
     def part_of(self, whole: Decimal) -> Decimal:
-        """What of a bound, or of included units, falls on the segment's days."""
-        return whole if self.days == self.days_of_period else prorated(whole, self.days, self.days_of_period)
+        """What of a bound falls on the segment's days."""
+        return _part(whole, self.days, self.days_of_period)
 
     def quantity(self, metered: Decimal) -> Decimal:
-        """The pricing quantity; a negative one is rated as zero, and a check names it."""
-        meter = self.terms.meters[self.segment.price.meter]
-        return convert(convert(metered, meter.convert), self.segment.price.convert)
+        """The pricing quantity."""
+        for conversion in self.conversions:
+            metered = convert(metered, conversion)
+        return metered
 
     def amount(self, quantity: Decimal, dimensions: Mapping[str, str]) -> Decimal:
-        """What a pricing quantity costs, exact."""
-        return amount_of(self.price, max(quantity, ZERO), dimensions, included=self.included)
+        """What a pricing quantity costs, within ``Exactly``; a negative one is rated as zero, and a check names it."""
+        return quantity_amount(self.price, quantity, dimensions, self.included)
 
     def charge(self, quantity: Decimal, dimensions: Mapping[str, str]) -> Charge:
         """The same, with its reasons."""
-        return charge(self.price, max(quantity, ZERO), dimensions, included=self.included)
-
-    @property
-    def included(self) -> Decimal:
-        """Free units of the segment."""
-        return self.part_of(self.segment.price.included)
-
-    def line(self, kind: str, description: str, amount: Money, service: tuple[date, date]) -> RatedLine:
-        """A line of this segment, without quantity and dimensions."""
-        plan, price = self.segment.plan, self.segment.price
-        return RatedLine(
-            kind=kind,
-            subscription=self.segment.subscription,
-            plan=plan.id,
-            plan_version=plan.version,
-            price=price.id,
-            product=price.product,
-            description=description,
-            service_start=service[0],
-            service_end=service[1],
-            dimensions={},
-            quantity=None,
-            amount=amount,
-            phase_start=self.segment.phase_start,
-        )
+        return charge(self.price, quantity, dimensions, included=self.included)
 
     def round(self, amount: Decimal) -> Money:
         """The one rounding of a line."""
-        return round_amount(amount, self.segment.plan.currency, self.terms.account.rounding)
+        return round_amount(amount, self.currency, self.rounding)
 
-    @property
-    def description(self) -> str:
-        """What stands on the invoice: the product or price, and the unit."""
-        price = self.segment.price
-        product = self.terms.products[price.product].name if price.product else price.id
-        unit = self.terms.meters[price.meter].unit
-        return f"{product} ({unit})" if unit else product
+    def service(self, start: datetime, cut: datetime) -> tuple[date, date]:
+        """The local days ``[start, end)`` of what was used from ``start`` to ``cut``."""
+        return self.calendar.local_day(start), end_day(cut, self.calendar)
+
+    def line(self, kind: str, description: str, service: tuple[date, date], amount: Money) -> RatedLine:
+        """A line of this segment, without quantity and dimensions."""
+        segment = self.segment
+        plan, price = segment.plan, segment.price
+        return RatedLine(
+            kind, segment.subscription, plan.id, plan.version, price.id, price.product, description, *service, {}, None,
+            amount, segment.phase_start,
+        )  # fmt: skip
+
+
+def _days(terms: Terms, segment: Segment, calendar: BillingCalendar) -> int:
+    ends = {one.end for one in terms.subscriptions if one.id == segment.subscription}
+    last = end_day(segment.end, calendar) if segment.end in ends else calendar.local_day(segment.end)
+    return (last - calendar.local_day(segment.start)).days
+
+
+def _part(whole: Decimal, days: int, days_of_period: int) -> Decimal:
+    return whole if days == days_of_period or not whole else prorated(whole, days, days_of_period)
 
 
 def end_day(cut: datetime, calendar: BillingCalendar) -> date:

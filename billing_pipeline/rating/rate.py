@@ -1,19 +1,22 @@
 """Quantities × prices in force → rated lines: exact, then rounded once on each line."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Inexact, InvalidOperation, Overflow
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import RatingError
-from billing_pipeline.core.money import EXACT, Money
+from billing_pipeline.core.money import EXACT, Money, round_amount
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import true_up
+from billing_pipeline.rating.exact import Exactly, too_large
 from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
 from billing_pipeline.rating.price import ZERO, Price
-from billing_pipeline.rating.pricing import Pricing, end_day
+from billing_pipeline.rating.pricing import Pricing
+
+SegmentKey = tuple[str, str, str]  # subscription, phase start, price
 
 
 def rate(
@@ -30,62 +33,104 @@ def rate(
         quantities: cumulative, at every cut of every segment.
         calendar: gives the local days of service periods.
     """
-    by_segment: dict[tuple[tuple[str, str, str], datetime], list[MeteredQuantity]] = defaultdict(list)
+    by_segment: dict[tuple[SegmentKey, datetime], list[MeteredQuantity]] = {}
     for quantity in quantities:
-        by_segment[quantity.segment, quantity.start].append(quantity)
+        by_segment.setdefault((quantity.segment, quantity.start), []).append(quantity)
     lines: list[RatedLine] = []
-    problems = []
+    problems: list[str] = []
     for segment in in_force:
         pricing = Pricing.of(terms, segment, calendar)
-        usage = []
-        for dimensions, at_cuts in _charged_together(by_segment.get((segment.key, segment.start), ()), pricing.price):
-            try:
-                usage += _usage_lines(pricing, dimensions, at_cuts)
-            except RatingError as error:
-                problems.append(f"{segment.plan.id}/{segment.price.id}: {error}")
+        usage, errors = _rate(pricing, by_segment.get((segment.key, segment.start), []))
         lines += [*usage, *_true_up_lines(pricing, [line.amount for line in usage])]
+        problems += [f"{segment.plan.id}/{segment.price.id}: {error}" for error in errors]
     return Rated(tuple(lines), tuple(problems))
 
 
+def _rate(pricing: Pricing, quantities: Sequence[MeteredQuantity]) -> tuple[list[RatedLine], list[RatingError]]:
+    """A segment's lines, and why some are missing."""
+    lines, errors, alike = list[RatedLine](), list[RatingError](), _alike(pricing)
+    try:
+        groups = _charged_together(quantities, pricing.price)
+    except RatingError as error:  # usage without a rate, that shares its tiers with all the rest
+        return [], [error]
+    with Exactly():  # once for all: entering it costs as much as a line
+        for dimensions, at_cuts in groups:
+            try:
+                lines += _usage_lines(pricing, alike, dimensions, at_cuts)
+            except RatingError as error:
+                errors.append(error)
+            except (Inexact, InvalidOperation, Overflow):
+                errors.append(too_large())
+    return lines, errors
+
+
 def _charged_together(
-    quantities: Iterable[MeteredQuantity], price: Price
-) -> list[tuple[Mapping[str, str], dict[datetime, MeteredQuantity]]]:
-    """Quantities at the cuts, for each combination of values that has tiers of its own, in the order of the values."""
-    groups: dict[tuple[tuple[str, str], ...], dict[datetime, MeteredQuantity]] = defaultdict(dict)
+    quantities: Sequence[MeteredQuantity], price: Price
+) -> Iterable[tuple[Mapping[str, str], dict[datetime, MeteredQuantity]]]:
+    """Quantities at the cuts, for each combination of values that has tiers of its own."""
+    if price.tiers_per == "subscription":
+        return [({}, _added(quantities, price))]
+    if not quantities and not price.by:
+        return [({}, {})]  # a price may charge for no usage at all
+    groups: dict[tuple[tuple[str, str], ...], tuple[Mapping[str, str], dict[datetime, MeteredQuantity]]] = {}
     for one in quantities:
-        values = () if price.tiers_per == "subscription" else tuple(sorted(one.dimensions.items()))
-        if price.tiers_per == "subscription":
-            price.combination(one.dimensions)  # usage without a rate is an error, whoever shares the tiers
-        before = groups[values].get(one.cut)
-        groups[values][one.cut] = _added(before, one) if before else one
-    if not groups and (not price.by or price.tiers_per == "subscription"):
-        groups[()] = {}  # a price may charge for no usage at all
-    return [(dict(values), groups[values]) for values in sorted(groups)]
+        values = tuple(one.dimensions.items())
+        key = values if len(values) <= 1 else tuple(sorted(values))
+        if key not in groups:
+            groups[key] = (one.dimensions, {})
+        groups[key][1][one.cut] = one
+    return groups.values()
 
 
-def _added(one: MeteredQuantity, other: MeteredQuantity) -> MeteredQuantity:
-    quantity = EXACT.add(one.quantity, other.quantity)
-    return replace(one, dimensions={}, quantity=quantity, events=one.events + other.events)
+def _added(quantities: Iterable[MeteredQuantity], price: Price) -> dict[datetime, MeteredQuantity]:
+    """All values together, at each cut."""
+    found: dict[datetime, MeteredQuantity] = {}
+    for one in quantities:
+        price.combination(one.dimensions)  # usage without a rate is an error, whoever shares the tiers
+        other = found.get(one.cut)
+        if other is None:
+            found[one.cut] = replace(one, dimensions={})
+        else:
+            quantity = EXACT.add(one.quantity, other.quantity)
+            found[one.cut] = replace(other, quantity=quantity, events=one.events + other.events)
+    return found
+
+
+def _alike(pricing: Pricing) -> list[tuple[datetime, tuple[object, ...]]]:
+    """For each cut, what all lines up to it have in common: the fields of a line before its own."""
+    starts = (pricing.segment.start, *pricing.segment.cuts)
+    nothing = Money(0, pricing.currency)
+    return [
+        (cut, pricing.line("usage", pricing.description, pricing.service(start, cut), nothing)[:_OWN])
+        for start, cut in zip(starts, pricing.segment.cuts, strict=False)
+    ]
+
+
+_OWN = RatedLine._fields.index("dimensions")  # from here on a line says what is its own
 
 
 def _usage_lines(
-    pricing: Pricing, dimensions: Mapping[str, str], at_cuts: Mapping[datetime, MeteredQuantity]
+    pricing: Pricing,
+    alike: Iterable[tuple[datetime, tuple[object, ...]]],
+    dimensions: Mapping[str, str],
+    at_cuts: Mapping[datetime, MeteredQuantity],
 ) -> list[RatedLine]:
     """One line between each two cuts: rated(cumulative at the second) − rated(cumulative at the first)."""
-    lines, segment = [], pricing.segment
-    amount_before, quantity_before, events_before, start = ZERO, ZERO, 0, segment.start
-    for cut in segment.cuts:
+    lines = []
+    amount_before, quantity_before, events_before = ZERO, ZERO, 0
+    for cut, shared in alike:
         measured = at_cuts.get(cut)
-        quantity = pricing.quantity(measured.quantity) if measured else quantity_before
-        events = measured.events if measured else events_before
+        if measured is None:
+            quantity, events = quantity_before, events_before
+        else:
+            quantity, events = pricing.quantity(measured.quantity), measured.events
         amount = pricing.amount(quantity, dimensions)
-        part = EXACT.subtract(amount, amount_before)
+        part = amount - amount_before
         if events > events_before or part:
-            service = (pricing.calendar.local_day(start), end_day(cut, pricing.calendar))
-            line = pricing.line("usage", pricing.description, pricing.round(part), service)
-            used = EXACT.subtract(quantity, quantity_before)
-            lines.append(replace(line, dimensions=dimensions, quantity=used))
-        amount_before, quantity_before, events_before, start = amount, quantity, events, cut
+            rounded = round_amount(part, pricing.currency, pricing.rounding)
+            used = quantity - quantity_before
+            lines.append(RatedLine._make((*shared, dimensions, used, rounded, pricing.segment.phase_start)))
+        amount_before, quantity_before, events_before = amount, quantity, events
     return lines
 
 
@@ -96,13 +141,13 @@ def _true_up_lines(pricing: Pricing, lines: Sequence[Money]) -> list[RatedLine]:
         return []
     difference = true_up(
         lines,
-        segment.plan.currency,
+        pricing.currency,
         minimum=None if price.minimum is None else pricing.part_of(price.minimum),
         maximum=None if price.maximum is None else pricing.part_of(price.maximum),
-        rounding=pricing.terms.account.rounding,
+        rounding=pricing.rounding,
     )
     if not difference.minor:
         return []
     bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
-    service = (pricing.calendar.local_day(segment.start), end_day(segment.end, pricing.calendar))
-    return [pricing.line("true_up", f"{bound}: {pricing.description}", difference, service)]
+    service = pricing.service(segment.start, segment.end)
+    return [pricing.line("true_up", f"{bound}: {pricing.description}", service, difference)]
