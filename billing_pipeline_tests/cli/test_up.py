@@ -147,16 +147,16 @@ def test_one_that_cannot_start_is_shown_with_its_log(stand_in: CommandLine, tmp_
 
 def test_a_stubborn_group_is_killed(tmp_path: Path) -> None:
     """Dagster started in the background ignores INT and TERM."""
-    stubborn = "trap '' INT TERM; while true; do sleep 1; done"
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", stubborn], env=os.environ | {"DAGSTER_HOME": str(tmp_path)}, process_group=0
-    )
-    group = DagsterGroup(process.pid, str(tmp_path), "http://127.0.0.1:1")
-    deadline = time.monotonic() + 10
-    while not group.members() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert group.end(hurried=lambda: True)
-    assert process.wait(10) == -signal.SIGKILL
+    stubborn = "trap '' INT TERM; echo deaf; while true; do sleep 1; done"
+    environment = os.environ | {"DAGSTER_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        ["/bin/sh", "-c", stubborn], env=environment, process_group=0, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"deaf\n"
+        group = DagsterGroup(process.pid, str(tmp_path), "http://127.0.0.1:1")
+        assert group.end(hurried=lambda: True)
+        assert process.wait(10) == -signal.SIGKILL
     assert not group.end()
 
 
