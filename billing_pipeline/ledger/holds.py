@@ -12,6 +12,8 @@ from billing_pipeline.core.errors import Refused
 from billing_pipeline.ledger.database import among, copy_rows, lock_key
 from billing_pipeline.ledger.tables import customer, hold, hold_release
 
+_MOMENT = timedelta(microseconds=1)
+
 
 class HoldInterval(NamedTuple):
     """From when to when something held; ``released_at`` None: it still does."""
@@ -151,24 +153,40 @@ def intervals(
 def hold_since(
     connection: Connection,
     period: date,
-    code: int,
-    cause: str,
-    reason: str,
+    reasons: Mapping[int, tuple[str, datetime]],
     *,
-    since: datetime,
+    cause: str,
     at: datetime,
     actor: str,
 ) -> None:
-    """Hold a customer from ``since`` on; a hold of the same cause that began later makes room for it."""
+    """Hold customers from an instant on that is past, where it turns out that the cause held already then.
+
+    Args:
+        connection: of the ledger.
+        period: the period's first local day.
+        reasons: customer (code) → why, and since when. Who is not held by this cause now was held until now.
+        cause: the check's name.
+        at: the ledger's clock.
+        actor: who found out.
+    """
     lock_key(connection, f"hold {period}")
-    query = select(hold.c.created_at).where(hold.c.id == active(connection, period, cause).get(code))
-    began = connection.scalar(query)
-    if began is not None and began <= since:
-        return
-    if began is not None:
-        release(connection, [active(connection, period, cause)[code]], "held from earlier on", at=at, actor=actor)
+    standing = active(connection, period, cause)
+    query = select(hold.c.id, hold.c.created_at).where(among(hold.c.id, standing.values()))
+    began = {row.id: row.created_at for row in connection.execute(query)}
+    fresh = {code: found for code, found in reasons.items() if code not in standing or began[standing[code]] > found[1]}
+    release(connection, [standing[code] for code in fresh if code in standing], "held earlier", at=at, actor=actor)
     columns = ("customer", "period", "cause", "reason", "created_at", "actor")
-    copy_rows(connection, hold, columns, [(code, period, cause, reason, since, actor)])
+    rows = ((code, period, cause, reason, since, actor) for code, (reason, since) in fresh.items())
+    copy_rows(connection, hold, columns, rows)
+    now_held = active(connection, period, cause)
+    over = [now_held[code] for code in fresh if code not in standing]
+    release(connection, over, "passes now", at=at + _MOMENT, actor=actor)
+
+
+def reasons(connection: Connection, period: date, cause: str) -> dict[int, str]:
+    """Why each customer (code) is held that ``cause`` holds now."""
+    query = select(hold.c.customer, hold.c.reason).where(among(hold.c.id, active(connection, period, cause).values()))
+    return {row.customer: row.reason for row in connection.execute(query)}
 
 
 def settle(
@@ -205,7 +223,7 @@ def settle(
     mended = [held[code] for code in held.keys() & set(checked) - failed.keys()]
     if mended:
         # Held through this instant: what mended it may have been received at it, and must not be late.
-        release(connection, mended, "passes now", at=at + timedelta(microseconds=1), actor=actor)
+        release(connection, mended, "passes now", at=at + _MOMENT, actor=actor)
 
 
 def held(connection: Connection, period: date) -> set[int]:

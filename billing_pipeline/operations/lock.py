@@ -6,7 +6,7 @@ and the numbers are taken last, in the same transaction.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -29,7 +29,7 @@ from billing_pipeline.operations.meter import touched
 from billing_pipeline.operations.rate import UNRATED
 from billing_pipeline.operations.report import StageReport, report
 from billing_pipeline.operations.units import Progress, no_progress, run_units
-from billing_pipeline.operations.versions import Writing, by_moment, snapshots_at_cutoffs, write_versions
+from billing_pipeline.operations.versions import Snapshot, Writing, by_moment, snapshots_at_cutoffs, write_versions
 from billing_pipeline.operations.work import AsOf, Unit, Work, codes_of
 
 _ROWS_PER_DOCUMENT = 10
@@ -115,20 +115,31 @@ def _bring_to_cutoff(locking: _Locking, present: Mapping[UUID, StoredDocument], 
     work = locking.work
     stale = set[str]().union(*(_stale(locking, present, same, as_of) for as_of, same in by_moment(work, cuts).items()))
     again = [cut for cut in cuts if cut.plan.identity.customer in stale]
-    if not again:
-        return set()
     states = {one: locking.states[one] for one in sorted(stale)}
     snapshots = snapshots_at_cutoffs(work, again, codes_of(states), locking.billed)
     write_versions(Writing(work, states, present, locking.now), snapshots)
+    return _hold_unrated(locking, cuts, stale, snapshots)
+
+
+def _hold_unrated(
+    locking: _Locking, cuts: Sequence[Cut], stale: Collection[str], snapshots: Sequence[Snapshot]
+) -> set[int]:
+    """Hold whom a quantity without a rate held at the cutoff, whoever found it when: what mends it comes before."""
+    work, states = locking.work, locking.states
     problems = {one: found.problems for at in snapshots for one, found in at.computed.items() if found.problems}
-    since = {cut.plan.identity.customer: cut.cutoff for cut in reversed(again)}
-    for customer, found in problems.items():
-        # It held at the cutoff, whoever found it when: so what mends it comes before the cutoff.
+    known = holds.reasons(work.connection, work.first_day, UNRATED)  # of the others what stands is as of the cutoff
+    reasons: dict[int, tuple[str, datetime]] = {}
+    for cut in cuts:
+        customer = cut.plan.identity.customer
+        code = states[customer].code
+        reason = "; ".join(problems.get(customer, ())) if customer in stale else known.get(code)
+        if reason:
+            reasons.setdefault(code, (reason, cut.cutoff))
+    if reasons:
         holds.hold_since(
-            work.connection, work.first_day, states[customer].code, UNRATED, "; ".join(found),
-            since=since[customer], at=locking.now, actor=work.billing.actor,
-        )  # fmt: skip
-    return {states[one].code for one in problems}
+            work.connection, work.first_day, reasons, cause=UNRATED, at=locking.now, actor=work.billing.actor
+        )
+    return set(reasons)
 
 
 def _stale(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequence[Cut], as_of: AsOf) -> set[str]:

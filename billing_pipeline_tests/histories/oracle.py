@@ -143,7 +143,8 @@ def _document(
             for arrival, one in events
             if (one.customer, one.meter) == (customer, price.meter) and begin <= one.timestamp < until
         ]
-        lines += _lines(price, mine)
+        end = PERIODS[period]  # the day of a change belongs to what comes after it
+        lines += _lines(price, mine, Fraction((until.date() - begin.date()).days, (end - period).days))
     return Expected(customer, plan.kind, plan.issue_date, cutoff, tuple(sorted(lines, key=str)))
 
 
@@ -160,13 +161,13 @@ def accepted(history: History, before: datetime | None) -> list[tuple[int, Event
     return list(standing.values())
 
 
-def _lines(price: Price, events: Sequence[tuple[int, Event]]) -> Iterator[Line]:
+def _lines(price: Price, events: Sequence[tuple[int, Event]], part: Fraction) -> Iterator[Line]:
     groups: Mapping[str | None, list[tuple[int, Event]]] = defaultdict(list)
     for arrival, one in events:
         groups[one.region if one.region in price.rates else None].append((arrival, one))
     for region, members in groups.items():
         quantity = _quantity(METERS[price.meter][0], members)
-        yield price.id, region, quantity, _cents(amount(price, price.rates[region], quantity))
+        yield price.id, region, quantity, _cents(amount(price, price.rates[region], quantity, part))
 
 
 def _quantity(aggregation: str, events: Sequence[tuple[int, Event]]) -> Fraction:

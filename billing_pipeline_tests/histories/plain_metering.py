@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
+from zoneinfo import ZoneInfo
 
 import pyarrow.parquet as pq
 import pytest
@@ -64,12 +65,11 @@ def _measure(
     meters: Mapping[str, Meter],
     meter_codes: Mapping[str, int],
     customers: Collection[int],
-    **how: object,
+    **_how: object,
 ) -> Measured:
     rows = [row for file in files for row in _rows(file) if row.customer in customers]
     by_code = {code: meters[name] for name, code in meter_codes.items()}
-    zone = how["time_zone"]
-    answers = measure_oracle.quantities(rows, measurements, by_code, deliveries, zone)  # type: ignore[arg-type]
+    answers = measure_oracle.quantities(rows, measurements, by_code, deliveries, ZoneInfo("UTC"))
     found = [
         Quantity(number, dict(group), _decimal(value), events) for (number, group), (value, events) in answers.items()
     ]

@@ -147,9 +147,9 @@ def _rate(model: str, rate: Any) -> str:
     return f"tiers: [{', '.join(f'{{{tier}}}' for tier in tiers)}]"
 
 
-def amount(price: Price, rate: Any, quantity: Fraction) -> Fraction:
-    """What a quantity costs, in major units, exactly."""
-    q = max(quantity - price.included, Fraction(0)) if quantity > 0 else Fraction(0)
+def amount(price: Price, rate: Any, quantity: Fraction, part: Fraction) -> Fraction:
+    """What a quantity costs, in major units, exactly; ``part`` of the included units are free."""
+    q = max(quantity - price.included * part, Fraction(0))
     if price.model == "per_unit":
         return q * Fraction(rate)
     if price.model == "package":
