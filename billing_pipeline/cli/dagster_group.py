@@ -47,16 +47,21 @@ class DagsterGroup:
             hurried: asked while waiting; true moves on to the next signal.
         """
         found = bool(self.members())
-        for sent, patience in _LADDER:
-            if not (members := self.members()):
-                break
-            for one in members:
-                with suppress(psutil.Error):
-                    one.send_signal(sent)
+        for number, patience in _LADDER:
+            self._send(number)
             deadline = time.monotonic() + patience
-            while self.members() and time.monotonic() < deadline and not hurried():
+            while self.members() and time.monotonic() < deadline:
+                if number is signal.SIGKILL:
+                    self._send(number)  # again, to whom a killed one had just started
+                elif hurried():
+                    break
                 time.sleep(_LOOK_SECONDS)
         return found
+
+    def _send(self, number: signal.Signals) -> None:
+        for one in self.members():
+            with suppress(psutil.Error):
+                one.send_signal(number)
 
 
 def running(home: Path) -> DagsterGroup | None:
