@@ -1,4 +1,6 @@
-"""Close billing periods from raw usage to paid invoices. Which file to open for which question:
+"""Close billing periods from raw usage to paid invoices.
+
+Which file to open for which question:
 
 what is sold, and to whom                     catalog/
 how a file becomes events                     usage/sources/, usage/normalize.py

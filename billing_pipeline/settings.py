@@ -187,6 +187,6 @@ def _explain(error: ValidationError) -> Iterable[str]:
         if fault["type"] == "default_factory_not_called":
             continue  # a default that hangs on the field at fault
         message = fault["msg"].removeprefix("Value error, ")
-        variable, *inside = (map(str, fault["loc"]) if fault["loc"] else ("",))
+        variable, *inside = map(str, fault["loc"]) if fault["loc"] else ("",)
         place = f"{PREFIX}{variable.upper()}: " + "".join(f"{name}: " for name in inside)
         yield place + message if variable else message

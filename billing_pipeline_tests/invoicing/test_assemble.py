@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -159,7 +160,7 @@ def test_the_order_of_lines_is_given_by_what_they_say() -> None:
         {"service_start": date(2026, 1, 2)},
     ],
 )
-def test_content_differs_where_a_reader_would_see_it(change: dict[str, object]) -> None:
+def test_content_differs_where_a_reader_would_see_it(change: dict[str, Any]) -> None:
     plan, _ = plans_of(terms_of(subscribed("mixed 2026-01-01")))
     one = line(PHASE, "api", 5)
     before = Document(plan, (one,))

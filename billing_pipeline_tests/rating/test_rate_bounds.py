@@ -37,7 +37,8 @@ def lines_of(phases: list[str], *quantities: tuple[int, str, dict[str, str]]) ->
     ]
     rated = rate(terms, in_force, found, UTC_MONTHS)
     assert rated.problems == ()
-    return [(line.kind, None if line.quantity is None else f"{line.quantity:f}", str(line.amount)) for line in rated.lines]
+    quantities_of = [None if line.quantity is None else f"{line.quantity:f}" for line in rated.lines]
+    return [(line.kind, used, str(line.amount)) for line, used in zip(rated.lines, quantities_of, strict=True)]
 
 
 @pytest.mark.parametrize(
