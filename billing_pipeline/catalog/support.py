@@ -27,8 +27,6 @@ NOT_YET = (
     NotYet("plan", "billing", "on_demand"),
     NotYet("plan", "invoice_every"),
     NotYet("plan", "fees"),
-    NotYet("plan", "prices.*.price.model", "percentage"),  # these two price single events, not their quantity
-    NotYet("plan", "prices.*.price.model", "dynamic"),
     NotYet("customer", "tax"),
     NotYet("customer", "credits"),
     NotYet("subscription", "quantities"),

@@ -65,9 +65,19 @@ def files(
         lake_file.c.batch <= through,
     ]
     if buckets is not None:
-        wanted.append(or_(lake_file.c.bucket.is_(None), lake_file.c.bucket.in_(list(buckets))))
+        wanted.append(of_buckets(buckets))
     if batches is not None:
         wanted.append(among(lake_file.c.batch, batches))
+    return read_files(connection, wanted)
+
+
+def of_buckets(buckets: Collection[int]) -> ColumnElement[bool]:
+    """Files that may hold one of these buckets."""
+    return or_(lake_file.c.bucket.is_(None), lake_file.c.bucket.in_(list(buckets)))
+
+
+def read_files(connection: Connection, wanted: Collection[ColumnElement[bool]]) -> list[LakeFile]:
+    """The files of the manifest for which all of this holds, oldest batch first."""
     rows = connection.execute(select(lake_file).where(*wanted).order_by(lake_file.c.batch, lake_file.c.path))
     return [
         LakeFile(
@@ -80,6 +90,7 @@ def files(
             sha256=row.sha256,
             bytes=row.bytes,
             dimensions=tuple(row.dimensions),
+            meters=tuple(row.meters),
         )
         for row in rows
     ]

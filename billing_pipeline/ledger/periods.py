@@ -117,8 +117,9 @@ def _update_customers(connection: Connection, period: date, codes: Collection[in
 
 QUANTITY_COLUMNS = (
     "period", "customer", "subscription", "phase_start", "price", "start", "cut", "dimensions", "quantity", "events",
+    "provisional", "counted_to", "measures",
 )  # fmt: skip
-COUNT_COLUMNS = ("period", "customer", "meter", "landed", "accepted", "superseded", "retracted", "unpriced")
+COUNT_COLUMNS = ("period", "customer", "meter", "landed", "accepted", "superseded", "retracted", "unpriced", "pending")
 LINE_COLUMNS = (
     "period", "customer", "kind", "subscription", "plan", "plan_version", "price", "product", "description",
     "service_start", "service_end", "dimensions", "quantity", "amount_minor", "phase_start",

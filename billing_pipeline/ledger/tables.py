@@ -135,6 +135,7 @@ lake_file = _fact(
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("dimensions", ARRAY(Text), nullable=False),
+    Column("meters", ARRAY(SmallInteger), nullable=False, comment="codes of the meters it has events of"),
     Index("lake_file_period_batch_idx", "period", "batch"),
 )
 batch_period = _fact(
@@ -221,6 +222,7 @@ usage_count = _work(
     Column("superseded", BigInteger, nullable=False),
     Column("retracted", BigInteger, nullable=False),
     Column("unpriced", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False, comment="stops of sessions whose start is not known"),
 )
 metered_quantity = _work(
     "metered_quantity",
@@ -234,6 +236,9 @@ metered_quantity = _work(
     Column("dimensions", JSONB, nullable=False),
     Column("quantity", QUANTITY, nullable=False),
     Column("events", BigInteger, nullable=False),
+    Column("provisional", BigInteger, nullable=False, comment="sessions that are open at the cut, or now"),
+    Column("counted_to", INSTANT, comment="what lasts counts to this instant, which was now; null: it is complete"),
+    Column("measures", ARRAY(Numeric), comment="for prices of single events: their values in order, or their sum"),
     Index("metered_quantity_period_customer_idx", "period", "customer"),
 )
 rated_line = _work(

@@ -14,6 +14,7 @@ from billing_pipeline.ledger import manifest
 from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.metering.timeline import Timeline
+from billing_pipeline.operations.carried import earlier_files
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.work import AsOf, Work
 from billing_pipeline.rating.line import MeteredQuantity
@@ -68,7 +69,10 @@ def meter_customers(work: Work, view: CatalogView, codes: Mapping[str, int], bat
     )
     measurements, cuts = _measurements(metering.segments, codes)
     files = manifest.files(work.connection, work.first_day, batch, buckets=work.buckets)
-    if not files:
+    meters = view.catalog.meters if view.catalog else {}
+    meter_codes = ledger_catalog.meter_codes(work.connection)
+    earlier = earlier_files(work, {code: meters[one] for one, code in meter_codes.items() if one in meters}, batch)
+    if not files and not earlier:
         return metering
     with engine(work.billing) as set_engine:
         measured = measure(
@@ -76,10 +80,12 @@ def meter_customers(work: Work, view: CatalogView, codes: Mapping[str, int], bat
             in_lake(work.billing, files),
             manifest.deliveries(work.connection, batch),
             measurements,
-            view.catalog.meters if view.catalog else {},
-            ledger_catalog.meter_codes(work.connection),
+            meters,
+            meter_codes,
             set(codes.values()),
-            timeline=Timeline(work.billing.calendar.zone),
+            timeline=Timeline(
+                work.billing.calendar.zone, work.billing.now(work.connection), in_lake(work.billing, earlier)
+            ),
         )
     _gather(metering, measured, cuts)
     return metering
@@ -107,6 +113,8 @@ def _measurements(
                         end=cut,
                         by=price.by,
                         matches=price.matches,
+                        needs=price.needs,
+                        amount_field=price.amount_field,
                     )
                 )
                 cuts.append((customer, segment, place))
@@ -118,8 +126,9 @@ def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
     for one in measured.quantities:
         customer, segment, place = cuts[one.number]
         quantity = MeteredQuantity(
-            segment.key, segment.start, segment.cuts[place], one.dimensions, one.quantity, one.events
-        )
+            segment.key, segment.start, segment.cuts[place], one.dimensions, one.quantity, one.events,
+            one.provisional, one.counted_to, one.measures,
+        )  # fmt: skip
         metering.quantities.setdefault(customer, []).append(quantity)
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger import carrying, overview, period_progress
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import overview, period_progress
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.period_progress import PeriodProgress
 from billing_pipeline.operations.context import Billing
@@ -19,7 +19,7 @@ class Standing:
     """One period: how far it is computed, and what that leaves out.
 
     Attributes:
-        late_usage: batches with usage in it are newer than its quantities.
+        late_usage: batches with usage in it, or before it that may last into it, are newer than its quantities.
         changed: catalog changes may concern its documents.
         unclosed: it has ended, and its documents were not computed since.
     """
@@ -43,8 +43,10 @@ def standings(billing: Billing) -> list[Standing]:
         known = period_progress.progress(connection, len(billing.buckets), now)
         change = ledger_catalog.newest_change(connection)
         first_start = overview.first_start(connection)
+        lasting = carrying.newest_batches(connection, carrying.meters(connection).keys())
         fresh = _Fresh(connection, min((one.through_change for one in known.values() if one.locked), default=change))
     found = []
+    before = 0  # the newest batch with events that may last into the period
     for period in periods:
         progress = known.get(period.first_day, NOTHING)
         concerned = first_start is not None and first_start < period.end
@@ -53,11 +55,12 @@ def standings(billing: Billing) -> list[Standing]:
             Standing(
                 period,
                 progress,
-                late_usage=progress.newest_batch > progress.through_batch,
+                late_usage=max(progress.newest_batch, before) > progress.through_batch,
                 changed=behind and (not progress.locked or fresh.concern(period, progress.through_change)),
                 unclosed=period.end <= now and not progress.closed and (concerned or progress.used),
             )
         )
+        before = max(before, lasting.get(period.first_day, 0))
     return found
 
 

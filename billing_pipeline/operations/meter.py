@@ -5,17 +5,19 @@ run that is killed, repeated or raced leaves either the state before or the stat
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger import carrying, manifest, periods
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import manifest, periods
 from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.measure import UsageCount
 from billing_pipeline.metering.segments import segments
+from billing_pipeline.operations.carried import by_batch, carrying_meters, touched_before
 from billing_pipeline.operations.compute import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.report import StageReport, report
@@ -37,10 +39,11 @@ class _Why:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """From what the buckets are computed through, to what there is now."""
+    """From what the buckets are computed through, to what there is now: sessions and levels last on meanwhile."""
 
     after: AsOf
     through: AsOf
+    now: datetime
 
 
 def meter(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
@@ -74,6 +77,7 @@ def meter_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
         span = _Span(
             after=AsOf(min(one.through_batch for one in progress), min(one.through_change for one in progress)),
             through=AsOf(manifest.newest_batch(connection), ledger_catalog.newest_change(connection)),
+            now=billing.now(connection),
         )
         view, codes = work.view(span.through.change), work.codes()
         states = periods.customers(connection, period.first_day, buckets)
@@ -93,6 +97,8 @@ def _dirty(
 ) -> dict[str, _Why]:
     """The customers whose quantities may differ from the stored ones, and why."""
     ids = {code: one for one, code in codes.items()}
+    growing = carrying.growing(work.connection, work.first_day, work.buckets, span.now)
+    grown = {ids[code] for code in growing & ids.keys()}
     batches: dict[str, set[int]] = defaultdict(set)
     for batch, customers in touched(work, span.after.batch, span.through.batch).items():
         for code in customers & ids.keys():
@@ -103,7 +109,8 @@ def _dirty(
         known = ledger_catalog.recorded_at(work.connection, span.after.change, span.through.change)
         numbers = tuple(number for number, _ in known)
     return {
-        one: _Why(frozenset(batches.get(one, ())), numbers if one in changed else ()) for one in {*batches, *changed}
+        one: _Why(frozenset(batches.get(one, ())), numbers if one in changed else ())
+        for one in {*batches, *changed, *grown}
     }
 
 
@@ -112,27 +119,36 @@ def touched(work: Work, after: int, through: int) -> dict[int, set[int]]:
 
     Batches received before the period's end share one entry: nobody asks which of them made the first version.
     """
+    lasting = carrying_meters(work.connection)
+    found = [*_touched_here(work, after, through), *touched_before(work, lasting, after, through)]
+    if not found:
+        return {}
+    received = manifest.received_at(work.connection, {batch for batch, _ in found})
+    early = {batch for batch, at in received.items() if at < work.period.end}
+    groups: dict[int, dict[str, LakeFile]] = defaultdict(dict)
+    for batch, file in found:
+        groups[max(early) if batch in early else batch][file.path] = file
+    return {batch: _customers(work, files.values(), lasting) for batch, files in groups.items()}
+
+
+def _touched_here(work: Work, after: int, through: int) -> Iterator[tuple[int, LakeFile]]:
+    """The period's own files, each with the new batch that brings or replaces it."""
     connection, first_day = work.connection, work.first_day
     new = manifest.touching(connection, first_day, after, through)
-    if not new:
-        return {}
-    replaced = manifest.replaced_by(connection, new)
-    early = {batch for batch, at in manifest.received_at(connection, new).items() if at < work.period.end}
-    groups: dict[int, dict[str, LakeFile]] = defaultdict(dict)
-    for file in [
-        *manifest.files(connection, first_day, through, after=after, buckets=work.buckets),
-        *manifest.files(connection, first_day, through, buckets=work.buckets, batches=replaced),
-    ]:
-        batch = file.batch if file.batch > after else replaced[file.batch]
-        groups[max(early) if batch in early else batch][file.path] = file
-        if batch != replaced.get(file.batch, batch):
-            later = replaced[file.batch]
-            groups[max(early) if later in early else later][file.path] = file
+    if new:
+        replaced = manifest.replaced_by(connection, new)
+        files = manifest.files(connection, first_day, through, after=after, buckets=work.buckets)
+        files += manifest.files(connection, first_day, through, buckets=work.buckets, batches=replaced)
+        yield from by_batch(files, replaced, after)
+
+
+def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]) -> set[int]:
+    """Whom the files concern: of an earlier period's, only those with events of the meters that last."""
+    own = [file for file in files if file.period == work.first_day]
+    earlier = [file for file in files if file.period != work.first_day]
     with engine(work.billing) as set_engine:
-        return {
-            batch: set(customers_in(set_engine, in_lake(work.billing, found.values())))
-            for batch, found in groups.items()
-        }
+        found = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
+        return found | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
 
 
 def _changed(
@@ -164,7 +180,7 @@ def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int
         (
             (
                 first_day, codes[customer], *one.segment, one.start, one.cut, dict(one.dimensions), one.quantity,
-                one.events,
+                one.events, one.provisional, one.counted_to, one.measures,
             )
             for customer, quantities in metering.quantities.items()
             for one in quantities
@@ -179,6 +195,8 @@ def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int
         "superseded": sum(one.superseded for one in metering.counts),
         "retracted": sum(one.retracted for one in metering.counts),
         "unpriced": sum(one.unpriced for one in metering.counts),
+        "provisional": sum(one.provisional for each in metering.quantities.values() for one in each),
+        "pending": sum(one.pending for one in metering.counts),
     }
 
 
@@ -187,7 +205,7 @@ def _count_rows(work: Work, counts: Collection[UsageCount]) -> list[tuple[object
     return [
         (
             work.first_day, one.customer, meters[one.meter], one.landed, one.accepted, one.superseded, one.retracted,
-            one.unpriced,
+            one.unpriced, one.pending,
         )
         for one in counts
     ]  # fmt: skip

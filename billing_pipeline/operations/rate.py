@@ -85,6 +85,9 @@ def _quantity(row: Mapping[str, Any]) -> MeteredQuantity:
         dimensions=row["dimensions"],
         quantity=row["quantity"],
         events=row["events"],
+        provisional=row["provisional"],
+        counted_to=row["counted_to"],
+        measures=None if row["measures"] is None else tuple(row["measures"]),
     )
 
 

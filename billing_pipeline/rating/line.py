@@ -20,6 +20,10 @@ class MeteredQuantity:
         dimensions: the values that the price tells apart.
         quantity: in the meter's unit, exact.
         events: how many events it counts.
+        provisional: how many sessions in it have not been stopped yet.
+        counted_to: where something that lasts counts only to the instant of the measurement, that instant.
+        measures: for a price of single events, their values in order, or the sum of the amounts that they carry; None
+            for other prices, and where an amount cannot be read.
     """
 
     segment: tuple[str, str, str]
@@ -28,6 +32,9 @@ class MeteredQuantity:
     dimensions: Mapping[str, str]
     quantity: Decimal
     events: int
+    provisional: int = 0
+    counted_to: datetime | None = None
+    measures: tuple[Decimal, ...] | None = None
 
 
 class RatedLine(NamedTuple):

@@ -10,6 +10,7 @@ from billing_pipeline.core.money import LARGEST_AMOUNT
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.exact import Exactly, is_settled, settle, too_large
 from billing_pipeline.rating.price_models import PRICE_MODELS, Needs, PriceModel, QuantityModel
+from billing_pipeline.rating.price_models.dynamic import Dynamic
 from billing_pipeline.rating.rates import Rate, RateIndex, index_rates, parse_rates, written
 from billing_pipeline.rating.terms import build, choice, decimal, listed, mapping, refuse_unknown, term_types, text
 
@@ -58,6 +59,16 @@ class Price:
     def needs(self) -> Needs:
         """What metering has to supply."""
         return PRICE_MODELS[self.model].needs
+
+    @property
+    def amount_field(self) -> str | None:
+        """The dimension in which events carry their amounts, where the price needs amounts."""
+        fields = {model.amount_field for model in self._models if isinstance(model, Dynamic)}
+        return next(iter(fields), None)
+
+    @property
+    def _models(self) -> list[PriceModel]:
+        return [*(rate.model for rate in self.rates), *([self.default] if self.default else [])]
 
     @property
     def adjustable(self) -> bool:
@@ -149,9 +160,11 @@ def _by_dimension(name: str, own: Mapping[str, object], given: Mapping[str, obje
 
 
 def _check_dimensional(price: Price) -> None:
-    models = [*(rate.model for rate in price.rates), *([price.default] if price.default else [])]
+    models = price._models  # noqa: SLF001 - of the same module
     if not models:
         raise CatalogError("The price has no rates.", hint="Add rates, a default, or both.", path=("rates",))
+    if len({model.amount_field for model in models if isinstance(model, Dynamic)}) > 1:
+        raise CatalogError("All rates must find the amounts in one dimension.", path=("rates",))
     if price.tiers_per == "subscription" and any(model != models[0] for model in models):
         hint = "Give all rates the same amounts, or count tiers per dimension."
         raise CatalogError("Tiers over all values need one table of rates.", hint=hint, path=("tiers_per",))
@@ -175,8 +188,8 @@ def charge(
         quantity: the pricing quantity, after unit conversion; a negative one is rated as zero.
         dimensions: the values that it was used with.
         included: free units in place of the price's own, where only a part of the period is charged.
-        measures: for a price that ``needs`` events or amounts: one number an event, in the order of (timestamp,
-            arrival).
+        measures: for a price that ``needs`` events, the value of each in the order of (timestamp, arrival); for one
+            that needs amounts, those that they carry, or the sum of them.
 
     Raises:
         RatingError: no rate matches, measures are missing, or the amount is larger than any bill.
@@ -233,7 +246,8 @@ def _details(
 ) -> tuple[LineDetail, ...]:
     if not isinstance(model, QuantityModel):
         if measures is None:
-            raise RatingError(f"The price needs the {model.needs} that make up the quantity.")
+            hint = f"Send them in {model.amount_field!r}, in major units." if isinstance(model, Dynamic) else ""
+            raise RatingError(f"The price needs the {model.needs} that make up the quantity.", hint=hint)
         return model.details(measures)
     if quantity < 0:
         quantity = ZERO

@@ -1,6 +1,6 @@
 """A segment's price, ready to charge: parsed, with what of included units and bounds falls on its days."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import prorated
 from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.line import RatedLine
-from billing_pipeline.rating.price import Charge, Price, charge, parse_price, quantity_amount
+from billing_pipeline.rating.price import ZERO, Charge, Price, amount_of, charge, parse_price, quantity_amount
 
 _PARSED: dict[int, tuple[PlanPrice, Price]] = {}  # by identity; keeps the key alive, so that no identity is reused
 
@@ -88,9 +88,22 @@ class Pricing:
         """What a pricing quantity costs, within ``Exactly``; a negative one is rated as zero, and a check names it."""
         return quantity_amount(self.price, quantity, dimensions, self.included)
 
-    def charge(self, quantity: Decimal, dimensions: Mapping[str, str]) -> Charge:
-        """The same, with its reasons."""
-        return charge(self.price, quantity, dimensions, included=self.included)
+    def events_amount(self, measures: Sequence[Decimal] | None, dimensions: Mapping[str, str]) -> Decimal:
+        """What single events cost; raises RatingError where they, or their amounts, are not known."""
+        return amount_of(self.price, ZERO, dimensions, measures=self.measures(measures))
+
+    def measures(self, metered: Sequence[Decimal] | None) -> Sequence[Decimal] | None:
+        """Values of single events in the priced unit; amounts are money, which is not converted."""
+        if metered is None or self.price.needs != "events" or not self.conversions:
+            return metered
+        return tuple(self.quantity(value) for value in metered)
+
+    def charge(
+        self, quantity: Decimal, dimensions: Mapping[str, str], measures: Sequence[Decimal] | None = None
+    ) -> Charge:
+        """What a quantity, or for a price of single events their measures, costs, with its reasons."""
+        measures = self.measures(measures)
+        return charge(self.price, quantity, dimensions, included=self.included, measures=measures)
 
     def round(self, amount: Decimal) -> Money:
         """The one rounding of a line."""

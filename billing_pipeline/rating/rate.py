@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from decimal import Inexact, InvalidOperation, Overflow
+from decimal import Decimal, Inexact, InvalidOperation, Overflow
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import RatingError
@@ -92,7 +92,11 @@ def _added(quantities: Iterable[MeteredQuantity], price: Price) -> dict[datetime
             found[one.cut] = replace(one, dimensions={})
         else:
             quantity = EXACT.add(one.quantity, other.quantity)
-            found[one.cut] = replace(other, quantity=quantity, events=one.events + other.events)
+            events, provisional = one.events + other.events, one.provisional + other.provisional
+            measures = None if one.measures is None or other.measures is None else (*other.measures, *one.measures)
+            found[one.cut] = replace(
+                other, quantity=quantity, events=events, provisional=provisional, measures=measures
+            )
     return found
 
 
@@ -118,20 +122,29 @@ def _usage_lines(
     """One line between each two cuts: rated(cumulative at the second) − rated(cumulative at the first)."""
     lines = []
     amount_before, quantity_before, events_before = ZERO, ZERO, 0
+    measures: Sequence[Decimal] | None = ()
+    by_quantity = pricing.price.needs == "quantity"
     for cut, shared in alike:
         measured = at_cuts.get(cut)
         if measured is None:
             quantity, events = quantity_before, events_before
         else:
-            quantity, events = pricing.quantity(measured.quantity), measured.events
-        amount = pricing.amount(quantity, dimensions)
+            quantity, events, measures = pricing.quantity(measured.quantity), measured.events, measured.measures
+        amount = pricing.amount(quantity, dimensions) if by_quantity else pricing.events_amount(measures, dimensions)
         part = amount - amount_before
         if events > events_before or part:
             rounded = round_amount(part, pricing.currency, pricing.rounding)
             used = quantity - quantity_before
-            lines.append(RatedLine._make((*shared, dimensions, used, rounded, pricing.segment.phase_start)))
+            line = RatedLine._make((*shared, dimensions, used, rounded, pricing.segment.phase_start))
+            lines.append(_provisional(line, measured.provisional) if measured and measured.provisional else line)
         amount_before, quantity_before, events_before = amount, quantity, events
     return lines
+
+
+def _provisional(line: RatedLine, sessions: int) -> RatedLine:
+    """A line that says that some of its sessions have not been stopped yet."""
+    still = "1 session is" if sessions == 1 else f"{sessions} sessions are"
+    return line._replace(description=f"{line.description}, provisional: {still} not stopped")
 
 
 def _true_up_lines(pricing: Pricing, lines: Sequence[Money]) -> list[RatedLine]:

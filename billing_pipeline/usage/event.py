@@ -50,6 +50,7 @@ class LakeFile:
         sha256: of its bytes, in hex.
         bytes: its size.
         dimensions: names of the dimensions it has columns for, without the prefix.
+        meters: codes of the meters it has events of: later periods read only files with events that last into them.
     """
 
     path: str
@@ -61,6 +62,7 @@ class LakeFile:
     sha256: str
     bytes: int
     dimensions: tuple[str, ...]
+    meters: tuple[int, ...] = ()
 
 
 def dimension_column(dimension: str) -> str:

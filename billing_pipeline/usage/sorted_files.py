@@ -1,7 +1,7 @@
 """A sorted stream of rows → the files of its periods."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
@@ -16,15 +16,25 @@ from billing_pipeline.usage.lake import Sink
 ROW_GROUP = 122_880  # rows that a reader decodes or skips as one
 
 
-def write_table(sink: Sink, schema: pa.Schema, tables: Iterator[pa.Table]) -> Mapping[str, int]:
-    """Write one file; returns its numbers of rows and retractions."""
-    counts: Counter[str] = Counter()
+@dataclass(slots=True)
+class Written:
+    """What a file holds: how many rows and retractions, and the codes of their meters."""
+
+    rows: int = 0
+    retractions: int = 0
+    meters: set[int] = field(default_factory=set)
+
+
+def write_table(sink: Sink, schema: pa.Schema, tables: Iterator[pa.Table]) -> Written:
+    """Write one file; returns what it holds."""
+    written = Written()
     with pq.ParquetWriter(cast("IO[bytes]", sink), schema, compression="zstd") as writer:
         for table in tables:
-            counts["rows"] += table.num_rows
-            counts["retractions"] += pc.sum(table["retract"]).as_py() or 0
+            written.rows += table.num_rows
+            written.retractions += pc.sum(table["retract"]).as_py() or 0
+            written.meters.update(pc.unique(table["meter"]).to_pylist())
             writer.write_table(table.select(schema.names).cast(schema), row_group_size=ROW_GROUP)
-    return counts
+    return written
 
 
 def by_period(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[date, Iterator[pa.Table]]]:

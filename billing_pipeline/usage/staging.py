@@ -163,17 +163,18 @@ class Staging:
             name = token if bucket is None else f"{token}-{bucket:04}"
             path = f"{period.isoformat()}/{name}.parquet"
             with lake.new_file(path) as sink:
-                counts = write_table(sink, schema, tables)
+                written = write_table(sink, schema, tables)
             yield LakeFile(
                 path=path,
                 batch=0,
                 period=period,
                 bucket=bucket,
-                rows=counts["rows"],
-                retractions=counts["retractions"],
+                rows=written.rows,
+                retractions=written.retractions,
                 sha256=sink.sha256,
                 bytes=sink.bytes,
                 dimensions=tuple(sorted(self.dimensions)),
+                meters=tuple(sorted(written.meters)),
             )
 
 

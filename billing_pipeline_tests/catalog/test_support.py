@@ -6,7 +6,6 @@ import pytest
 
 from billing_pipeline.catalog import KINDS, Problem, json_schema
 from billing_pipeline.catalog.support import NOT_YET, NotYet, unsupported
-from billing_pipeline.rating.price_models import PRICE_MODELS
 
 PRICE = "id: a, meter: compute, price: {model: per_unit, unit_amount: 1}"
 OVER_ALL = "{model: per_unit, by: [region], default: {unit_amount: 1}, tiers_per: subscription}"
@@ -25,14 +24,6 @@ EXAMPLES = {
     NotYet("plan", "prices.*.price.tiers_per", "subscription"): (
         f"plans: [{{id: x, prices: [{{id: a, meter: compute, price: {OVER_ALL}}}]}}]",
         "prices[0].price.tiers_per",
-    ),
-    NotYet("plan", "prices.*.price.model", "percentage"): (
-        "plans: [{id: x, prices: [{id: a, meter: compute, price: {model: percentage, rate: 1}}]}]",
-        "prices[0].price.model",
-    ),
-    NotYet("plan", "prices.*.price.model", "dynamic"): (
-        "plans: [{id: x, prices: [{id: a, meter: compute, price: {model: dynamic, amount_field: cost}}]}]",
-        "prices[0].price.model",
     ),
     NotYet("customer", "tax"): ("customers: [{id: x, tax: {exempt: reverse charge}}]", "tax"),
     NotYet("customer", "credits"): ("customers: [{id: x, credits: {uncovered: overdrawn}}]", "credits"),
@@ -56,11 +47,6 @@ def test_what_is_not_supported_is_refused_by_name(entry: NotYet, only_problem: C
 @pytest.mark.parametrize("content", [{}, {"fees": None}, {"fees": []}, {"billing": "period"}, {"prices": "none"}])
 def test_what_is_not_given_is_not_refused(content: object) -> None:
     assert list(unsupported("plan", content)) == []
-
-
-def test_prices_of_single_events_wait_for_metering_to_give_them() -> None:
-    refused = {entry.value for entry in NOT_YET if entry.field == "prices.*.price.model"}
-    assert refused == {name for name, model in PRICE_MODELS.items() if model.needs != "quantity"}
 
 
 def test_each_entry_names_a_field_of_the_format() -> None:

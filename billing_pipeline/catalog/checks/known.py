@@ -22,6 +22,10 @@ class Price(Protocol):
         """The dimensions that it depends on."""
 
     @property
+    def tiers_per(self) -> str:
+        """Whether tiers count per ``dimension`` or over all values (``subscription``)."""
+
+    @property
     def needs(self) -> str:
         """What it wants to know of single events: ``quantity`` (nothing), ``events`` or ``amounts``."""
 

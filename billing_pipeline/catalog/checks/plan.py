@@ -49,6 +49,9 @@ def _check_price(price: PlanPrice, known: Known) -> Iterator[CatalogError]:
             message = f"Meter {meter.id!r} does not declare the dimension {name!r}."
             yield CatalogError(message, hint=nearest(name, meter.dimensions), path=("price", "by"))
     yield from _check_single_events(price, meter, parsed.needs)
+    if parsed.needs == "events" and parsed.tiers_per == "subscription":
+        message = "The price looks at single events, which are told apart by their dimensions."
+        yield CatalogError(message, hint="Use tiers_per: dimension, or leave 'by' out.", path=("price", "tiers_per"))
 
 
 def _check_single_events(price: PlanPrice, meter: Meter, needs: str) -> Iterator[CatalogError]:

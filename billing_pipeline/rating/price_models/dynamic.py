@@ -35,6 +35,7 @@ class Dynamic(EventModel):
     def details(self, measures: Iterable[Decimal]) -> tuple[LineDetail, ...]:
         """The sum of the amounts, times the multiplier."""
         amounts = tuple(measures)
+        if not amounts:
+            return ()
         total = sum(amounts, ZERO)
-        text = f"amounts of {len(amounts)} events"
-        return (LineDetail(text, total, self.multiplier, total * self.multiplier),) if amounts else ()
+        return (LineDetail("amounts of the events", total, self.multiplier, total * self.multiplier),)
