@@ -6,6 +6,7 @@ again, it finds everything done and shows the same.
 
 import csv
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -52,8 +53,9 @@ Row = dict[str, str]
 class Demo:
     """The steps, each timed; what it writes lies under ``<home>/demo``."""
 
-    def __init__(self, home: Path) -> None:
-        self.console = Console(highlight=False, width=max(Console().width, 110))
+    def __init__(self, home: Path, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.console = Console(highlight=False, width=max(Console().width, 110), stderr=as_json)
         self.home = home
         self.seconds: dict[str, float] = {}
         os.environ.update(
@@ -81,7 +83,7 @@ class Demo:
             os.environ["BILLING_NOW"] = BEGIN.isoformat()
             initialize(load_settings(), sandbox=True)
             del os.environ["BILLING_NOW"]
-            self.billing = Billing.open(actor="demo")
+            self.billing = Billing.open()
         period = self.billing.calendar.period(PERIOD)
         with self.step("Apply the catalog: 3 plans, 73 customers"):
             apply(self.billing, [EXAMPLE / "plans.yaml", EXAMPLE / "customers.yaml"])
@@ -108,6 +110,20 @@ class Demo:
         self.show_invoices()
         self.show_reconciliation(period)
         self.show_times()
+        if self.as_json:
+            print(json.dumps(self.result(period), indent=2))  # noqa: T201 - for machines
+
+    def result(self, period: BillingPeriod) -> dict[str, object]:
+        """What happened, for machines."""
+        found = usage_summary(self.billing, period).reconciliation
+        ended = ("files", "accepted", "superseded", "retracted")
+        return {
+            "period": PERIOD,
+            "home": str(self.home),
+            "invoices": list_invoices(self.billing, period=PERIOD),
+            "reconciliation": {name: getattr(found, name) for name in ended},
+            "seconds": {title.strip(): round(seconds, 3) for title, seconds in self.seconds.items()},
+        }
 
     def land(self, at: datetime, what: str, file: Path) -> None:
         """One delivery, at its time."""
@@ -247,7 +263,7 @@ def _list(content: Mapping[str, object], name: str) -> list[dict[str, object]]:
 
 def main() -> None:
     """Run it under the home that the settings name."""
-    Demo((load_settings().home / "demo").absolute()).run()
+    Demo((load_settings().home / "demo").absolute(), as_json="--json" in sys.argv).run()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import typer
 from billing_pipeline.cli import (
     catalog,
     clock,
+    demo,
     hold,
     init,
     invoices,
@@ -20,8 +21,6 @@ from billing_pipeline.cli import (
     up,
     usage,
 )
-from billing_pipeline.cli.demo import demo
-from billing_pipeline.cli.options import example
 from billing_pipeline.cli.root import BillingGroup
 
 app = typer.Typer(
@@ -34,7 +33,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _module in (init, up, status, tick, clock, catalog, usage, period, hold, invoices, payments, quote):
+for _module in (init, up, status, tick, clock, catalog, usage, period, hold, invoices, payments, quote, demo):
     _module.add_to(app)
-
-app.command("demo", epilog=example("billing demo"))(demo)

@@ -16,7 +16,6 @@ PROMISED = """
     hold.list hold.place hold.release invoices.list invoices.show invoices.diff
     payments.list payments.deliver payments.mark-paid quote clock.set
 """
-DEMONSTRATION = "demo"  # shows a person something; its parts have JSON
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -54,7 +53,7 @@ def test_every_example_is_one_that_the_command_accepts(name: str) -> None:
             assert context.command is ALL[name]
 
 
-@pytest.mark.parametrize("name", sorted(ALL.keys() - {DEMONSTRATION}))
+@pytest.mark.parametrize("name", ALL)
 def test_every_command_speaks_json_and_asks_who(name: str) -> None:
     options = {option for parameter in ALL[name].params for option in parameter.opts}
     assert {"--json", "--actor"} <= options
