@@ -5,6 +5,7 @@ again, it finds everything done and shows the same.
 """
 
 import csv
+import json
 import os
 import sys
 import time
