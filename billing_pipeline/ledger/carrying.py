@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, text, true
+from sqlalchemy import ColumnElement, Connection, and_, cast, or_, select, text, true
 
 from billing_pipeline.catalog.meter import CARRYING_AGGREGATIONS
 from billing_pipeline.ledger.database import among
@@ -102,7 +102,7 @@ def _lasting(before: date, look_back: LookBack) -> ColumnElement[bool]:
     for code, first_day in look_back.items():
         since.setdefault(first_day, []).append(code)
     found = [
-        and_(lake_file.c.meters.overlap(codes), true() if first_day is None else lake_file.c.period >= first_day)
+        and_(lake_file.c.meters.op("&&", is_comparison=True)(cast(codes, lake_file.c.meters.type)), true() if first_day is None else lake_file.c.period >= first_day)
         for first_day, codes in since.items()
     ]
     return and_(lake_file.c.period < before, or_(*found))
