@@ -101,8 +101,12 @@ def _lasting(before: date, look_back: LookBack) -> ColumnElement[bool]:
     since: dict[date | None, list[int]] = {}
     for code, first_day in look_back.items():
         since.setdefault(first_day, []).append(code)
+    meters = lake_file.c.meters
     found = [
-        and_(lake_file.c.meters.op("&&", is_comparison=True)(cast(codes, lake_file.c.meters.type)), true() if first_day is None else lake_file.c.period >= first_day)
+        and_(
+            meters.op("&&", is_comparison=True)(cast(codes, meters.type)),
+            true() if first_day is None else lake_file.c.period >= first_day,
+        )
         for first_day, codes in since.items()
     ]
     return and_(lake_file.c.period < before, or_(*found))

@@ -1,6 +1,6 @@
 """Sessions and levels through close and lock: over the ends of months, late, in grace, and while the month runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -38,7 +38,7 @@ subscriptions:
   - {id: acme, customer: acme, plan: payg, start: 2026-01-01}
   - {id: beta, customer: beta, plan: payg, start: 2026-01-01}
 """
-Row = dict[str, str | None]
+Row = Mapping[str, str | None]
 
 
 @pytest.fixture
@@ -55,9 +55,8 @@ def send(sandbox: Sandbox, *rows: Row) -> int:
 
 
 def job(phase: str, at: str, key: str = "a", gb: str = "1", **more: str) -> Row:
-    return {
-        "customer": "acme", "meter": "jobs", "timestamp": instant(at).isoformat(), "phase": phase, "job": key, "gb": gb
-    } | more  # fmt: skip
+    own = {"customer": "acme", "meter": "jobs", "timestamp": instant(at).isoformat()}
+    return own | {"phase": phase, "job": key, "gb": gb} | more
 
 
 def level(at: str, value: str, disk: str | None = None) -> Row:
@@ -143,7 +142,7 @@ def test_a_level_stands_for_months_and_a_zero_ends_it(sandbox: Sandbox) -> None:
 
 
 def test_only_whom_an_event_that_lasts_concerns_is_computed_again_later(sandbox: Sandbox) -> None:
-    calls: Row = {"customer": "beta", "meter": "calls", "timestamp": "2026-02-05T00:00Z"}
+    calls = {"customer": "beta", "meter": "calls", "timestamp": "2026-02-05T00:00Z"}
     send(sandbox, level("2026-01-05", "1"), calls)
     sandbox.at("2026-03-01").close(JANUARY)
     assert sandbox.close(FEBRUARY)["customers"] == 2
