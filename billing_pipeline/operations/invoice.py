@@ -107,7 +107,7 @@ def _documents(
     work: Work, as_of: AsOf, waiting: Mapping[str, CustomerState], billed: Mapping[int, Billed]
 ) -> dict[str, Computed]:
     """Documents from the stored lines."""
-    view = work.view(as_of.change)
+    view = work.view(as_of.change, waiting)
     stored = periods.lines(work.connection, work.first_day, codes_of(waiting).values())
     known = work.known_customers(view)
     computed = {}

@@ -79,22 +79,16 @@ def meter_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
             through=AsOf(manifest.newest_batch(connection), ledger_catalog.newest_change(connection)),
             now=billing.now(connection),
         )
-        view, codes = work.view(span.through.change), work.codes()
-        states = periods.customers(connection, period.first_day, buckets)
-        dirty = _dirty(work, view, codes, states, span)
+        codes, states = work.codes(), periods.customers(connection, period.first_day, buckets)
+        dirty = _dirty(work, codes, states, span)
+        view = work.view(span.through.change, dirty)
         counts = _measure(work, view, {one: codes[one] for one in sorted(dirty)}, span.through.batch)
         periods.mark(connection, period.first_day, _states(work, view, codes, states, dirty))
         periods.advance(connection, period.first_day, buckets, span.through.batch, span.through.change)
     return counts
 
 
-def _dirty(
-    work: Work,
-    view: CatalogView,
-    codes: Mapping[str, int],
-    states: Mapping[str, CustomerState],
-    span: _Span,
-) -> dict[str, _Why]:
+def _dirty(work: Work, codes: Mapping[str, int], states: Mapping[str, CustomerState], span: _Span) -> dict[str, _Why]:
     """The customers whose quantities may differ from the stored ones, and why."""
     ids = {code: one for one, code in codes.items()}
     growing = carrying.growing(work.connection, work.first_day, work.buckets, span.now)
@@ -105,7 +99,7 @@ def _dirty(
             batches[ids[code]].add(batch)
     changed, numbers = set[str](), tuple[int, ...]()
     if span.through.change > span.after.change:
-        changed = _changed(work.period, view, codes, states)
+        changed = _changed(work.period, work.view(span.through.change), codes, states)
         known = ledger_catalog.recorded_at(work.connection, span.after.change, span.through.change)
         numbers = tuple(number for number, _ in known)
     return {
@@ -119,7 +113,7 @@ def touched(work: Work, after: int, through: int) -> dict[int, set[int]]:
 
     Batches received before the period's end share one entry: nobody asks which of them made the first version.
     """
-    lasting = carrying_meters(work.connection)
+    lasting = carrying_meters(work.connection, ledger_catalog.newest_change(work.connection))
     found = [*_touched_here(work, after, through), *touched_before(work, lasting, after, through)]
     if not found:
         return {}

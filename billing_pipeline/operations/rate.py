@@ -52,7 +52,7 @@ def rate_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
 
 def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: datetime) -> dict[str, int]:
     connection, codes = work.connection, codes_of(waiting)
-    rated = _rated(work, work.view(change), waiting)
+    rated = _rated(work, work.view(change, waiting), waiting)
     lines = periods.replace_lines(connection, work.first_day, codes.values(), _rows(work.first_day, codes, rated))
     problems = {codes[one]: "; ".join(found.problems) for one, found in rated.items() if found.problems}
     holds.settle(

@@ -1,6 +1,6 @@
 """What one transaction works with: some customer buckets of a period, locked until it ends."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,6 +12,7 @@ from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.operations.context import Billing
 
 Unit = tuple[int, ...]  # buckets
+_FEW = 1000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,8 +42,13 @@ class Work:
         """The period, as the ledger names it."""
         return self.period.first_day
 
-    def view(self, change: int) -> CatalogView:
-        """The catalog as known through a change, as far as it concerns these buckets."""
+    def view(self, change: int, customers: Collection[str] | None = None) -> CatalogView:
+        """The catalog as known through a change, as far as it concerns these buckets, or these few customers of them.
+
+        Of many customers the whole bucket is read, once for all stages.
+        """
+        if customers is not None and len(customers) <= _FEW:
+            return self.billing.view(self.connection, change, customers=customers)
         return self.billing.view(self.connection, change, bucket=self._only_bucket)
 
     def codes(self) -> dict[str, int]:
