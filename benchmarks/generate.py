@@ -114,7 +114,7 @@ def generate(folder: Path, count: int, customers: int) -> None:
             half = np.arange(again // 2)
             rest = np.arange(again // 2, again)
             month.write(first + repeated.take(half) + restated(random, repeated.take(rest)))
-            kept.append(first.take(np.flatnonzero(first.customer % LATE_CUSTOMERS == 0)))
+            kept.append(first.take(np.flatnonzero(first.customer % LATE_CUSTOMERS == LATE_CUSTOMERS // 2)))
     with Writer(folder / "late.parquet", customers) as late:
         for some in kept:
             rows = np.arange(0, len(some.customer) - 1, 2)
