@@ -8,6 +8,7 @@ from billing_pipeline.core.money import Money
 
 Row = dict[str, object]
 _SHOWN = 50
+_EXAMPLES = 10  # where the command line lists all
 # A draft without lines is not issued, and nobody's invoice.
 _ISSUED = """
     (number IS NOT NULL OR EXISTS (
@@ -35,7 +36,7 @@ def batches(connection: Connection, period: date) -> list[Row]:
         SELECT b.number AS batch, b.source, b.name, p.rows, b.received_at AS received FROM batch_period AS p
         JOIN batch AS b ON b.number = p.batch WHERE p.period = :period ORDER BY b.number DESC LIMIT :shown
     """
-    return _rows(connection, query, period=period, shown=_SHOWN)
+    return _rows(connection, query, period=period, shown=_EXAMPLES)
 
 
 def sources(connection: Connection, period: date) -> list[Row]:
@@ -73,7 +74,7 @@ def meters(connection: Connection, period: date) -> list[Row]:
     query = """
         SELECT m.id AS meter, count(*) AS customers, sum(landed)::bigint AS landed, sum(accepted)::bigint AS accepted,
                sum(superseded)::bigint AS superseded, sum(retracted)::bigint AS retracted,
-               sum(unpriced)::bigint AS unpriced
+               sum(unpriced)::bigint AS unpriced, sum(pending)::bigint AS pending
         FROM usage_count AS u JOIN meter AS m ON m.code = u.meter WHERE u.period = :period GROUP BY m.id ORDER BY m.id
     """
     return _rows(connection, query, period=period)
@@ -116,7 +117,7 @@ def largest_documents(connection: Connection, period: date) -> list[Row]:
         FROM current_document AS d WHERE period = :period AND {_ISSUED}
         ORDER BY total_minor DESC, customer_id LIMIT :shown
     """  # noqa: S608 - our own condition
-    return _rows(connection, query, period=period, shown=_SHOWN)
+    return _rows(connection, query, period=period, shown=_EXAMPLES)
 
 
 def changed_documents(connection: Connection, period: date) -> list[Row]:
@@ -127,9 +128,10 @@ def changed_documents(connection: Connection, period: date) -> list[Row]:
                d.recorded_at AS changed, d.currency
         FROM current_document AS d
         JOIN document_version AS before ON before.document = d.id AND before.version = d.version - 1
-        WHERE d.period = :period AND d.version > 1 ORDER BY d.recorded_at DESC, d.customer_id LIMIT :shown
+        WHERE d.period = :period AND d.version > 1
+        ORDER BY d.recorded_at DESC, abs(d.total_minor - before.total_minor) DESC, d.customer_id LIMIT :shown
     """
-    return _rows(connection, query, period=period, shown=_SHOWN)
+    return _rows(connection, query, period=period, shown=_EXAMPLES)
 
 
 def payments(connection: Connection, period: date) -> list[Row]:

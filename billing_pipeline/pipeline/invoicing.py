@@ -38,8 +38,8 @@ def invoices(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
         "invoices": summary.documents,
         "total": money(summary.totals),
         "by status, when computed": table(summary.by_status),
-        "changed by their last version": table(summary.changed),
         "largest": table(summary.largest),
+        "changed, the last first": table(summary.changed),
         "line by line": command(f"invoices list --period {period.key}"),
     }
     metadata = {**shown, **described(report, summary.documents, summary.totals)}

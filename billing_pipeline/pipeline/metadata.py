@@ -1,5 +1,6 @@
 """What Dagster's UI shows of a run: what a person asks first stands first; whatever is a number is plotted."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -7,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from babel.numbers import format_currency
+from babel.numbers import format_currency, get_currency_symbol
 
 from billing_pipeline.core.money import Money, minor_digits
 from billing_pipeline.operations.report import StageReport
@@ -15,7 +16,9 @@ from billing_pipeline.operations.written import plain
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 
 Metadata = dict[str, Any]  # as Dagster takes it: values, or plain numbers and texts
+_LOCALE = "en_US"
 _ROWS = 100  # of a table; a page shows no more
+_LONG_WORD = re.compile(r"(\S{14})\S{5,}(\S{10})")  # a table is as wide as its longest word
 _ZONE = ZoneInfo(BILLING_PERIODS.timezone)
 
 
@@ -23,7 +26,7 @@ def described(report: StageReport, rows: int, totals: Sequence[Money] = ()) -> M
     """What comes last: how the stage ran, and the numbers that are plotted over partitions and runs."""
     counts: Mapping[str, object] = {name.replace("_", " "): count for name, count in report.counts.items()}
     return {
-        "this run": table([counts]),
+        "done in this run": table([counts]),
         "through batch": dg.MetadataValue.int(report.through_batch),
         "seconds": dg.MetadataValue.float(round(report.seconds, 3)),
         # A plot draws floats; the amounts themselves stand above, exact.
@@ -50,9 +53,10 @@ def money(totals: Sequence[Money]) -> dg.MetadataValue:
 
 def formatted(amount: Money) -> str:
     """``$1,234.50``. With the currency's digits by ISO 4217, which are not always the locale data's."""
-    digits = minor_digits(amount.currency)
-    pattern = f"¤#,##0.{'0' * digits}" if digits else "¤#,##0"
-    return format_currency(amount.amount, amount.currency, pattern, locale="en_US", currency_digits=False)
+    digits, symbol = minor_digits(amount.currency), get_currency_symbol(amount.currency, _LOCALE)
+    space = "\u00a0" if symbol[-1].isalpha() else ""
+    pattern = f"¤{space}#,##0" + (f".{'0' * digits}" if digits else "")
+    return format_currency(amount.amount, amount.currency, pattern, locale=_LOCALE, currency_digits=False)
 
 
 def command(words: str) -> dg.MetadataValue:
@@ -64,12 +68,12 @@ def _cell(value: object) -> str | int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     written = next((write for kind, write in _WRITTEN.items() if isinstance(value, kind)), str)
-    return written(value)
+    return _LONG_WORD.sub(r"\1…\2", written(value))
 
 
 _WRITTEN: Mapping[type, Callable[[Any], str]] = {
     Money: formatted,
-    Decimal: lambda value: str(plain(value)),
+    Decimal: lambda value: f"{Decimal(str(plain(value))):,f}",
     datetime: lambda value: f"{value.astimezone(_ZONE):%Y-%m-%d %H:%M}",
     bool: lambda value: "yes" if value else "no",
     list: lambda value: ", ".join(map(str, value)),

@@ -23,7 +23,7 @@ def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
     summary, queued = invoice_summary(ledger, period), payment_summary(ledger, period)
     shown: Metadata = {
         "final invoices": summary.final,
-        "total of all": money(summary.totals),
+        "total, drafts included": money(summary.totals),
         "invoices by status": table(summary.by_status),
         "payments by status": table(queued),
         "payment requests, gateway 'file'": dg.MetadataValue.path(ledger.settings.outbox),

@@ -40,7 +40,7 @@ def test_from_the_periods_end_a_correction_is_a_version_that_says_why(month: Mon
     month.run()
     batch = month.sandbox.land(use("acme", "compute", "2026-01-03", 4000))
     run = month.run()
-    assert run.metadata("invoices")["changed by their last version"] == [
+    assert run.metadata("invoices")["changed, the last first"] == [
         {
             "customer": "acme",
             "before": "$100.00",
@@ -66,7 +66,7 @@ def test_running_a_partition_twice_changes_nothing(month: Month, now: str) -> No
     for job in ("close_period", "lock_period"):
         again = month.run(job)
     assert everything(month.sandbox) == before
-    assert again.metadata("payments")["this run"] == [{"finalized": 0, "issued": 0, "queued": 0, "held": 0}]
+    assert again.metadata("payments")["done in this run"] == [{"finalized": 0, "issued": 0, "queued": 0, "held": 0}]
 
 
 def test_every_asset_of_a_repeated_run_says_that_it_found_nothing_to_do(month: Month) -> None:
@@ -74,7 +74,7 @@ def test_every_asset_of_a_repeated_run_says_that_it_found_nothing_to_do(month: M
     month.run()
     again = month.run()
     for asset in ("deduped_usage", "metered_usage", "rated_lines", "invoices"):
-        assert {row["customers"] for row in again.metadata(asset)["this run"]} == {0}
+        assert {row["customers"] for row in again.metadata(asset)["done in this run"]} == {0}
     assert again.metadata("raw_usage")["dagster/row_count"] == 1
     assert again.metadata("invoices")["dagster/row_count"] == 1
 
@@ -101,7 +101,7 @@ def test_at_its_time_it_locks_numbers_and_queues(month: Month) -> None:
         ("beta", "finalized", "2026-000002", Decimal("0.80")),
     ]
     shown = run.metadata("payments")
-    assert (shown["final invoices"], shown["total of all"]) == (2, "$1.50")
+    assert (shown["final invoices"], shown["total, drafts included"]) == (2, "$1.50")
     assert shown["payments by status"] == [{"gateway": "file", "status": "queued", "payments": 2, "amount": "$1.50"}]
     month.run("deliver_payments", None)
     assert month.sandbox.query("SELECT DISTINCT status FROM payment") == [("submitted",)]
