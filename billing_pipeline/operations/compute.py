@@ -49,9 +49,7 @@ def in_lake(billing: Billing, files: Iterable[LakeFile]) -> list[LakeFile]:
 
 def engine(billing: Billing, threads: int = 1) -> Engine:
     """An engine within the memory that the settings allow."""
-    return Engine(
-        memory=billing.settings.memory, threads=threads, temp_directory=billing.settings.home.absolute() / "spill"
-    )
+    return Engine(memory=billing.settings.memory, threads=threads, temp_directory=billing.spill_folder)
 
 
 def meter_customers(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int) -> Metering:

@@ -60,6 +60,11 @@ class Billing:
         return self.facts.calendar
 
     @property
+    def spill_folder(self) -> Path:
+        """Where engines put what does not fit their memory; what a crash leaves there is swept."""
+        return self.settings.home.absolute() / "spill"
+
+    @property
     def buckets(self) -> range:
         """All customer buckets."""
         return range(self.facts.buckets)

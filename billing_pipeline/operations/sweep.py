@@ -1,4 +1,4 @@
-"""Remove what crashed landings left behind: files that no batch names, and half-prepared deliveries."""
+"""Remove what crashes left behind: files that no batch names, half-prepared deliveries, what engines had spilled."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,8 @@ def sweep(billing: Billing, *, older_than: timedelta = ORPHAN_AGE) -> list[str]:
     orphans = lake.orphans(now, older_than)
     with billing.ledger.begin() as connection:
         swept = lake.sweep(orphans, known_batches.paths(connection))
-    folder = staging_folder(billing)
-    for leftover in folder.iterdir() if folder.exists() else ():
+    folders = [folder for folder in (staging_folder(billing), billing.spill_folder) if folder.exists()]
+    for leftover in [path for folder in folders for path in folder.iterdir()]:
         if now - datetime.fromtimestamp(leftover.stat().st_mtime, UTC) > older_than:
             shutil.rmtree(leftover, ignore_errors=True)
             swept.append(str(leftover))
