@@ -15,14 +15,16 @@ from billing_pipeline.usage.event import LakeFile
 LookBack = Mapping[int, date | None]
 
 
-def meters(connection: Connection) -> dict[int, Mapping[str, object]]:
-    """Content of the meters whose events last, by code, as the catalog stands."""
+def meters(connection: Connection, change: int) -> dict[int, Mapping[str, object]]:
+    """Content of the meters whose events last, by code, as the catalog stood after a change."""
     query = text("""
         SELECT m.code, e.content FROM meter AS m CROSS JOIN LATERAL (
-            SELECT content FROM catalog_entry WHERE kind = 'meter' AND id = m.id ORDER BY change DESC LIMIT 1
+            SELECT content FROM catalog_entry WHERE kind = 'meter' AND id = m.id AND change <= :change
+            ORDER BY change DESC LIMIT 1
         ) AS e WHERE e.content ->> 'aggregation' = ANY(:carrying)
     """)
-    return {row.code: row.content for row in connection.execute(query, {"carrying": sorted(CARRYING_AGGREGATIONS)})}
+    known = connection.execute(query, {"carrying": sorted(CARRYING_AGGREGATIONS), "change": change})
+    return {row.code: row.content for row in known}
 
 
 def files(

@@ -39,9 +39,9 @@ def earlier_files(work: Work, meters: Mapping[int, Meter], batch: int) -> list[L
     return carrying.files(work.connection, work.first_day, found, batch, buckets=work.buckets)
 
 
-def carrying_meters(connection: Connection) -> dict[int, Meter]:
-    """The meters whose events last, by code, as the catalog stands."""
-    contents = carrying.meters(connection)
+def carrying_meters(connection: Connection, change: int) -> dict[int, Meter]:
+    """The meters whose events last, by code, as the catalog stood after a change."""
+    contents = carrying.meters(connection, change)
     made = {code: from_content("meter", content) for code, content in contents.items()}
     return {code: meter for code, meter in made.items() if isinstance(meter, Meter)}
 

@@ -43,7 +43,7 @@ def standings(billing: Billing) -> list[Standing]:
         known = period_progress.progress(connection, len(billing.buckets), now)
         change = ledger_catalog.newest_change(connection)
         first_start = overview.first_start(connection)
-        lasting = carrying.newest_batches(connection, carrying.meters(connection).keys())
+        lasting = carrying.newest_batches(connection, carrying.meters(connection, change).keys())
         fresh = _Fresh(connection, min((one.through_change for one in known.values() if one.locked), default=change))
     found = []
     before = 0  # the newest batch with events that may last into the period

@@ -7,7 +7,7 @@ and the numbers are taken last, in the same transaction.
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from time import monotonic
@@ -22,6 +22,7 @@ from billing_pipeline.ledger import documents, holds, manifest, payments, period
 from billing_pipeline.ledger.documents import Final, StoredDocument
 from billing_pipeline.ledger.payments import PaymentDue
 from billing_pipeline.ledger.periods import CustomerState
+from billing_pipeline.operations.carried import carrying_meters, earlier_files
 from billing_pipeline.operations.close import close
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.operations.cutoff import Cutoffs
@@ -232,6 +233,8 @@ class _Inputs:
         work = self._work
         batch = manifest.batch_before(work.connection, cutoff)
         files = manifest.files(work.connection, work.first_day, batch, buckets=[bucket])
+        lasting = carrying_meters(work.connection, ledger_catalog.change_before(work.connection, cutoff))
+        files += earlier_files(replace(work, buckets=(bucket,)), lasting, batch)
         content = {"batch": batch, "files": [[file.path, file.sha256] for file in files]}
         fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
         documents.keep_inputs(work.connection, fingerprint, content)

@@ -113,7 +113,7 @@ def touched(work: Work, after: int, through: int) -> dict[int, set[int]]:
 
     Batches received before the period's end share one entry: nobody asks which of them made the first version.
     """
-    lasting = carrying_meters(work.connection)
+    lasting = carrying_meters(work.connection, ledger_catalog.newest_change(work.connection))
     found = [*_touched_here(work, after, through), *touched_before(work, lasting, after, through)]
     if not found:
         return {}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS
+from billing_pipeline.catalog.meter import PHASE, START, STOP, VALUELESS_AGGREGATIONS
 from billing_pipeline.catalog.source import Constant
 from billing_pipeline.usage.arrow import Array, combined
 from billing_pipeline.usage.arrow import compute as pc
@@ -21,7 +21,9 @@ from billing_pipeline.usage.parse import Mask, Parser, mask
 from billing_pipeline.usage.quarantine import QuarantinedRow
 from billing_pipeline.usage.refusals import (
     bad_multiplier,
+    bad_phase,
     missing,
+    missing_session,
     other_spelling,
     two_values,
     unknown_customer,
@@ -80,7 +82,8 @@ class Normalizer:
         retract = self._retract(rows, event.retract)
         values = self._value(rows, meter_ids, retract)
         dimensions = self._dimensions(rows)
-        self._check_multipliers(rows, meter_ids, dimensions)
+        weighed = self._check_sessions(rows, meter_ids, dimensions)
+        self._check_multipliers(rows, meter_ids, dimensions, weighed)
         arrays = {
             "customer": customers["code"],
             "meter": meters,
@@ -178,10 +181,26 @@ class Normalizer:
             dimensions[name] = pc.coalesce(other, texts)
         return dimensions
 
-    def _check_multipliers(self, rows: Rows, meter_ids: Array, dimensions: Mapping[str, Array]) -> None:
+    def _check_sessions(self, rows: Rows, meter_ids: Array, dimensions: Mapping[str, Array]) -> Mask:
+        """Refuse what starts or stops no session; the rows that a multiplier is looked for in: not those that stop."""
+        weighed = np.ones(len(rows), np.bool_)
+        nothing = pa.nulls(len(rows), pa.string())
+        phase = dimensions.get(PHASE, nothing)
+        for name in {one.session_by for one in self._known.meters.values()} - {None}:
+            meters = [one.id for one in self._known.meters.values() if one.session_by == name]
+            concerned = mask(_is_in(meter_ids, meters))
+            if concerned.any() and name is not None:
+                rows.refuse(concerned & mask(dimensions.get(name, nothing).is_null()), name, missing_session(name))
+                rows.refuse(concerned & ~mask(_is_in(phase, [START, STOP])), PHASE, bad_phase(phase))
+                weighed &= ~(concerned & mask(_is_in(phase, [STOP])))
+        return weighed
+
+    def _check_multipliers(
+        self, rows: Rows, meter_ids: Array, dimensions: Mapping[str, Array], weighed: Mask
+    ) -> None:
         for dimension in {one.multiplier for one in self._known.meters.values()} - {None}:
             meters = [one.id for one in self._known.meters.values() if one.multiplier == dimension]
-            concerned = mask(_is_in(meter_ids, meters))
+            concerned = mask(_is_in(meter_ids, meters)) & weighed
             if concerned.any() and dimension is not None:
                 texts = dimensions.get(dimension, pa.nulls(len(rows), pa.string()))
                 number = self._parser.matches(texts, _MULTIPLIER)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from billing_pipeline.catalog.meter import PHASE, START, STOP
 from billing_pipeline.core.errors import nearest
 from billing_pipeline.usage.arrow import Array
 from billing_pipeline.usage.event import MULTIPLIER_SCALE
@@ -46,4 +47,17 @@ def bad_multiplier(dimension: str, texts: Array) -> Reason:
     return lambda _text, place: BadValue(
         "bad_multiplier",
         f"{dimension} = {texts[place].as_py()!r} is no number to multiply by (at most {MULTIPLIER_SCALE} decimals).",
+    )
+
+
+def missing_session(dimension: str) -> Reason:
+    """An event of a session that does not say of which."""
+    why = BadValue("missing_session", f"The row has no {dimension}, which pairs the start of a session with its stop.")
+    return lambda _text, _place: why
+
+
+def bad_phase(texts: Array) -> Reason:
+    """An event of a session that neither starts nor stops it."""
+    return lambda _text, place: BadValue(
+        "bad_phase", f"{PHASE} = {texts[place].as_py()!r} is neither {START!r} nor {STOP!r}."
     )

@@ -126,6 +126,12 @@ def test_the_lock_computes_as_of_the_cutoff_what_lasts_from_before(sandbox: Sand
     sandbox.lock(FEBRUARY)
     (doc,) = sandbox.documents("acme", FEBRUARY)
     assert (doc.status, lines_of(doc)) == ("finalized", [("jobs", str(28 * 86400), f"{28 * 864}.00")])
+    (one,) = sandbox.query("""
+        SELECT content FROM input_set JOIN finalization AS f ON f.inputs = fingerprint
+        JOIN document AS d ON d.id = f.document WHERE d.period = '2026-02-01' AND customer = 1
+    """)
+    (file,) = sandbox.query("SELECT path, sha256 FROM lake_file WHERE batch = 1")
+    assert one.content == {"batch": 1, "files": [list(file)]}  # January's, and not what came after the cutoff
 
 
 def test_a_level_stands_for_months_and_a_zero_ends_it(sandbox: Sandbox) -> None:

@@ -25,6 +25,7 @@ METERS = {
     "seconds": Meter("seconds", "sum", multiplier="memory_gb"),
     "unique": Meter("unique", "sum", deduplicate_by="event_id"),
     "requests": Meter("requests", "count"),
+    "jobs": Meter("jobs", "duration", session_by="job", multiplier="memory_gb"),
 }
 CODES = {"acme": 1, "beta": 2}
 EVENT: dict[str, str] = {"customer": "acme", "meter": "gb", "timestamp": "2026-01-05T10:00:00Z", "value": "1"}
@@ -72,6 +73,12 @@ def codes(result: Normalized) -> dict[int, str]:
     return {row.row: row.code for row in result.quarantined}
 
 
+def test_a_stop_needs_nothing_but_its_session() -> None:
+    start = {**EVENT, "meter": "jobs", "phase": "start", "job": "a", "memory_gb": "0.5", "value": ""}
+    stop = {**start, "phase": "stop", "memory_gb": ""}
+    assert codes(normalized(start, stop)) == {}
+
+
 def test_an_event_typed() -> None:
     (row,) = normalized({**EVENT, "customer": "beta", "region": "eu", "event_id": "7"}).table.to_pylist()
     assert row == {
@@ -115,6 +122,10 @@ def test_an_event_belongs_to_the_local_period_of_its_timestamp(timestamp: str, p
         ({"meter": "seconds", "memory_gb": "two"}, "bad_multiplier"),
         ({"meter": "seconds", "memory_gb": "0.1234567"}, "bad_multiplier"),
         ({"meter": "seconds", "memory_gb": "1e3"}, "bad_multiplier"),
+        ({"meter": "jobs", "phase": "start", "memory_gb": "1"}, "missing_session"),
+        ({"meter": "jobs", "phase": "pause", "job": "a", "memory_gb": "1"}, "bad_phase"),
+        ({"meter": "jobs", "job": "a", "memory_gb": "1"}, "bad_phase"),
+        ({"meter": "jobs", "phase": "start", "job": "a"}, "bad_multiplier"),
         ({"retract": "perhaps"}, "bad_retract"),
         ({"REGION": "eu"}, "dimension_case"),
         ({"customer": "nobody", "value": "NaN"}, "unknown_customer"),  # the first problem is the one that is named
