@@ -229,7 +229,7 @@ def open_sandbox(
         yield sandbox
     finally:
         ledger.close()
-        _administer(owner_url, f"DROP DATABASE {name} WITH (FORCE)")
+        _administer(owner_url, f"DROP DATABASE {name} WITH (FORCE)")  # also where a killed process is still in it
 
 
 @cache

@@ -9,7 +9,8 @@ from billing_pipeline.ledger.server.programs import Programs
 
 PATIENCE_SECONDS = 60  # a server that was killed replays its log before it answers
 _SETTINGS = {"max_connections": "200", "timezone": "UTC", "log_timezone": "UTC", "log_checkpoints": "off"}
-_CAREFREE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Tests drop many small databases; a vacuum worker that happens to be in one belongs to nobody who could be asked out.
+_CAREFREE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
 def launch(data: Path, log: Path, port: int, programs: Programs, *, durable: bool) -> None:
