@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow.parquet as pq
 import pytest
@@ -159,8 +159,12 @@ def _received_before(sandbox: Sandbox, cutoff: datetime | None) -> int:
         """,
         cutoff=cutoff,
     )
-    values = [pq.read_table(f"{sandbox.billing.settings.lake}/{row.path}")["value"].to_pylist() for row in rows]
-    return sum(int(value) for file in values for value in file)
+    values: list[list[Any]] = [_values(f"{sandbox.billing.settings.lake}/{row.path}") for row in rows]
+    return int(sum(value for file in values for value in file))
+
+
+def _values(path: str) -> list[Any]:
+    return pq.read_table(path)["value"].to_pylist()
 
 
 def test_a_period_that_ends_while_a_run_waits_gets_versions(sandbox: Sandbox) -> None:
