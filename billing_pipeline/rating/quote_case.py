@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing_pipeline.catalog import scalars
-from billing_pipeline.catalog.meter import Convert, Meter
+from billing_pipeline.catalog.meter import PHASE, STOP, Convert, Meter
 from billing_pipeline.catalog.parse import parse
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import EXACT, Rounding, minor_digits
@@ -156,9 +156,9 @@ def _instant(value: object, path: Path) -> datetime | None:
 
 
 def _value(value: object, dimensions: Mapping[str, str], meter: Meter, path: Path) -> Decimal | None:
-    """The event's figure, times its multiplier; for durations, which have no value, the multiplier alone."""
+    """The event's figure, times its multiplier; for a start, which has no value, the multiplier alone."""
     number = None if value is None else _figure("value", value, (*path, "value"))
-    if meter.multiplier is None:
+    if meter.multiplier is None or (meter.aggregation == "duration" and dimensions.get(PHASE) == STOP):
         return number
     at = (*path, "dimensions", meter.multiplier)
     factor = _figure("multiplier", dimensions.get(meter.multiplier), at)

@@ -19,7 +19,7 @@ from billing_pipeline.rating.quoted_event import QuotedEvent
 ZERO = Decimal(0)
 _MICROSECOND = timedelta(microseconds=1)
 _PER_SECOND = Decimal(10) ** 6
-_PER_HOUR = 3600 * _PER_SECOND
+_PER = {"second": _PER_SECOND, "hour": 3600 * _PER_SECOND, "day": 24 * 3600 * _PER_SECOND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +70,32 @@ def average(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime) -
     return divide(total(events, meter, period_end), count(events, meter, period_end))
 
 
-def weighted_sum(events: Sequence[QuotedEvent], _meter: Meter, period_end: datetime) -> Decimal:
-    """Levels times the hours for which they stand: GB become GB-hours. The last level stands to the period's end.
+def weighted_sum(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime) -> Decimal:
+    """Levels times the time for which they stand: GB become GB-hours.
 
-    What differs in any dimension is a level of its own; they are added.
+    A value is the level from its timestamp on, not a change of it. It stands until the next one, in later periods too,
+    while they are billed to now or to their end; a level of 0 ends it. What differs in any dimension is a level of its
+    own (the multiplier is none of them); levels are added. ``per`` is the unit of time: ``second``, ``hour`` (the
+    default) or ``day`` (24 hours).
     """
     levels: dict[frozenset[tuple[str, str]], list[QuotedEvent]] = defaultdict(list)
     for event in events:
-        levels[frozenset(event.dimensions.items())].append(event)
+        levels[frozenset(item for item in event.dimensions.items() if item[0] != meter.multiplier)].append(event)
     weighted = ZERO
     for series in levels.values():
         ends = [event.instant for event in series[1:]] + [max(period_end, series[-1].instant)]
         for event, end in zip(series, ends, strict=True):
             weighted += event.number * _microseconds(end - event.instant)
-    return divide(weighted, _PER_HOUR)
+    return divide(weighted, _PER[meter.per or "hour"])
 
 
 def duration(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime) -> Decimal:
-    """Seconds between starts and stops that ``session_by`` pairs, times the start's multiplier.
+    """Seconds between starts and stops that ``session_by`` pairs, times the start's multiplier: GB-seconds.
 
-    An open session runs to the period's end; a stop without its start waits for it and counts nothing.
+    The dimension ``phase`` says ``start`` or ``stop``. Another start of the same key ends a session as a stop does.
+    Filter, priced dimensions and multiplier are those of the start; a stop needs nothing but its key. A session that
+    runs over the end of a period, or over a plan change, is split there. An open one runs to now or to the period's
+    end and is marked as provisional; ``max_session`` ends it. A stop without its start waits for it and counts nothing.
     """
     running, open_sessions = ZERO, dict[str, QuotedEvent]()
     for event in events:

@@ -13,14 +13,17 @@ from billing_pipeline.core.errors import CatalogError, nearest
 from billing_pipeline.rating.exact import Exactly
 from billing_pipeline.rating.quoted_aggregates import AGGREGATES
 from billing_pipeline.rating.quoted_event import QuotedEvent
+from billing_pipeline.rating.quoted_sessions import sessions
 
 ZERO = Decimal(0)
 
 
 def counted(events: Sequence[QuotedEvent], meter: Meter) -> list[QuotedEvent]:
     """The events that pass the meter's filter, in the order of (timestamp, arrival)."""
-    passing = [e for e in events if all(e.dimensions.get(name, "") in ok for name, ok in meter.filter.items())]
-    return sorted(passing, key=lambda event: (event.timestamp, event.position))
+    ordered = sorted(events, key=lambda event: (event.timestamp, event.position))
+    if meter.aggregation == "duration":
+        ordered = sessions(ordered, meter)
+    return [e for e in ordered if all(e.dimensions.get(name, "") in ok for name, ok in meter.filter.items())]
 
 
 def aggregate(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime) -> Decimal:
@@ -38,6 +41,9 @@ def aggregate(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime)
     if meter.aggregation not in AGGREGATES:
         hint = nearest(meter.aggregation, tuple(AGGREGATES))
         raise CatalogError(f"Unknown aggregation {meter.aggregation!r}.", hint=hint, path=("meter", "aggregation"))
+    if meter.window is not None and meter.carries:
+        message = f"A {meter.aggregation} adds up over time: aggregated in windows it is the same."
+        raise CatalogError(message, hint="Remove the window.", path=("meter", "window"))
     of = AGGREGATES[meter.aggregation].of
     with Exactly():
         if meter.window is None:

@@ -127,7 +127,7 @@ def test_the_lock_computes_as_of_the_cutoff_what_lasts_from_before(sandbox: Sand
     (doc,) = sandbox.documents("acme", FEBRUARY)
     assert (doc.status, lines_of(doc)) == ("finalized", [("jobs", str(28 * 86400), f"{28 * 864}.00")])
     (one,) = sandbox.query("""
-        SELECT content FROM input_set JOIN finalization AS f ON f.inputs = fingerprint
+        SELECT content FROM input_set AS i JOIN finalization AS f ON f.inputs = i.fingerprint
         JOIN document AS d ON d.id = f.document WHERE d.period = '2026-02-01' AND customer = 1
     """)
     (file,) = sandbox.query("SELECT path, sha256 FROM lake_file WHERE batch = 1")

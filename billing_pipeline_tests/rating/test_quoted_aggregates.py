@@ -127,6 +127,40 @@ def quantity(meter: dict[str, Any], events: list[Event], **more: str) -> Decimal
             ],
             "120",
         ),
+        ({"aggregation": "weighted_sum", "per": "second"}, [at("31T23:59", "2")], "120"),
+        ({"aggregation": "weighted_sum", "per": "day"}, [at("31T12:00", "3")], "1.5"),
+        (  # copies multiply a level, and are none of its dimensions
+            {"aggregation": "weighted_sum", "multiplier": "n"},
+            [at("31T00:00", "2", n="3"), at("31T12:00", "2", n="1")],
+            "96",
+        ),
+        # A session is its start's: filter, multiplier; a stop needs nothing but its key.
+        (
+            {"aggregation": "duration", "session_by": "job", "multiplier": "gb", "filter": {"region": ["eu"]}},
+            [
+                at("01T00:00", job="a", phase="start", gb="0.5", region="eu"),
+                at("01T00:01", job="a", phase="stop"),
+                at("01T00:01", job="b", phase="start", gb="0.5", region="us"),
+                at("01T00:02", job="b", phase="stop", region="eu"),
+            ],
+            "30",
+        ),
+        # At one instant: the stop belongs to what is open, else to what starts.
+        (
+            {"aggregation": "duration", "session_by": "job"},
+            [
+                at("01T00:00", job="a", phase="start"),
+                at("01T00:01", job="a", phase="start"),
+                at("01T00:01", job="a", phase="stop"),
+                at("01T00:05", job="a", phase="stop"),
+            ],
+            "300",
+        ),
+        (
+            {"aggregation": "duration", "session_by": "job"},
+            [at("01T00:00", job="a", phase="stop"), at("01T00:00", job="a", phase="start")],
+            "0",
+        ),
     ],
 )
 def test_aggregation(meter: dict[str, Any], events: list[Event], expected: str) -> None:
@@ -165,6 +199,11 @@ def test_the_order_of_events_does_not_matter_except_for_latest(name: str, data: 
         ({"aggregation": "latest"}, [{"value": "1"}, {}], "Event 2 has no value."),
         ({"aggregation": "max", "window": "day"}, [{"value": "1"}], "Event 1 has no timestamp"),
         ({"aggregation": "weighted_sum"}, [{"value": "1"}], "Event 1 has no timestamp"),
+        (
+            {"aggregation": "weighted_sum", "window": "day"},
+            [{"value": "1", "timestamp": "2026-01-01T00:00:00Z"}],
+            "A weighted_sum adds up over time",
+        ),
         ({"aggregation": "median"}, [{"value": "1"}], "Unknown aggregation 'median'."),
         ({"aggregation": "sum", "multiplier": "gb"}, [{"value": "1"}], "None is no exact number."),
         (
