@@ -1,5 +1,6 @@
 """What is being delivered: a local file, a file at a URL, or a frame; known by the hash of its content."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -44,12 +45,20 @@ class Incoming:
 
 @contextmanager
 def working_folder(billing: Billing) -> Iterator[Path]:
-    """A local folder of this process's own, removed at the end."""
+    """A local folder of this process's own, removed at the end. Raises UsageError where there is no space left."""
     parent = staging_folder(billing)
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+    folder = parent / "not made"
     try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
         yield folder
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise UsageError(
+            f"There is no space left to prepare the delivery in {parent}.",
+            hint="Make room there, or set BILLING_HOME to a larger disk; nothing was recorded.",
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -74,18 +74,28 @@ class Lake:
 
     @contextmanager
     def new_file(self, path: str) -> Iterator[Sink]:
-        """Write a file. It is on disk when the block ends; a block that fails leaves none."""
+        """Write a file. It is on disk when the block ends; a block that fails leaves none.
+
+        Raises:
+            UsageError: there is no space left, or the lake cannot be written.
+        """
         full = f"{self.root}/{path}"
-        self.filesystem.makedirs(full.rpartition("/")[0], exist_ok=True)
         try:
+            self.filesystem.makedirs(full.rpartition("/")[0], exist_ok=True)
             with self.filesystem.open(full, "wb") as file:
                 yield Sink(file)
                 file.flush()
                 self._sync(file)
+            self._sync_folder(full.rpartition("/")[0])
+        except OSError as error:
+            self.remove([path])
+            raise UsageError(
+                f"The usage lake at {self.root} cannot be written: {error.strerror or error}.",
+                hint="Make room, or let this user write there, and land it again; nothing was recorded.",
+            ) from error
         except BaseException:
             self.remove([path])
             raise
-        self._sync_folder(full.rpartition("/")[0])
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files; one that is gone already is no error."""
