@@ -55,9 +55,9 @@ class Engine:
             temp_directory=self._spill,
             preserve_insertion_order=False,  # sorting out the order of files costs memory, and no result depends on it
             TimeZone="UTC",
-            enable_progress_bar=False,  # what is printed is ours to decide
             autoinstall_known_extensions=False,  # nothing is downloaded behind anyone's back
         )
+        self._ibis.raw_sql("SET enable_progress_bar = false")  # what is printed is ours to decide
         self._protocols: set[str] = set()
 
     def __enter__(self) -> Self:

@@ -155,6 +155,14 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             "Add a price to their plan (a zero price where it is free), or assign the plan that has one.",
         ),
         Check(
+            "waiting_stops",
+            Severity.WARNING,
+            "waiting_stops",
+            "stops",
+            "Sessions stop that are not known to have started; they count nothing until their start is received.",
+            "Send the start; where a session began before usage was reported, retract the stop.",
+        ),
+        Check(
             "negative_values",
             Severity.WARNING,
             "negative_values",

@@ -195,9 +195,7 @@ class Normalizer:
                 weighed &= ~(concerned & mask(_is_in(phase, [STOP])))
         return weighed
 
-    def _check_multipliers(
-        self, rows: Rows, meter_ids: Array, dimensions: Mapping[str, Array], weighed: Mask
-    ) -> None:
+    def _check_multipliers(self, rows: Rows, meter_ids: Array, dimensions: Mapping[str, Array], weighed: Mask) -> None:
         for dimension in {one.multiplier for one in self._known.meters.values()} - {None}:
             meters = [one.id for one in self._known.meters.values() if one.multiplier == dimension]
             concerned = mask(_is_in(meter_ids, meters)) & weighed

@@ -197,6 +197,8 @@ def test_a_plan_change_splits_a_session(sandbox: Sandbox) -> None:
 def test_a_stop_that_waits_for_its_start_shows(sandbox: Sandbox) -> None:
     send(sandbox, job("stop", "2026-01-05"))
     assert sandbox.at("2026-02-01").close()["pending"] == 1
+    results = {one.name: one.outcome for one in checked(sandbox.billing, sandbox.period()).results}
+    assert results["waiting_stops"] == "failed"
     send(sandbox, job("start", "2026-01-04T23:00"))
     assert sandbox.close()["pending"] == 0
     assert lines(sandbox, JANUARY) == [("jobs", "3600", "36.00")]

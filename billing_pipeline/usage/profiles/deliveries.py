@@ -63,5 +63,3 @@ def _by_batch(rows: Sequence[Mapping[str, int]], facts: PeriodFacts) -> Iterator
             tuple(sorted(row["customer"] for row in of_batch)),
             subject=facts.batches[number].title(number),
         )
-
-

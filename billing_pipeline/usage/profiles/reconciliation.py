@@ -41,9 +41,7 @@ def _by_customer(engine: Engine, cells: ir.Table, facts: PeriodFacts) -> Iterato
         unsettled=both.unsettled.fill_null(0),
         unaccounted=unaccounted.fill_null(0),
     )
-    wrong = figured.filter(
-        figured.unsettled == 0, (figured.reports != figured.landed) | (figured.unaccounted != 0)
-    )
+    wrong = figured.filter(figured.unsettled == 0, (figured.reports != figured.landed) | (figured.unaccounted != 0))
     for row in engine.fetch(wrong).to_pylist():
         rows = max(abs(row["reports"] - row["landed"]), abs(row["unaccounted"]))
         note = f"{row['reports']} rows in the lake, {row['landed']} counted"

@@ -78,9 +78,7 @@ def value_figures(
         thresholds: how far a timestamp may lie ahead.
         absurd: of :func:`limits`.
     """
-    missing = cells.group_by("customer", "meter").agg(
-        missing=cells.missing.sum(), since=cells.missing_since.min()
-    )
+    missing = cells.group_by("customer", "meter").agg(missing=cells.missing.sum(), since=cells.missing_since.min())
     for row in engine.fetch(missing.filter(missing.missing > 0)).to_pylist():
         yield Figure("missing_values", row["missing"], (row["customer"],), row["meter"], batch=row["since"])
     suspects = _suspects(engine, cells, absurd)
