@@ -47,9 +47,7 @@ class Thresholds(BaseModel):
     volume_least_percent: int = Field(
         default=50, ge=0, description="Events of a meter, in percent of the usual: half of it missing is a lost feed."
     )
-    volume_most_percent: int = Field(
-        default=200, ge=100, description="The same: twice as many is a feed sent twice."
-    )
+    volume_most_percent: int = Field(default=200, ge=100, description="The same: twice as many is a feed sent twice.")
     volume_history: int = Field(
         default=100, ge=1, description="Usual events a period below which a meter's volume is left to chance."
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from billing_pipeline.operations.checked import checked
 from billing_pipeline.operations.dirty import standings
 from billing_pipeline.operations.land import land
 from billing_pipeline.operations.tick import tick
@@ -186,9 +187,7 @@ def test_a_session_ends_by_itself_and_needs_no_older_files(sandbox: Sandbox) -> 
 def test_a_plan_change_splits_a_session(sandbox: Sandbox) -> None:
     dearer = CATALOG.partition("plans:")[2].partition("customers:")[0].replace("payg", "dear").replace("0.01", "0.02")
     phases = "[{plan: payg}, {plan: dear, start: 2026-01-11}]"
-    sandbox.apply(
-        f"plans:{dearer}\nsubscriptions: [{{id: acme, customer: acme, start: 2026-01-01, phases: {phases}}}]"
-    )
+    sandbox.apply(f"plans:{dearer}\nsubscriptions: [{{id: acme, customer: acme, start: 2026-01-01, phases: {phases}}}]")
     send(sandbox, job("start", "2026-01-10T23:00"), job("stop", "2026-01-11T00:30"))
     sandbox.at("2026-02-01").close()
     assert lines(sandbox, JANUARY) == [("jobs", "3600", "36.00"), ("jobs", "1800", "36.00")]
@@ -197,7 +196,7 @@ def test_a_plan_change_splits_a_session(sandbox: Sandbox) -> None:
 def test_a_stop_that_waits_for_its_start_shows(sandbox: Sandbox) -> None:
     send(sandbox, job("stop", "2026-01-05"))
     assert sandbox.at("2026-02-01").close()["pending"] == 1
-    results = {one.name: one.outcome for one in checked(sandbox.billing, sandbox.period()).results}
+    results = {one.name: one.outcome for one in checked(sandbox.billing, sandbox.period()).rows}
     assert results["waiting_stops"] == "failed"
     send(sandbox, job("start", "2026-01-04T23:00"))
     assert sandbox.close()["pending"] == 0
