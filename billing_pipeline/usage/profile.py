@@ -13,7 +13,13 @@ from billing_pipeline.usage.deduplicate import events
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.expectations import Thresholds
 from billing_pipeline.usage.profiles.cells import cells
-from billing_pipeline.usage.profiles.counts import negative_figures, unpriced_figures, unrated_figures, volume_figures
+from billing_pipeline.usage.profiles.counts import (
+    negative_figures,
+    pending_figures,
+    unpriced_figures,
+    unrated_figures,
+    volume_figures,
+)
 from billing_pipeline.usage.profiles.deliveries import duplicate_figures, quarantine_figures
 from billing_pipeline.usage.profiles.facts import Magnitudes, PeriodFacts
 from billing_pipeline.usage.profiles.figure import Figure
@@ -31,6 +37,7 @@ FIGURES = (
     "quarantined_percent",
     "unrated_customers",
     "unpriced_events",
+    "waiting_stops",
     "negative_values",
     "negative_quantities",
     "future_timestamps",
@@ -85,6 +92,7 @@ def profile(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> Profi
             quarantine_figures(facts),
             unrated_figures(facts),
             unpriced_figures(facts),
+            pending_figures(facts),
             negative_figures(facts),
             duplicate_figures(engine, facts),
             gap_figures(engine, facts, thresholds),

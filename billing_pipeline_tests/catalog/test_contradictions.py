@@ -134,6 +134,78 @@ plans:
     ),
     (
         """
+meters:
+  - {id: peak, aggregation: max}
+plans:
+  - id: pro
+    prices:
+      - {id: fee, meter: peak, price: {model: percentage, rate: "1"}}  # here
+""",
+        ("plan pro", "prices[0].meter", "'peak' (max) does not add up", "aggregation: sum"),
+    ),
+    (
+        """
+meters:
+  - {id: peak, aggregation: sum, window: day}
+plans:
+  - id: pro
+    prices:
+      - {id: fee, meter: peak, price: {model: dynamic}}  # here
+""",
+        ("plan pro", "prices[0].meter", "'peak' (sum) does not add up", "sum or count, without a window"),
+    ),
+    (
+        """
+meters:
+  - {id: cents, aggregation: sum, convert: {divide_by: 100, round: up}}
+plans:
+  - id: pro
+    prices:
+      - {id: fee, meter: cents, price: {model: percentage, rate: "1"}}  # here
+""",
+        ("plan pro", "prices[0].meter", "converted without rounding", "round: none"),
+    ),
+    (
+        """
+meters:
+  - {id: cents, aggregation: sum}
+plans:
+  - id: pro
+    prices:
+      - {id: fee, meter: cents, convert: {divide_by: 100, round: down}, price: {model: percentage, rate: "1"}}  # here
+""",
+        ("plan pro", "prices[0].convert", "converted without rounding", "round: none"),
+    ),
+    (
+        """
+meters:
+  - {id: cents, aggregation: sum, dimensions: [region]}
+plans:
+  - id: pro
+    prices:
+      - {id: fee, meter: cents, price: {model: percentage, by: [region], rate: "1", tiers_per: subscription}}  # here
+""",
+        ("plan pro", "prices[0].price.tiers_per", "told apart by their dimensions", "tiers_per: dimension"),
+    ),
+    (
+        """
+meters:
+  - {id: cents, aggregation: sum, dimensions: [region]}
+plans:
+  - id: pro
+    prices:
+      - id: fee
+        meter: cents
+        price:
+          model: dynamic
+          by: [region]
+          default: {amount_field: b}
+          rates: [{match: {region: eu}, amount_field: a}]  # here
+""",
+        ("plan pro", "prices[0].price.rates", "find the amounts in one dimension", ""),
+    ),
+    (
+        """
 plans:
   - id: pro
     currency: EURO  # here

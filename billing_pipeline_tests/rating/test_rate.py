@@ -1,6 +1,6 @@
 """Rating: quantities of segments become lines, rounded once; what has no rate is named."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -137,3 +137,70 @@ def test_service_days_are_local() -> None:
     (segment,) = segments(terms, berlin.period("2026-01-01"))
     (line,) = rate(terms, [segment], [metered(segment, "1")], berlin).lines
     assert (line.service_start, line.service_end) == (date(2026, 1, 15), date(2026, 2, 1))
+
+
+SINGLE = """
+plans:
+  - id: fee
+    prices: [{id: api, meter: api, convert: {divide_by: "100"}, price: {model: percentage, rate: "10", free_events: 1,
+              fixed_amount: "0.30"}}]
+  - id: resold
+    prices: [{id: api, meter: api, price: {model: dynamic, amount_field: cost, multiplier: "1.5"}}]
+"""
+
+
+def of_events(plan: str, *at_cuts: tuple[int, list[str] | None], provisional: int = 0) -> Rated:
+    """January rated at some days, with the measures that there are at each."""
+    terms = terms_of(SINGLE + subscribed(f"{plan} 2026-01-01"))
+    (whole,) = segments(terms, JANUARY)
+    cuts = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day) for day, _ in at_cuts]
+    cut = Segment(whole.subscription, whole.phase_start, whole.plan, whole.price, whole.start, whole.end, tuple(cuts))
+    found = [
+        MeteredQuantity(
+            whole.key, whole.start, at, {}, sum(map(D, measures or ()), D(0)), len(measures or ()), provisional,
+            measures=None if measures is None else tuple(map(D, measures)),
+        )
+        for at, (_, measures) in zip(cuts, at_cuts, strict=True)
+    ]  # fmt: skip
+    return rate(terms, [cut], found, UTC_MONTHS)
+
+
+def test_single_events_are_rated_at_each_cut_and_the_difference_is_charged() -> None:
+    """Free is the first event of all; later ones cost 10% of a hundredth, and 0.30."""
+    result = of_events("fee", (10, ["5000"]), (20, ["5000", "3000"]), (31, ["5000", "3000", "400"]))
+    assert [(str(line.quantity), str(line.amount)) for line in result.lines] == [
+        ("50", "0.00"),
+        ("30", "3.30"),
+        ("4", "0.70"),
+    ]
+
+
+def test_an_event_before_the_others_changes_what_is_free() -> None:
+    """As at a later cutoff: what is due is rated anew, not added up."""
+    first, second = of_events("fee", (31, ["3000"])), of_events("fee", (31, ["400", "3000"]))
+    assert [str(one.lines[0].amount) for one in (first, second)] == ["0.00", "3.30"]
+
+
+def test_amounts_are_added_or_missed() -> None:
+    result = of_events("resold", (10, ["3.5"]), (31, ["3.625"]))
+    assert [str(line.amount) for line in result.lines] == ["5.25", "0.19"]
+    missed = of_events("resold", (31, None))
+    assert missed.lines == ()
+    assert missed.problems == (
+        "resold/api: The price needs the amounts that make up the quantity. Send them in 'cost', in major units.",
+    )
+
+
+@pytest.mark.parametrize("plan", ["fee", "resold"])
+def test_no_single_events_cost_nothing(plan: str) -> None:
+    terms = terms_of(SINGLE + subscribed(f"{plan} 2026-01-01"))
+    assert rate(terms, segments(terms, JANUARY), [], UTC_MONTHS) == Rated()
+
+
+@pytest.mark.parametrize(
+    ("sessions", "said"),
+    [(0, "api (calls)"), (1, "provisional: 1 session is not stopped"), (7, "provisional: 7 sessions are not stopped")],
+)
+def test_a_line_says_that_sessions_are_open(sessions: int, said: str) -> None:
+    (line,) = of_events("fee", (31, ["1", "2"]), provisional=sessions).lines
+    assert line.description.endswith(said)

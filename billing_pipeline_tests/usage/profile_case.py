@@ -17,9 +17,10 @@ AFTER = datetime(2026, 2, 3, tzinfo=UTC)
 METERS = {1: Meter("compute", "sum"), 2: Meter("calls", "count")}
 
 
-def counts(*rows: tuple[int, int, int, int, int, int, int]) -> pa.Table:
-    """Usage counts: customer, meter, landed, accepted, superseded, retracted, unpriced."""
-    return pa.Table.from_pylist([dict(zip(COUNTS_SCHEMA.names, row, strict=True)) for row in rows], COUNTS_SCHEMA)
+def counts(*rows: tuple[int, int, int, int, int, int, int], pending: int = 0) -> pa.Table:
+    """Usage counts: customer, meter, landed, accepted, superseded, retracted, unpriced; all with as many pending."""
+    names = COUNTS_SCHEMA.names
+    return pa.Table.from_pylist([dict(zip(names, (*row, pending), strict=True)) for row in rows], COUNTS_SCHEMA)
 
 
 def of(measured: Profile | Iterable[Figure], name: str) -> list[Figure]:

@@ -6,7 +6,13 @@ from decimal import Decimal
 import pytest
 
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.counts import negative_figures, unpriced_figures, unrated_figures, volume_figures
+from billing_pipeline.usage.profiles.counts import (
+    negative_figures,
+    pending_figures,
+    unpriced_figures,
+    unrated_figures,
+    volume_figures,
+)
 from billing_pipeline.usage.profiles.facts import NegativeQuantity, PeriodFacts, Unrated
 from billing_pipeline_tests.usage.lake_writer import END, START
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, counts
@@ -19,6 +25,13 @@ def test_unpriced_usage_names_customer_and_meter() -> None:
     facts = PeriodFacts(JANUARY, AFTER, counts=counts((1, 1, 9, 9, 0, 0, 0), (2, 1, 9, 8, 1, 0, 3)))
     (figure,) = unpriced_figures(facts)
     assert (figure.value, figure.customers, figure.meter, figure.note) == (3, (2,), 1, "of 8 accepted")
+
+
+def test_stops_that_wait_for_their_start_name_customer_and_meter() -> None:
+    facts = PeriodFacts(JANUARY, AFTER, counts=counts((2, 1, 9, 8, 1, 0, 0), pending=3))
+    (figure,) = pending_figures(facts)
+    assert (figure.name, figure.value, figure.customers, figure.meter) == ("waiting_stops", 3, (2,), 1)
+    assert list(pending_figures(PeriodFacts(JANUARY, AFTER, counts=counts((2, 1, 9, 8, 1, 0, 0))))) == []
 
 
 def test_negative_quantities_name_customer_and_price() -> None:

@@ -1,4 +1,4 @@
-"""Figures of what metering counted: usage that no price covers, quantities below zero, volume against the usual."""
+"""Figures of what metering counted: what no price covers, what waits, what is below zero, how much there is."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,6 +20,13 @@ def unpriced_figures(facts: PeriodFacts) -> Iterator[Figure]:
     for row in unpriced.to_pylist():
         note = f"of {row['accepted']} accepted"
         yield Figure("unpriced_events", row["unpriced"], (row["customer"],), row["meter"], note=note)
+
+
+def pending_figures(facts: PeriodFacts) -> Iterator[Figure]:
+    """Stops of sessions whose start is not known, by customer and meter."""
+    for row in facts.counts.filter(pc.field("pending") > 0).to_pylist():
+        note = f"of {row['accepted']} accepted"
+        yield Figure("waiting_stops", row["pending"], (row["customer"],), row["meter"], note=note)
 
 
 def negative_figures(facts: PeriodFacts) -> Iterator[Figure]:

@@ -24,6 +24,7 @@ COUNTS_SCHEMA = pa.schema(
         ("superseded", pa.int64()),
         ("retracted", pa.int64()),
         ("unpriced", pa.int64()),
+        ("pending", pa.int64()),
     ]
 )
 
