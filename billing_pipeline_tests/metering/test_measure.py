@@ -178,7 +178,7 @@ def test_quantities_by_dimension(
 
 
 def test_the_maximum_over_all_regions_is_not_the_maximum_of_a_region(engine: Engine, tmp_path: Path) -> None:
-    """Semantics §3: each price aggregates by its own dimensions."""
+    """The greatest over all regions is not that of one: each price aggregates by its own dimensions."""
     asked = [Measurement(1, 1, "m", START, END), Measurement(2, 1, "m", START, END, by=("provider",))]
     found = measured(engine, tmp_path, BY_REGION[:4], asked, Meter("m", "max")).quantities
     assert [(each.number, each.dimensions, each.quantity) for each in found] == [
