@@ -53,7 +53,7 @@ def _steps(action: str, given: st.SearchStrategy[Any]) -> st.SearchStrategy[Step
     return st.builds(Step, _HOURS, st.just(action), given)
 
 
-_LANDING = _steps("land", st.lists(_EVENTS, min_size=1, max_size=8))
+_LANDING = _steps("land", st.lists(_EVENTS, min_size=4, max_size=12))
 _HISTORY = st.one_of(
     _LANDING,
     _LANDING,
@@ -62,14 +62,13 @@ _HISTORY = st.one_of(
     _steps("assign", _ASSIGNED),
     _steps("hold", st.tuples(_CUSTOMERS, _PERIODS)),
     _steps("release", st.integers(0, 3)),
-    _steps("wait", st.none()),
 )
 _RUNS = st.one_of(_steps("close", _PERIODS), _steps("lock", _PERIODS))
 
 
 def scripts(length: int) -> st.SearchStrategy[list[Step]]:
     """What happens, with runs in between wherever they fall."""
-    return st.lists(st.one_of(_HISTORY, _HISTORY, _RUNS), min_size=3, max_size=length)
+    return st.lists(st.one_of(_HISTORY, _HISTORY, _HISTORY, _RUNS), min_size=length // 3, max_size=length)
 
 
 def changed(world: World, change: tuple[Any, ...]) -> World:

@@ -4,22 +4,33 @@ Every event received before a document's cutoff is on exactly one document and e
 however what arrives is cut into runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 from billing_pipeline_tests.histories.play import FIRST, Play
-from billing_pipeline_tests.histories.script import START, Script, scripts
-from billing_pipeline_tests.histories.world import MARCH
+from billing_pipeline_tests.histories.script import START, Script, Step, scripts
+from billing_pipeline_tests.histories.world import MARCH, PERIODS
 from billing_pipeline_tests.sandbox import SOURCE, open_sandbox
 from billing_pipeline_tests.servers import Server
 
-EXAMPLES = settings().max_examples  # the profile's
+EXAMPLES = settings().max_examples  # the profile's; a history is a hundred times dearer than most examples
+END = MARCH + timedelta(days=14)
+RELEASES = [Step(0, "release", 0)] * 30
+Facts = list[tuple[object, ...]]
+
+
+def few(examples: int) -> settings:
+    """Settings for histories: ``examples`` where the profile asks for 100."""
+    return settings(
+        max_examples=max(1, EXAMPLES * examples // 100), suppress_health_check=list(HealthCheck), deadline=None
+    )
 
 
 @contextmanager
@@ -29,10 +40,54 @@ def played(server: Server, folder: Path) -> Iterator[Play]:
         yield Play(sandbox)
 
 
-@settings(max_examples=EXAMPLES // 4, suppress_health_check=list(HealthCheck), deadline=None)
+@few(20)
 @given(script=scripts(30))
 def test_a_history(postgres: Server, tmp_path_factory: pytest.TempPathFactory, script: Script) -> None:
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with pytest.MonkeyPatch.context() as monkeypatch, played(postgres, tmp_path_factory.mktemp("history")) as play:
         use_plain_metering(monkeypatch)
-        with played(postgres, tmp_path_factory.mktemp("history")) as play:
-            play.run(script).finish(MARCH + timedelta(days=14))
+        play.run(script).finish(END)
+
+
+@few(2)
+@given(script=scripts(16))
+def test_a_history_on_the_real_engine(
+    postgres: Server, tmp_path_factory: pytest.TempPathFactory, script: Script
+) -> None:
+    with played(postgres, tmp_path_factory.mktemp("history")) as play:
+        play.run(script).finish(END)
+
+
+@few(6)
+@given(
+    script=scripts(20),
+    runs=st.lists(st.lists(st.sampled_from(["close", "lock"]), max_size=2), min_size=20, max_size=20),
+)
+def test_how_a_history_is_cut_into_runs_does_not_matter(
+    postgres: Server, tmp_path_factory: pytest.TempPathFactory, script: Script, runs: list[list[str]]
+) -> None:
+    found: list[Facts] = []
+    for way in (without_runs(script), script, with_runs(script, runs)):
+        with pytest.MonkeyPatch.context() as monkeypatch, played(postgres, tmp_path_factory.mktemp("way")) as play:
+            use_plain_metering(monkeypatch)
+            play.run([*way, *RELEASES]).finish(END)  # a hold that nobody releases holds what no run had locked before
+            found.append(
+                [
+                    (doc.customer, doc.kind, doc.issue_date, doc.status, doc.total, doc.cutoff, doc.lines)
+                    for doc in play.sandbox.documents()
+                    if doc.covers
+                ]
+            )
+    assert found[0] == found[1] == found[2]
+
+
+def without_runs(script: Script) -> Script:
+    """Time goes by all the same."""
+    return [step if step.action not in {"close", "lock"} else Step(step.hours, "wait") for step in script]
+
+
+def with_runs(script: Script, runs: Sequence[Sequence[str]]) -> Script:
+    """Other runs than the script's own, of both periods."""
+    result: list[Step] = []
+    for step, after in zip(without_runs(script), runs, strict=False):
+        result += [step, *(Step(0, run, period) for run in after for period in PERIODS)]
+    return result
