@@ -5,6 +5,7 @@ The stages store what lies between; the lock, and whatever asks for an earlier s
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.invoicing.assemble import documents
@@ -52,7 +53,9 @@ def engine(billing: Billing, threads: int = 1) -> Engine:
     return Engine(memory=billing.settings.memory, threads=threads, temp_directory=billing.spill_folder)
 
 
-def meter_customers(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int) -> Metering:
+def meter_customers(
+    work: Work, view: CatalogView, codes: Mapping[str, int], batch: int, now: datetime | None = None
+) -> Metering:
     """Measure what these customers used, at every cut of every price in force.
 
     Args:
@@ -60,6 +63,7 @@ def meter_customers(work: Work, view: CatalogView, codes: Mapping[str, int], bat
         view: the catalog as known.
         codes: the customers, id → code.
         batch: the last batch to include.
+        now: when what nothing has ended stops counting; the ledger's now unless an earlier instant is asked for.
     """
     known = work.known_customers(view)
     metering = Metering(
@@ -82,7 +86,7 @@ def meter_customers(work: Work, view: CatalogView, codes: Mapping[str, int], bat
             meter_codes,
             set(codes.values()),
             timeline=Timeline(
-                work.billing.calendar.zone, work.billing.now(work.connection), in_lake(work.billing, earlier)
+                work.billing.calendar.zone, now or work.billing.now(work.connection), in_lake(work.billing, earlier)
             ),
         )
     _gather(metering, measured, cuts)
@@ -130,7 +134,9 @@ def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
         metering.quantities.setdefault(customer, []).append(quantity)
 
 
-def compute(work: Work, codes: Mapping[str, int], as_of: AsOf, billed: Mapping[int, Billed]) -> dict[str, Computed]:
+def compute(
+    work: Work, codes: Mapping[str, int], as_of: AsOf, billed: Mapping[int, Billed], now: datetime | None = None
+) -> dict[str, Computed]:
     """The documents of these customers as they would be, had nothing after ``as_of`` happened. Stores nothing.
 
     Args:
@@ -138,9 +144,10 @@ def compute(work: Work, codes: Mapping[str, int], as_of: AsOf, billed: Mapping[i
         codes: the customers, id → code.
         as_of: the last batch and catalog change to include.
         billed: what is final already, by customer code.
+        now: as of :func:`meter_customers`.
     """
     view = work.billing.view(work.connection, as_of.change, customers=list(codes))
-    metering = meter_customers(work, view, codes, as_of.batch)
+    metering = meter_customers(work, view, codes, as_of.batch, now)
     known = work.known_customers(view)
     result = {}
     for customer, code in codes.items():

@@ -46,7 +46,7 @@ def explain_invoice(billing: Billing, name: str, *, version: int | None = None) 
         events = _Events({})
         if any(pricing.price.needs != "quantity" for pricing in pricings):
             work = Work(billing, connection, period, (one.code % billing.facts.buckets,))
-            metering = meter_customers(work, view, {one.customer: one.code}, one.as_of_batch)
+            metering = meter_customers(work, view, {one.customer: one.code}, one.as_of_batch, one.recorded_at)
             events = _Events.of(metering.quantities.get(one.customer, ()))
     return [_explained(one, line, pricings, events) for line in one.lines]
 

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from billing_pipeline.operations.checked import checked
 from billing_pipeline.operations.dirty import standings
+from billing_pipeline.operations.invoices import list_invoices
 from billing_pipeline.operations.land import land
 from billing_pipeline.operations.tick import tick
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, Sandbox, instant, lines_of, open_sandbox
@@ -96,6 +98,16 @@ def test_an_open_session_counts_to_now_then_to_the_end_and_says_so(sandbox: Sand
     assert sandbox.at("2026-02-02").close()["customers"] == 0  # the month is over
     sandbox.close(FEBRUARY)
     assert lines(sandbox, FEBRUARY) == [("jobs", "86400", "864.00")]
+
+
+def test_a_draft_is_remembered_as_it_counted_then(sandbox: Sandbox) -> None:
+    send(sandbox, job("start", "2026-01-31T20:00"))
+    sandbox.at("2026-01-31T21:00").close()
+    sandbox.at("2026-01-31T23:00").close()
+    sandbox.at("2026-02-01T12:00").close()
+    for hour, quantity in ((21, "3600"), (23, "10800")):
+        found: list[Any] = list_invoices(sandbox.billing, customer="acme", as_known_at=instant(f"2026-01-31T{hour}:30"))
+        assert [line["quantity"] for doc in found for line in doc["lines"]] == [quantity]
 
 
 def test_a_late_stop_in_grace_corrects_both_months(sandbox: Sandbox) -> None:
