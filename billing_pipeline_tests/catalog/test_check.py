@@ -347,7 +347,7 @@ plans:
         price: {model: percentage, rate: 1}
 """
     problems = problems_of(base, text)
-    assert [(one.line, one.field) for one in problems] == [(7, "prices[0].included"), (8, "prices[0].price.model")]
+    assert [(one.line, one.field) for one in problems] == [(7, "prices[0].included")]
 
 
 def test_norway_is_no_boolean(checked: Check, base: str) -> None:
