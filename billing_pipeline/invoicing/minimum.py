@@ -4,6 +4,7 @@ It looks at all usage of the phase that is known at that document's cutoff, whic
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
@@ -15,6 +16,7 @@ from billing_pipeline.rating.line import RatedLine
 from billing_pipeline.rating.pricing import Pricing, end_day
 
 PhaseKey = tuple[str, str]  # subscription, phase start
+_MOMENT = timedelta(microseconds=1)
 
 
 def plan_true_ups(
@@ -80,4 +82,5 @@ def _line(pricing: Pricing, amount: Money) -> RatedLine:
         quantity=None,
         amount=amount,
         phase_start=segment.phase_start,
+        start=segment.end - _MOMENT,  # a true-up counts at its end
     )

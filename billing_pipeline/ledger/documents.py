@@ -127,7 +127,8 @@ _STATE_COLUMNS = (
 )  # fmt: skip
 _LINE_COLUMNS = (
     "document", "line", "kind", "subscription", "plan", "plan_version", "price", "product", "description",
-    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "adjusts", "phase_start",
+    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "adjusts", "phase_start", "start",
+    "adjusts_document",
 )  # fmt: skip
 
 
@@ -244,7 +245,8 @@ def _copy_lines(connection: Connection, table: Table, states: Iterable[NewState]
             (
                 state.computed.id, number, line.kind, line.subscription, line.plan, line.plan_version, line.price,
                 line.product, line.description, line.service_start, line.service_end, dict(line.dimensions),
-                line.quantity, line.amount.minor, None, line.phase_start, *([state.version] if versioned else ()),
+                line.quantity, line.amount.minor, line.adjusts, line.phase_start, line.start, line.adjusts_document,
+                *([state.version] if versioned else ()),
             )
             for state in states
             for number, line in enumerate(state.computed.lines, start=1)
@@ -265,6 +267,8 @@ class Final:
         issued: it has lines, so it gets a number.
         inputs: fingerprint of its input set.
         fingerprint: over the inputs, the terms and the code.
+        batch, change: the last ones before the cutoff.
+        terms: fingerprint of the customer's terms as known then.
     """
 
     id: UUID
@@ -273,6 +277,9 @@ class Final:
     cutoff: datetime
     inputs: str
     fingerprint: str
+    batch: int
+    change: int
+    terms: str
 
 
 def keep_inputs(connection: Connection, fingerprint: str, content: Mapping[str, object]) -> None:
@@ -299,16 +306,22 @@ def finalize(
     issued = [one for one in finals if one.issued]
     first = _take_numbers(connection, year, len(issued)) if issued else 0
     numbers = {one.id: number_format.format(year=year, number=first + place) for place, one in enumerate(issued)}
-    columns = ("document", "version", "number", "cutoff", "finalized_at", "fingerprint", "inputs", "actor")
+    columns = (
+        "document", "version", "number", "cutoff", "finalized_at", "fingerprint", "inputs", "actor", "batch", "change",
+        "terms",
+    )  # fmt: skip
     copy_rows(
         connection,
         finalization,
         columns,
         (
-            (one.id, one.version, numbers.get(one.id), one.cutoff, at, one.fingerprint, one.inputs, actor)
+            (
+                one.id, one.version, numbers.get(one.id), one.cutoff, at, one.fingerprint, one.inputs, actor, one.batch,
+                one.change, one.terms,
+            )
             for one in finals
         ),
-    )
+    )  # fmt: skip
     return numbers
 
 

@@ -122,7 +122,7 @@ QUANTITY_COLUMNS = (
 COUNT_COLUMNS = ("period", "customer", "meter", "landed", "accepted", "superseded", "retracted", "unpriced", "pending")
 LINE_COLUMNS = (
     "period", "customer", "kind", "subscription", "plan", "plan_version", "price", "product", "description",
-    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "phase_start",
+    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "phase_start", "start",
 )  # fmt: skip
 
 

@@ -212,6 +212,13 @@ customer_period = _work(
     Column("changes", ARRAY(BigInteger), nullable=False, comment="why: catalog changes not yet invoiced"),
     Index("customer_period_pending_idx", "period", "bucket", postgresql_where=text("pending is not null")),
 )
+late_usage = _work(
+    "late_usage",
+    Column("period", Date, primary_key=True),
+    Column("customer", Integer, primary_key=True),
+    Column("batch", BigInteger, primary_key=True, comment="received at or after the cutoff of one of its documents"),
+    Index("late_usage_customer_idx", "customer"),
+)
 usage_count = _work(
     "usage_count",
     Column("period", Date, primary_key=True),
@@ -258,6 +265,7 @@ rated_line = _work(
     Column("quantity", QUANTITY),
     Column("amount_minor", MINOR, nullable=False),
     Column("phase_start", INSTANT),
+    Column("start", INSTANT, comment="the instant from which its usage, or what a fee pays for, counts"),
     Index("rated_line_period_customer_idx", "period", "customer"),
 )
 
@@ -270,10 +278,14 @@ document = _fact(
     Column("period", Date, nullable=False),
     Column("issue_date", Date, nullable=False),
     Column("window_end", INSTANT, comment="of an on-demand document"),
+    Column("reissue", SmallInteger, nullable=False, server_default="0", comment="how often issued again"),
     Column("bucket", SmallInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    UniqueConstraint("customer", "kind", "period", "issue_date", "window_end", postgresql_nulls_not_distinct=True),
+    UniqueConstraint(
+        "customer", "kind", "period", "issue_date", "window_end", "reissue", postgresql_nulls_not_distinct=True
+    ),
     Index("document_period_bucket_idx", "period", "bucket"),
+    Index("document_customer_idx", "customer"),
 )
 
 
@@ -315,6 +327,8 @@ def _line_columns() -> list[Column[Any]]:
         Column("amount_minor", MINOR, nullable=False),
         Column("adjusts", Text),
         Column("phase_start", INSTANT, comment="of the subscription's phase that is priced"),
+        Column("start", INSTANT, comment="the instant from which its usage, or what a fee pays for, counts"),
+        Column("adjusts_document", Uuid, comment="the final document that an adjustment or a credit note corrects"),
     ]
 
 
@@ -355,6 +369,9 @@ finalization = _fact(
     Column("version", Integer, nullable=False),
     Column("number", Text, unique=True, comment="null: no lines, so not issued"),
     Column("cutoff", INSTANT, nullable=False),
+    Column("batch", BigInteger, nullable=False, comment="the last one received before the cutoff"),
+    Column("change", BigInteger, nullable=False, comment="the last catalog change recorded before the cutoff"),
+    Column("terms", Text, nullable=False, comment="fingerprint of the customer's terms as known then"),
     Column("finalized_at", INSTANT, nullable=False),
     Column("fingerprint", Text, nullable=False, comment="sha256 over its inputs: files, catalog terms, code"),
     Column("inputs", Text, ForeignKey("input_set.fingerprint"), nullable=False),
@@ -378,6 +395,15 @@ document_void = _fact(
     Column("voided_at", INSTANT, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("replaced_by", Uuid, ForeignKey("document.id"), comment="its reissue; null: what it billed is waived"),
+)
+credit_note = _fact(
+    "credit_note",
+    Column("document", Uuid, ForeignKey("document.id"), primary_key=True),
+    Column("credits", Uuid, ForeignKey("document.id"), nullable=False, comment="the document that it lowers"),
+    Column("correction", Boolean, nullable=False, comment="lowers what counts as billed; else it is goodwill"),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
 )
 
 # --- payments ----------------------------------------------------------------------------------------------------

@@ -194,11 +194,11 @@ def _finalize(
     newest = ledger_catalog.newest_change(work.connection)
     view = work.billing.view(work.connection, newest, customers=sorted({cut.plan.identity.customer for cut in ready}))
     assert view.catalog is not None, "documents are due only where there is a catalog"  # noqa: S101
-    finals = [inputs.final(one, one.lock_at, "") for one in withdrawn]
+    finals = [inputs.withdrawn(one) for one in withdrawn]
     dues = []
     for cut in ready:
         stored = standing[cut.plan.identity.id]
-        finals.append(inputs.final(stored, cut.cutoff, cut.terms))
+        finals.append(inputs.final(stored, cut))
         if stored.amount_due.minor > 0:
             dues.append(_due(view.catalog, stored))
     payments.queue(work.connection, dues, at=locking.now, actor=work.billing.actor)
@@ -219,17 +219,24 @@ class _Inputs:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._kept: dict[tuple[int, datetime], str] = {}
+        self._kept: dict[tuple[int, datetime], tuple[int, str]] = {}
 
-    def final(self, stored: StoredDocument, cutoff: datetime, terms: str) -> Final:
+    def final(self, stored: StoredDocument, cut: Cut) -> Final:
         """The document's finalization, with the fingerprint of all that it depends on."""
-        known = self._kept.get((stored.bucket, cutoff))
-        inputs = known or self._kept.setdefault((stored.bucket, cutoff), self._keep(stored.bucket, cutoff))
-        whole = sha256(f"{inputs} {terms} {code_version()}".encode()).hexdigest()
-        return Final(stored.id, stored.version, stored.lines > 0, cutoff, inputs, whole)
+        return self._final(stored, cut.cutoff, cut.change, cut.terms)
 
-    def _keep(self, bucket: int, cutoff: datetime) -> str:
-        """The usage files of a bucket as of a cutoff, identified by what is in them."""
+    def withdrawn(self, stored: StoredDocument) -> Final:
+        """That of a document that nothing calls for."""
+        return self._final(stored, stored.lock_at, stored.as_of_change, "")
+
+    def _final(self, stored: StoredDocument, cutoff: datetime, change: int, terms: str) -> Final:
+        known = self._kept.get((stored.bucket, cutoff))
+        batch, inputs = known or self._kept.setdefault((stored.bucket, cutoff), self._keep(stored.bucket, cutoff))
+        whole = sha256(f"{inputs} {terms} {code_version()}".encode()).hexdigest()
+        return Final(stored.id, stored.version, stored.lines > 0, cutoff, inputs, whole, batch, change, terms)
+
+    def _keep(self, bucket: int, cutoff: datetime) -> tuple[int, str]:
+        """The last batch before a cutoff, and the usage files of a bucket until it, identified by what is in them."""
         work = self._work
         batch = manifest.batch_before(work.connection, cutoff)
         files = manifest.files(work.connection, work.first_day, batch, buckets=[bucket])
@@ -238,7 +245,7 @@ class _Inputs:
         content = {"batch": batch, "files": [[file.path, file.sha256] for file in files]}
         fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
         documents.keep_inputs(work.connection, fingerprint, content)
-        return fingerprint
+        return batch, fingerprint
 
 
 def _due(catalog: Catalog, stored: StoredDocument) -> PaymentDue:

@@ -97,7 +97,7 @@ def _rows(first_day: date, codes: Mapping[str, int], rated: Mapping[str, Rated])
             yield (
                 first_day, codes[customer], line.kind, line.subscription, line.plan, line.plan_version, line.price,
                 line.product, line.description, line.service_start, line.service_end, dict(line.dimensions),
-                line.quantity, line.amount.minor, line.phase_start,
+                line.quantity, line.amount.minor, line.phase_start, line.start,
             )  # fmt: skip
 
 
@@ -117,4 +117,5 @@ def stored_line(row: Mapping[str, Any], currency: str) -> RatedLine:
         quantity=row["quantity"],
         amount=Money(int(row["amount_minor"]), currency),
         phase_start=row["phase_start"],
+        start=row["start"],
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from billing_pipeline.core.money import Money
 
@@ -46,6 +47,9 @@ class RatedLine(NamedTuple):
         quantity: pricing quantity; None where there is none.
         amount: rounded to the currency's minor unit.
         phase_start: start of the subscription's phase; with subscription and price it names the segment.
+        start: the instant from which its usage, or what a fee pays for, counts.
+        adjusts: of an adjustment, the kind of the line that it corrects.
+        adjusts_document: of an adjustment or a credit note, the final document that it corrects.
     """
 
     kind: str
@@ -61,6 +65,9 @@ class RatedLine(NamedTuple):
     quantity: Decimal | None
     amount: Money
     phase_start: datetime | None = None
+    start: datetime | None = None
+    adjusts: str | None = None
+    adjusts_document: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

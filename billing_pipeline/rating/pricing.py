@@ -119,7 +119,7 @@ class Pricing:
         plan, price = segment.plan, segment.price
         return RatedLine(
             kind, segment.subscription, plan.id, plan.version, price.id, price.product, description, *service, {}, None,
-            amount, segment.phase_start,
+            amount, segment.phase_start, segment.start,
         )  # fmt: skip
 
 

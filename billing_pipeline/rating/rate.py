@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, Inexact, InvalidOperation, Overflow
 
 from billing_pipeline.catalog.terms import Terms
@@ -100,22 +100,27 @@ def _added(quantities: Iterable[MeteredQuantity], price: Price) -> dict[datetime
     return found
 
 
-def _alike(pricing: Pricing) -> list[tuple[datetime, tuple[object, ...]]]:
-    """For each cut, what all lines up to it have in common: the fields of a line before its own."""
+def _alike(pricing: Pricing) -> list[tuple[datetime, tuple[object, ...], tuple[object, ...]]]:
+    """For each cut, what all lines up to it have in common: the fields of a line before and after its own."""
     starts = (pricing.segment.start, *pricing.segment.cuts)
     nothing = Money(0, pricing.currency)
     return [
-        (cut, pricing.line("usage", pricing.description, pricing.service(start, cut), nothing)[:_OWN])
+        (
+            cut,
+            pricing.line("usage", pricing.description, pricing.service(start, cut), nothing)[:_OWN],
+            (pricing.segment.phase_start, start, None, None),
+        )
         for start, cut in zip(starts, pricing.segment.cuts, strict=False)
     ]
 
 
+_MOMENT = timedelta(microseconds=1)
 _OWN = RatedLine._fields.index("dimensions")  # from here on a line says what is its own
 
 
 def _usage_lines(
     pricing: Pricing,
-    alike: Iterable[tuple[datetime, tuple[object, ...]]],
+    alike: Iterable[tuple[datetime, tuple[object, ...], tuple[object, ...]]],
     dimensions: Mapping[str, str],
     at_cuts: Mapping[datetime, MeteredQuantity],
 ) -> list[RatedLine]:
@@ -124,7 +129,7 @@ def _usage_lines(
     amount_before, quantity_before, events_before = ZERO, ZERO, 0
     measures: Sequence[Decimal] | None = ()
     by_quantity = pricing.price.needs == "quantity"
-    for cut, shared in alike:
+    for cut, shared, after in alike:
         measured = at_cuts.get(cut)
         if measured is None:
             quantity, events = quantity_before, events_before
@@ -135,7 +140,7 @@ def _usage_lines(
         if events > events_before or part:
             rounded = round_amount(part, pricing.currency, pricing.rounding)
             used = quantity - quantity_before
-            line = RatedLine._make((*shared, dimensions, used, rounded, pricing.segment.phase_start))
+            line = RatedLine._make((*shared, dimensions, used, rounded, *after))
             lines.append(_provisional(line, measured.provisional) if measured and measured.provisional else line)
         amount_before, quantity_before, events_before = amount, quantity, events
     return lines
@@ -163,4 +168,5 @@ def _true_up_lines(pricing: Pricing, lines: Sequence[Money]) -> list[RatedLine]:
         return []
     bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
     service = pricing.service(segment.start, segment.end)
-    return [pricing.line("true_up", f"{bound}: {pricing.description}", service, difference)]
+    line = pricing.line("true_up", f"{bound}: {pricing.description}", service, difference)
+    return [line._replace(start=segment.end - _MOMENT)]  # a true-up counts at its end

@@ -65,7 +65,7 @@ def line(document: str) -> str:
 
 def finalization(document: str, number: int, name: str = "'x'") -> str:
     """The finalization of a version of a document, under a number."""
-    rest = "cutoff, finalized_at, fingerprint, inputs, actor FROM finalization"
+    rest = "cutoff, batch, change, terms, finalized_at, fingerprint, inputs, actor FROM finalization"
     return f"INSERT INTO finalization SELECT {document}, {number}, {name}, {rest}"
 
 

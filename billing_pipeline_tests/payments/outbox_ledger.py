@@ -134,6 +134,9 @@ def finalize(
         values = {
             "number": number,
             "cutoff": at,
+            "batch": 0,
+            "change": 0,
+            "terms": "t",
             "finalized_at": at,
             "fingerprint": "f",
             "inputs": "none",
