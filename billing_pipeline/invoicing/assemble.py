@@ -13,7 +13,7 @@ from billing_pipeline.invoicing.document import (
     DocumentIdentity,
     DocumentKind,
     DocumentPlan,
-    SegmentKey,
+    Key,
 )
 from billing_pipeline.invoicing.minimum import plan_true_ups
 from billing_pipeline.metering.segments import Segment, segments
@@ -52,7 +52,7 @@ def document_plans(
     """
     by_slot: dict[_Slot, list[Segment]] = defaultdict(list)
     for segment in in_force:
-        if segment.key not in billed.segments:
+        if segment.key not in billed.keys:
             by_slot[_slot(terms, period, segment, billed)].append(segment)
     plans = [
         DocumentPlan(
@@ -88,7 +88,7 @@ def documents(
 
 def assemble(plans: Iterable[DocumentPlan], lines: Iterable[RatedLine]) -> list[Document]:
     """Put each line on the document that covers its segment; lines of finalized documents belong to none."""
-    by_segment: dict[SegmentKey, list[RatedLine]] = defaultdict(list)
+    by_segment: dict[Key, list[RatedLine]] = defaultdict(list)
     for line in lines:
         by_segment[segment_key(line)].append(line)
     return [
@@ -97,7 +97,7 @@ def assemble(plans: Iterable[DocumentPlan], lines: Iterable[RatedLine]) -> list[
     ]
 
 
-def segment_key(line: RatedLine) -> SegmentKey:
+def segment_key(line: RatedLine) -> Key:
     """The segment that a usage line prices."""
     assert line.subscription is not None, "a usage line names its subscription"  # noqa: S101
     assert line.phase_start is not None, "a usage line names its phase"  # noqa: S101

@@ -14,7 +14,9 @@ from billing_pipeline.rating.line import RatedLine
 
 _NAMESPACE = UUID("6d1f0f0e-5f3c-5c0a-9a3e-0b8f4f1f6a11")  # any constant: it makes ids ours
 
-SegmentKey = tuple[str, str, str]  # subscription, phase start, price
+Key = tuple[str, str, str]
+"""What a document bills: a segment (subscription, phase start, price), or a subscription's fees of one service period."""
+_A_DAY = len("2026-01-01")
 
 
 class DocumentKind(StrEnum):
@@ -23,43 +25,72 @@ class DocumentKind(StrEnum):
     OPENING = "opening"
     CLOSING = "closing"
     DELAYED = "delayed"
+    ADJUSTMENT = "adjustment"
+    CREDIT_NOTE = "credit_note"
+
+
+_RANK = {DocumentKind.OPENING: 0, DocumentKind.CLOSING: 1, DocumentKind.DELAYED: 2}
+CARRIERS = frozenset(_RANK)
+Order = tuple[datetime, date, int, date]
+"""The order in which documents compete: the instant from which they lock, issue date, kind, period."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentIdentity:
-    """What is of one customer, kind, issue date and period is one document."""
+    """What is of one customer, kind, issue date and period is one document; issued again it is another.
+
+    Attributes:
+        period: first day of the billing period.
+        reissue: how often it was issued again.
+    """
 
     customer: str
     kind: DocumentKind
     period: date
     issue_date: date
+    reissue: int = 0
 
     @property
     def id(self) -> UUID:
         """Made from the identity: computed twice, it is the same document."""
-        parts = (self.customer, str(self.kind), self.period.isoformat(), self.issue_date.isoformat())
+        parts = [self.customer, str(self.kind), self.period.isoformat(), self.issue_date.isoformat()]
+        if self.reissue:
+            parts.append(str(self.reissue))
         return uuid5(_NAMESPACE, "\x1f".join(parts))
+
+    def order(self, lock_at: datetime) -> Order:
+        """Where it stands among a customer's documents that compete for allowances, credit and adjustments."""
+        return lock_at, self.issue_date, _RANK.get(self.kind, len(_RANK)), self.period
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentPlan:
-    """A document that the prices in force call for, whether or not there is usage.
+    """A document that the prices and fees in force call for, whether or not there is usage.
 
     Attributes:
         lock_at: UTC instant from which it may be finalized.
-        covers: keys of the segments whose usage it bills; no other document bills them.
-        has_usage: whether it waits for usage (sources, holds, grace); decided by prices, not by events.
+        covers: keys of the segments and fees that it bills; no other document bills them.
     """
 
     identity: DocumentIdentity
     currency: str
     lock_at: datetime
-    covers: frozenset[SegmentKey]
+    covers: frozenset[Key]
 
     @property
     def has_usage(self) -> bool:
         """Whether prices in force, not events received, make it wait for usage."""
-        return bool(self.covers)
+        return any(not is_fee(key) for key in self.covers)
+
+    @property
+    def order(self) -> Order:
+        """Where it stands among the customer's documents."""
+        return self.identity.order(self.lock_at)
+
+
+def is_fee(key: Key) -> bool:
+    """Whether a key names fees, which fall due on a day; a phase starts at an instant."""
+    return len(key[1]) == _A_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +98,32 @@ class Billed:
     """What of a customer and period is final already.
 
     Attributes:
-        segments: whose usage finalized documents bill; no other document bills it.
+        keys: what finalized documents bill; no other document bills it.
         documents: the finalized ones; no line joins them.
     """
 
-    segments: frozenset[SegmentKey] = field(default_factory=frozenset)
+    keys: frozenset[Key] = field(default_factory=frozenset)
     documents: frozenset[DocumentIdentity] = field(default_factory=frozenset)
 
     def adding(self, plan: DocumentPlan) -> "Billed":
         """With one more document that is final."""
-        return Billed(self.segments | plan.covers, self.documents | {plan.identity})
+        return Billed(self.keys | plan.covers, self.documents | {plan.identity})
+
+
+_BESIDE_SUBTOTAL = frozenset({"credit", "tax"})
 
 
 @dataclass(frozen=True)
 class Document:
-    """One computed state of a document."""
+    """One computed state of a document.
+
+    Attributes:
+        customer_credit: minor units of earlier negative totals that pay for it.
+    """
 
     plan: DocumentPlan
     lines: tuple[RatedLine, ...]
+    customer_credit: int = 0
 
     @cached_property
     def id(self) -> UUID:
@@ -94,15 +133,38 @@ class Document:
     @cached_property
     def subtotal(self) -> Money:
         """Fees, usage, true-ups, discounts and adjustments: the sum of rounded lines, not rounded again."""
-        return Money(sum(line.amount.minor for line in self.lines), self.plan.currency)
+        return self._money(sum(line.amount.minor for line in self.lines if line.kind not in _BESIDE_SUBTOTAL))
+
+    @cached_property
+    def credits_applied(self) -> Money:
+        """What prepaid credits pay for; credit lines are negative, this is not."""
+        return self._money(-sum(line.amount.minor for line in self.lines if line.kind == "credit"))
+
+    @cached_property
+    def tax(self) -> Money:
+        """The sum of the tax lines."""
+        return self._money(sum(line.amount.minor for line in self.lines if line.kind == "tax"))
+
+    @property
+    def total(self) -> Money:
+        """Subtotal without prepaid credits, with tax."""
+        return self.subtotal - self.credits_applied + self.tax
+
+    @property
+    def amount_due(self) -> Money:
+        """What the customer pays; a negative total becomes customer credit instead."""
+        return self._money(max(self.total.minor, 0) - self.customer_credit)
 
     @cached_property
     def content(self) -> str:
         """Equal for equal documents: sha256 of everything a reader would call different."""
         lines = [_plain(line) for line in self.lines]
         covers = sorted(self.plan.covers)
-        whole = [self.plan.lock_at.isoformat(), self.plan.currency, covers, lines]
+        whole = [self.plan.lock_at.isoformat(), self.plan.currency, covers, lines, self.customer_credit]
         return sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def _money(self, minor: int) -> Money:
+        return Money(minor, self.plan.currency)
 
 
 def _plain(line: RatedLine) -> Mapping[str, object]:
@@ -118,4 +180,5 @@ def _plain(line: RatedLine) -> Mapping[str, object]:
         "dimensions": dict(line.dimensions),
         "quantity": None if line.quantity is None else f"{line.quantity.normalize():f}",
         "amount": line.amount.minor,
+        "adjusts": [line.adjusts, str(line.adjusts_document)],
     }

@@ -9,7 +9,7 @@ from datetime import timedelta
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar
-from billing_pipeline.invoicing.document import DocumentIdentity, DocumentPlan, SegmentKey
+from billing_pipeline.invoicing.document import DocumentIdentity, DocumentPlan, Key
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.line import RatedLine
@@ -56,7 +56,7 @@ def _phases(in_force: Iterable[Segment]) -> dict[PhaseKey, Segment]:
     return found
 
 
-def _phase(key: SegmentKey) -> PhaseKey:
+def _phase(key: Key) -> PhaseKey:
     return key[0], key[1]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, delete, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.invoicing.document import Billed, Document, DocumentIdentity, DocumentKind, SegmentKey
+from billing_pipeline.invoicing.document import Billed, Document, DocumentIdentity, DocumentKind, Key
 from billing_pipeline.ledger.database import among, copy_rows
 from billing_pipeline.ledger.tables import (
     document,
@@ -43,12 +43,13 @@ class StoredDocument:
     kind: str
     period: date
     issue_date: date
+    reissue: int
     currency: str
     version: int
     replaceable: bool
     lock_at: datetime
     has_usage: bool
-    covers: frozenset[SegmentKey]
+    covers: frozenset[Key]
     content: str
     as_of_batch: int
     as_of_change: int
@@ -59,7 +60,7 @@ class StoredDocument:
     @property
     def identity(self) -> DocumentIdentity:
         """What makes it this document."""
-        return DocumentIdentity(self.customer, DocumentKind(self.kind), self.period, self.issue_date)
+        return DocumentIdentity(self.customer, DocumentKind(self.kind), self.period, self.issue_date, self.reissue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def _stored(row: Any) -> StoredDocument:
         kind=row.kind,
         period=row.period,
         issue_date=row.issue_date,
+        reissue=row.reissue,
         currency=row.currency,
         version=row.version,
         replaceable=row.replaceable,
@@ -116,7 +118,7 @@ def _stored(row: Any) -> StoredDocument:
     )
 
 
-def _covers(stored: Sequence[Sequence[str]]) -> frozenset[SegmentKey]:
+def _covers(stored: Sequence[Sequence[str]]) -> frozenset[Key]:
     return frozenset((one[0], one[1], one[2]) for one in stored)
 
 
@@ -198,6 +200,7 @@ def _identity(computed: Document) -> dict[str, object]:
         "kind": str(identity.kind),
         "period": identity.period,
         "issue_date": identity.issue_date,
+        "reissue": identity.reissue,
         "currency": computed.plan.currency,
     }
 
@@ -229,10 +232,13 @@ def _state_row(state: NewState, at: datetime, code_version: str) -> tuple[object
     )  # fmt: skip
 
 
-def amounts_minor(computed: Document) -> tuple[int, int, int, int, int, int]:
+def amounts_minor(computed: Document) -> tuple[int, ...]:
     """Subtotal, credits applied, tax, total, customer credit applied and amount due."""
-    total = computed.subtotal.minor
-    return (total, 0, 0, total, 0, max(total, 0))
+    amounts = (
+        computed.subtotal, computed.credits_applied, computed.tax, computed.total,
+        Money(computed.customer_credit, computed.plan.currency), computed.amount_due,
+    )  # fmt: skip
+    return tuple(one.minor for one in amounts)
 
 
 def _copy_lines(connection: Connection, table: Table, states: Iterable[NewState], *, versioned: bool) -> None:
@@ -254,7 +260,7 @@ def _copy_lines(connection: Connection, table: Table, states: Iterable[NewState]
     )  # fmt: skip
 
 
-def _json_array(items: list[SegmentKey]) -> str:
+def _json_array(items: list[Key]) -> str:
     return json.dumps(items, ensure_ascii=False)
 
 
@@ -336,19 +342,21 @@ def _take_numbers(connection: Connection, year: int, count: int) -> int:
 
 
 def billed(connection: Connection, period: date, codes: Collection[int]) -> dict[int, Billed]:
-    """By customer code, what of the period is final."""
+    """By customer code, what of the period is final. What a void document billed stays billed, unless issued again."""
     query = text("""
-        SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, v.covers
+        SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue,
+               CASE WHEN r.replaced_by IS NULL THEN v.covers ELSE '[]' END AS covers
         FROM document AS d JOIN finalization AS f ON f.document = d.id
         JOIN document_version AS v ON v.document = f.document AND v.version = f.version
         JOIN customer AS c ON c.code = d.customer
+        LEFT JOIN document_void AS r ON r.document = d.id
         WHERE d.period = :period AND d.customer = ANY(:codes)
     """)
     found = dict.fromkeys(codes, Billed())
     for row in connection.execute(query, {"period": period, "codes": list(codes)}):
-        identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date)
+        identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
         before = found[row.customer]
-        found[row.customer] = Billed(before.segments | _covers(row.covers), before.documents | {identity})
+        found[row.customer] = Billed(before.keys | _covers(row.covers), before.documents | {identity})
     return found
 
 

@@ -50,7 +50,7 @@ def _in_grace(
     if code is not None:
         billed = documents.billed(connection, period.first_day, [code])
         cuts = Cutoffs(Work(billing, connection, period, ()), now).of({customer: code}, billed)
-        if billed[code].segments or any(cut.plan.has_usage for cut in cuts):
+        if billed[code].keys or any(cut.plan.has_usage for cut in cuts):
             return False
     stored = billing.view(connection, ledger_catalog.newest_change(connection))
     if _plans(billing, stored, customer, period):

@@ -81,9 +81,9 @@ def cuts(
 
     def plans_at(change: int, billed: Billed) -> list[DocumentPlan]:
         return [
-            DocumentPlan(one.identity, "USD", one.lock_at, one.covers - billed.segments)
+            DocumentPlan(one.identity, "USD", one.lock_at, one.covers - billed.keys)
             for one in by_change[change]
-            if one.identity not in billed.documents and (one.covers - billed.segments or not one.covers)
+            if one.identity not in billed.documents and (one.covers - billed.keys or not one.covers)
         ]
 
     history = History(min(by_change), [Change(one, day(at)) for one, at in changes], held(*holds), held(*waits))
