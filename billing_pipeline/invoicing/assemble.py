@@ -81,7 +81,7 @@ def documents(
     whole = document_plans(terms, period, calendar, in_force)
     true_ups = list(plan_true_ups(terms, calendar, in_force, whole, lines))
     return [
-        replace(one, lines=(*one.lines, *(line for identity, line in true_ups if identity == one.plan.identity)))
+        replace(one, lines=(*one.lines, *(line for plan, line in true_ups if plan.identity == one.plan.identity)))
         for one in found
     ]
 

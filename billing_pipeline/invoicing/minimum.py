@@ -9,7 +9,7 @@ from datetime import timedelta
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar
-from billing_pipeline.invoicing.document import DocumentIdentity, DocumentPlan, Key
+from billing_pipeline.invoicing.document import DocumentPlan, Key
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.line import RatedLine
@@ -25,7 +25,7 @@ def plan_true_ups(
     in_force: Iterable[Segment],
     plans: Sequence[DocumentPlan],
     lines: Sequence[RatedLine],
-) -> Iterator[tuple[DocumentIdentity, RatedLine]]:
+) -> Iterator[tuple[DocumentPlan, RatedLine]]:
     """The true-up line of each phase whose plan has a minimum that its lines do not reach, and where it stands.
 
     Args:
@@ -39,13 +39,13 @@ def plan_true_ups(
         if segment.plan.minimum is None:
             continue
         covering = [plan for plan in plans if any(_phase(one) == key for one in plan.covers)]
-        last = max(covering, key=lambda plan: (plan.lock_at, plan.identity.issue_date, plan.identity.kind))
+        last = max(covering, key=lambda plan: plan.order)
         amounts = [line.amount for line in lines if _phase_of(line) == key]
         pricing = Pricing.of(terms, segment, calendar)
         bound = pricing.part_of(segment.plan.minimum)
         lacking = true_up(amounts, segment.plan.currency, minimum=bound, rounding=terms.account.rounding)
         if lacking.minor:
-            yield last.identity, _line(pricing, lacking)
+            yield last, _line(pricing, lacking)
 
 
 def _phases(in_force: Iterable[Segment]) -> dict[PhaseKey, Segment]:

@@ -19,7 +19,7 @@ class PeriodProgress:
         through_change: the same for catalog changes.
         closed: whether all of them were invoiced at or after the period's end.
         newest_batch: the newest batch with usage in the period, or that took some from it; 0: none.
-        pending: customers that wait to be rated or invoiced.
+        pending: customers that wait to be rated or invoiced, or computed again for what happened in another period.
         documents: how many there are, by status.
         drafts: what of them may lock when.
     """
@@ -109,7 +109,11 @@ _BUCKETS = text("""
     FROM period_bucket GROUP BY period
 """)
 _BATCHES = text("SELECT period, max(batch) AS newest_batch FROM batch_period GROUP BY period")
-_PENDING = text("SELECT period, count(*) AS pending FROM customer_period WHERE pending IS NOT NULL GROUP BY period")
+_PENDING = text("""
+    SELECT period, count(*) AS pending FROM (
+        SELECT period FROM customer_period WHERE pending IS NOT NULL UNION ALL SELECT period FROM revisit
+    ) AS waiting GROUP BY period
+""")
 _DOCUMENTS = text("SELECT period, count(*) AS documents FROM document GROUP BY period")
 _VOID = text("""
     SELECT d.period, count(*) AS documents FROM document_void AS v JOIN document AS d ON d.id = v.document

@@ -217,7 +217,28 @@ late_usage = _work(
     Column("period", Date, primary_key=True),
     Column("customer", Integer, primary_key=True),
     Column("batch", BigInteger, primary_key=True, comment="received at or after the cutoff of one of its documents"),
+    Column("settled_by", Uuid, comment="the final document that carries the difference it made"),
     Index("late_usage_customer_idx", "customer"),
+)
+revisit = _work(
+    "revisit",
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("period", Date, nullable=False, comment="whose documents are to be computed again"),
+    Column("customer", Integer, nullable=False),
+    Column("batch", BigInteger, comment="late usage of an earlier period; null: another document became final"),
+    Index("revisit_period_customer_idx", "period", "customer"),
+)
+not_billable = _work(
+    "not_billable",
+    Column("period", Date, nullable=False),
+    Column("customer", Integer, nullable=False),
+    Column("document", Uuid, nullable=False, comment="the final document that holds the price's line"),
+    Column("subscription", Text, nullable=False),
+    Column("price", Text, nullable=False),
+    Column("dimensions", JSONB, nullable=False),
+    Column("quantity", QUANTITY, nullable=False, comment="known now, less what was billed"),
+    Column("reason", Text, nullable=False),
+    Index("not_billable_period_customer_idx", "period", "customer"),
 )
 usage_count = _work(
     "usage_count",
@@ -354,6 +375,11 @@ document_version = _fact(
         server_default=text("pg_current_xact_id()::text"),
         comment="lines are accepted only in the transaction that wrote the version",
     ),
+    Index(
+        "document_version_credit_idx",
+        "document",
+        postgresql_where=text("total_minor < 0 or customer_credit_applied_minor <> 0"),
+    ),
 )
 _VERSION, _OF_VERSION = ["document", "version"], ["document_version.document", "document_version.version"]
 document_line = _fact(
@@ -362,6 +388,11 @@ document_line = _fact(
     Column("version", Integer, primary_key=True, autoincrement=False),
     *_line_columns(),
     ForeignKeyConstraint(_VERSION, _OF_VERSION, name="document_line_version_fkey"),
+    Index(
+        "document_line_adjusts_document_idx",
+        "adjusts_document",
+        postgresql_where=text("adjusts_document is not null"),
+    ),
 )
 finalization = _fact(
     "finalization",

@@ -18,7 +18,7 @@ from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.measure import UsageCount
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.carried import by_batch, carrying_meters, touched_before
-from billing_pipeline.operations.compute import engine, in_lake, meter_customers
+from billing_pipeline.operations.metering import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.report import StageReport, report
 from billing_pipeline.operations.units import Progress, no_progress, run_units

@@ -1,0 +1,121 @@
+"""What a final document would say now, less what was billed for it: the lines that correct it on a later document."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from billing_pipeline.core.money import EXACT, Money
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.invoicing.document import DocumentPlan
+from billing_pipeline.rating.line import RatedLine
+
+_NOT_COMPARED = frozenset({"tax", "credit", "adjustment"})  # they follow from the document that carries the difference
+_Same = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalDocument:
+    """A finalized document, and what was billed for it.
+
+    Attributes:
+        lines: its own.
+        corrections: adjustments of it on other finalized documents, and credit notes that correct it.
+        batch: the last one received before its cutoff.
+        change: the last catalog change recorded before its cutoff.
+        terms: fingerprint of the customer's terms as known then.
+        late: whether usage of its period was received after its cutoff.
+    """
+
+    plan: DocumentPlan
+    lines: tuple[RatedLine, ...]
+    corrections: tuple[RatedLine, ...]
+    batch: int
+    change: int
+    terms: str
+    late: bool
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Lines that say the same, added up."""
+
+    line: RatedLine
+    minor: int = 0
+    quantity: Decimal | None = None
+    days: set[date] = field(default_factory=set)
+
+    def add(self, line: RatedLine, sign: int) -> None:
+        self.minor += sign * line.amount.minor
+        if line.quantity is not None:
+            self.quantity = EXACT.add(self.quantity or Decimal(0), line.quantity * sign)
+        self.days |= {day for day in (line.service_start, line.service_end) if day is not None}
+
+
+def billed_lines(final: FinalDocument, period: BillingPeriod) -> list[RatedLine]:
+    """What was billed for a document so far: its lines with all corrections, those that say the same added up."""
+    sums: dict[_Same, _Sum] = {}
+    _add_billed(sums, final, period, sign=1)
+    return [_as(one, one.line.kind) for one in sums.values()]
+
+
+def adjustments(now: Iterable[RatedLine], final: FinalDocument, period: BillingPeriod) -> list[RatedLine]:
+    """The difference, line by line, of rounded amounts; nothing where nothing differs.
+
+    Args:
+        now: what would stand on the document, had everything known now been known at its cutoff.
+        final: the document.
+        period: the document's.
+    """
+    sums: dict[_Same, _Sum] = {}
+    for line in now:
+        if line.kind not in _NOT_COMPARED:
+            sums.setdefault(_same(line), _Sum(line)).add(line, 1)
+    _add_billed(sums, final, period, sign=-1)
+    prefix = _prefix(period)
+    return [
+        _as(one, "adjustment")._replace(
+            description=f"{prefix}{one.line.description}", adjusts=one.line.kind,
+            adjusts_document=final.plan.identity.id, start=None,
+        )
+        for one in sums.values()
+        if one.minor
+    ]  # fmt: skip
+
+
+def _add_billed(sums: dict[_Same, _Sum], final: FinalDocument, period: BillingPeriod, *, sign: int) -> None:
+    prefix = _prefix(period)
+    own = (line for line in final.lines if line.kind not in _NOT_COMPARED)
+    corrections = (
+        line._replace(kind=line.adjusts, description=line.description.removeprefix(prefix))
+        for line in final.corrections
+        if line.adjusts is not None
+    )
+    for line in (*own, *corrections):
+        sums.setdefault(_same(line), _Sum(line)).add(line, sign)
+
+
+def _prefix(period: BillingPeriod) -> str:
+    return f"Adjustment of {period.key}: "
+
+
+def _same(line: RatedLine) -> _Same:
+    """What makes two lines statements about the same thing."""
+    whose = (line.kind, line.subscription, line.price)
+    if line.kind == "fee":
+        return (*whose, line.plan)  # one line a fee, whatever parts its service period is split into
+    what = line.description if line.kind == "discount" else ""
+    dimensions = tuple(sorted(line.dimensions.items()))
+    return (*whose, _at(line.phase_start), dimensions, line.service_start, line.service_end, what)
+
+
+def _at(instant: datetime | None) -> str:
+    return instant.isoformat() if instant else ""
+
+
+def _as(one: _Sum, kind: str) -> RatedLine:
+    amount = Money(one.minor, one.line.amount.currency)
+    first, last = (min(one.days), max(one.days)) if one.days else (None, None)
+    return one.line._replace(
+        kind=kind, amount=amount, quantity=one.quantity, service_start=first, service_end=last
+    )
