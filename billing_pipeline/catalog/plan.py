@@ -1,22 +1,34 @@
 """A named set of prices and fees. A used version never changes: changed content is a new version."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from billing_pipeline.catalog.field_types import Assigned, CurrencyCode, DefaultsToAccount, Id, NotNegative
 from billing_pipeline.catalog.price import PlanPrice
-from billing_pipeline.core.period import Cadence, Duration
+from billing_pipeline.core.period import Duration
+
+
+class FeeCadence(StrEnum):
+    """How often a fee recurs."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+    ONCE = "once"
 
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """A flat amount that recurs.
+    """A flat amount that recurs, or is due once.
 
     Attributes:
         id: name of the fee, unique within its plan; subscriptions give quantities by it.
         amount: for one unit and one `every`, in major units.
         name: the fee's name, as printed; its id unless given.
-        every: how often it recurs.
+        every: how often it recurs; `once` is due when the plan's first phase in a subscription starts.
         timing: invoiced at the start (in_advance) or at the end (in_arrears) of what it pays for.
         prorate: whether a part of a period costs a part of the amount.
     """
@@ -24,7 +36,7 @@ class Fee:
     id: Id
     amount: NotNegative
     name: str = ""
-    every: Cadence = Cadence.MONTH
+    every: FeeCadence = FeeCadence.MONTH
     timing: Literal["in_advance", "in_arrears"] = "in_advance"
     prorate: bool = True
 
@@ -44,7 +56,7 @@ class Plan:
         billing: `period` (invoiced at the period's end) or `on_demand` (invoiced in windows as usage arrives).
         invoice_every: for on_demand, the length of a window.
         grace: overrides the product's and the account's grace.
-        fees: flat amounts that recur.
+        fees: flat amounts that recur, or are due once.
         prices: what usage costs.
         minimum: minimum spend of the whole plan, as a true-up line.
     """

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from billing_pipeline.catalog.field_types import Assigned, Id, NotNegative
 from billing_pipeline.core.errors import CatalogError
@@ -27,6 +27,19 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantityChange:
+    """Other quantities of fees from an instant on; a fee that is not named keeps its own.
+
+    Attributes:
+        start: when they begin to count, a local day or an instant; the whole of its local day counts.
+        quantities: how many of a fee, by the fee's id.
+    """
+
+    start: datetime
+    quantities: Mapping[str, NotNegative]
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """Puts a customer on a plan.
 
@@ -37,6 +50,10 @@ class Subscription:
         phases: the plans in force one after the other; `plan: x` is short for a single one.
         end: when it ends, a local day or an instant; without one it goes on.
         quantities: how many of a fee, by the fee's id; 1 unless given.
+        quantity_changes: other quantities, each from its start on; a change prorates fees by days.
+        billing_time: what fees are aligned to: `calendar` (weeks from Monday, months from the 1st, quarters and years
+            from January; or as billing periods are), or `anniversary` (the subscription's first day).
+        recorded_at: when the ledger first heard of the subscription; given when it is first applied, and kept.
     """
 
     id: Id
@@ -45,6 +62,9 @@ class Subscription:
     phases: tuple[Phase, ...]
     end: datetime | None = None
     quantities: Mapping[str, NotNegative] = field(default_factory=dict)
+    quantity_changes: tuple[QuantityChange, ...] = ()
+    billing_time: Literal["calendar", "anniversary"] = "calendar"
+    recorded_at: Annotated[datetime | None, Assigned()] = None
     short: ClassVar[tuple[str, ...]] = ("plan",)
     copies: ClassVar[Mapping[tuple[str | int, ...], tuple[str, ...]]] = {("phases", 0, "start"): ("start",)}
 

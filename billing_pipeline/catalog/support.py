@@ -26,10 +26,8 @@ class NotYet:
 NOT_YET = (
     NotYet("plan", "billing", "on_demand"),
     NotYet("plan", "invoice_every"),
-    NotYet("plan", "fees"),
     NotYet("customer", "tax"),
     NotYet("customer", "credits"),
-    NotYet("subscription", "quantities"),
     NotYet("discount", ""),
     NotYet("credit_grant", ""),
 )

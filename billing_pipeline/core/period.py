@@ -23,8 +23,8 @@ class Cadence(StrEnum):
     YEAR = "year"
 
 
-_MONTHS = {Cadence.MONTH: 1, Cadence.QUARTER: 3, Cadence.YEAR: 12}
-_DAYS = {Cadence.DAY: 1, Cadence.WEEK: 7}
+MONTHS = {Cadence.MONTH: 1, Cadence.QUARTER: 3, Cadence.YEAR: 12}
+DAYS = {Cadence.DAY: 1, Cadence.WEEK: 7}
 _DURATION = re.compile(r"\s*(\d{1,5})\s*(day|hour)s?\s*\Z")
 
 
@@ -155,25 +155,25 @@ class BillingCalendar:
             period = self.next(period)
 
     def _index(self, day: date) -> int:
-        if self.cadence in _DAYS:
-            return (day - self.first_day).days // _DAYS[self.cadence]
+        if self.cadence in DAYS:
+            return (day - self.first_day).days // DAYS[self.cadence]
         months = (day.year - self.first_day.year) * 12 + day.month - self.first_day.month
-        return months // _MONTHS[self.cadence]
+        return months // MONTHS[self.cadence]
 
     def _nth(self, index: int) -> BillingPeriod:
         first, following = self._first_day(index), self._first_day(index + 1)
         return BillingPeriod(first, following, self.midnight(first), self.midnight(following))
 
     def _first_day(self, index: int) -> date:
-        if self.cadence in _DAYS:
-            return self.first_day + timedelta(days=index * _DAYS[self.cadence])
-        month = self.first_day.month - 1 + index * _MONTHS[self.cadence]
+        if self.cadence in DAYS:
+            return self.first_day + timedelta(days=index * DAYS[self.cadence])
+        month = self.first_day.month - 1 + index * MONTHS[self.cadence]
         return date(self.first_day.year + month // 12, month % 12 + 1, 1)
 
 
 def calendar(time_zone: str, cadence: str, first_day: date) -> BillingCalendar:
     """A checked calendar. Raises Refused where the first day does not fit the cadence."""
     made = BillingCalendar(time_zone, Cadence(cadence), first_day)
-    if made.cadence in _MONTHS and first_day.day != 1:
+    if made.cadence in MONTHS and first_day.day != 1:
         raise Refused(f"A {cadence} cannot start on day {first_day.day}.", hint=f"Use {first_day.replace(day=1)}.")
     return made

@@ -1,0 +1,82 @@
+"""Service periods of fees, in local days: from one start of `every` to the next, whatever the billing periods are."""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from billing_pipeline.catalog.plan import FeeCadence
+from billing_pipeline.catalog.subscription import Subscription
+from billing_pipeline.core.period import DAYS, MONTHS, BillingCalendar, Cadence
+
+# A Monday, the first of a month, a quarter and a year: what calendar weeks, months, quarters and years count from.
+_ALIGNED = date(2001, 1, 1)
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServicePeriod:
+    """Local days ``[first_day, next_day)`` that one amount of a fee pays for."""
+
+    first_day: date
+    next_day: date
+
+    @property
+    def days(self) -> int:
+        """How many days the whole amount is for."""
+        return (self.next_day - self.first_day).days
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """The service periods of one cadence, without gap or overlap; those of a one-off fee are single days.
+
+    Attributes:
+        every: how long each is.
+        anchor: a day on which one starts. Months count from it, so that the 31st comes back after each shorter month.
+    """
+
+    every: FeeCadence
+    anchor: date
+
+    @classmethod
+    def of(cls, every: FeeCadence, subscription: Subscription, calendar: BillingCalendar) -> "Rhythm":
+        """As the subscription is billed: from its own first day, or like the calendar."""
+        if subscription.billing_time == "anniversary":
+            return cls(every, calendar.local_day(subscription.start))
+        return cls(every, calendar.first_day if every.value == calendar.cadence.value else _ALIGNED)
+
+    def holding(self, day: date) -> ServicePeriod:
+        """The service period that holds a local day."""
+        index = self._index(day)
+        return ServicePeriod(self._nth(index), self._nth(index + 1))
+
+    def between(self, first: date, last: date) -> Iterator[ServicePeriod]:
+        """Those that have a day in ``[first, last]``, oldest first."""
+        day = first
+        while day <= last:
+            period = self.holding(day)
+            yield period
+            day = period.next_day
+
+    def _index(self, day: date) -> int:
+        months = self._months
+        if not months:
+            return (day - self.anchor).days // self._days
+        index = ((day.year - self.anchor.year) * 12 + day.month - self.anchor.month) // months
+        return index if self._nth(index) <= day else index - 1
+
+    def _nth(self, index: int) -> date:
+        if not self._months:
+            return self.anchor + timedelta(days=index * self._days)
+        month = self.anchor.month - 1 + index * self._months
+        first = date(self.anchor.year + month // 12, month % 12 + 1, 1)
+        return first.replace(day=min(self.anchor.day, monthrange(first.year, first.month)[1]))
+
+    @property
+    def _months(self) -> int:
+        return 0 if self.every is FeeCadence.ONCE else MONTHS.get(Cadence(self.every.value), 0)
+
+    @property
+    def _days(self) -> int:
+        return 1 if self.every is FeeCadence.ONCE else DAYS[Cadence(self.every.value)]
