@@ -1,30 +1,25 @@
 """Apply, check and show the catalog. Applying is one transaction and idempotent; nothing recorded is overwritten."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import yaml
 
-from billing_pipeline.catalog import Catalog, Subscription
 from billing_pipeline.catalog.catalog import KINDS
 from billing_pipeline.catalog.check import check
 from billing_pipeline.catalog.content import to_content
-from billing_pipeline.catalog.difference import Change, difference
+from billing_pipeline.catalog.difference import Change
 from billing_pipeline.catalog.export import export
 from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger.catalog import CatalogEntry
-from billing_pipeline.ledger.database import Connection
 from billing_pipeline.metering.aggregations import AGGREGATIONS
+from billing_pipeline.operations.catalog_change import CAN, notes, record_change
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.earliest_start import earliest_start
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
-from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS
 from billing_pipeline.usage.sources import USAGE_SOURCES
 
@@ -87,104 +82,19 @@ def apply(
     source = load_files(paths)
     with billing.ledger.begin() as connection:
         ledger_catalog.wait_for_changes(connection)  # and hold: what is checked is what stands until this commits
-        now = billing.now(connection)
         existing = billing.view(connection, ledger_catalog.newest_change(connection)).catalog
         made = check(
             source,
             billing.calendar,
-            parse_price=parse_price,
-            aggregations=AGGREGATIONS,
-            source_formats=USAGE_SOURCES,
-            gateways=PAYMENT_GATEWAYS,
+            parse_price=CAN.parse_price,
+            aggregations=CAN.aggregations,
+            source_formats=CAN.source_formats,
+            gateways=CAN.gateways,
             existing=existing,
         )
-        changes = tuple(difference(existing, made))
-        _refuse_locked(billing, connection, existing, made, changes, now)
-        notes = tuple(_notes(existing, made, changes))
-        if dry_run or not changes:
-            return ApplyResult(None, changes, notes, dry_run)
-        number = ledger_catalog.record(
-            connection,
-            [_entry(made, change) for change in changes],
-            at=now,
-            actor=billing.actor,
-            action=action,
-            buckets=billing.facts.buckets,
-        )
-    return ApplyResult(number, changes, notes, dry_run)
-
-
-def _entry(catalog: Catalog, change: Change) -> CatalogEntry:
-    made = catalog.of_kind(change.kind)[change.id]
-    customer = change.id if change.kind == "customer" else getattr(made, "customer", None)
-    return CatalogEntry(change.kind, change.id, customer, to_content(made))
-
-
-def _refuse_locked(
-    billing: Billing,
-    connection: Connection,
-    existing: Catalog | None,
-    made: Catalog,
-    changes: Sequence[Change],
-    now: datetime,
-) -> None:
-    """A subscription cannot change inside a period whose usage is locked for its customer."""
-    current = billing.calendar.period_of(now)
-    for change in changes:
-        if change.kind != "subscription" or current is None:
-            continue
-        new = made.subscriptions[change.id]
-        old = existing.subscriptions.get(change.id) if existing else None
-        affected = _first_difference(old, new)
-        if affected is None or affected >= current.start:
-            continue
-        earliest = earliest_start(billing, connection, made, new.customer, now)
-        if max(affected, billing.calendar.midnight(billing.calendar.first_day)) < earliest:
-            raise Refused(
-                f"Subscription {new.id} would change from {affected.isoformat()} on, inside a period that is locked "
-                f"for customer {new.customer}.",
-                hint=f"The earliest start is {earliest.isoformat()}. A new ledger that takes over running "
-                "subscriptions sets BILLING_FIRST_PERIOD to the first period it bills.",
-            )
-
-
-def _first_difference(old: Subscription | None, new: Subscription) -> datetime | None:
-    """The first instant at which another plan, or none, is in force than before; None where it is the same."""
-    if old is None:
-        return new.start
-    instants = sorted(
-        {one for sub in (old, new) for phase in sub.phases for one in (phase.start, phase.end) if one}
-        | {one for sub in (old, new) for one in (sub.start, sub.end) if one}
-    )
-    for instant in instants:
-        before, after = _in_force(old, instant), _in_force(new, instant)
-        if before != after:
-            return instant
-    return None
-
-
-def _in_force(subscription: Subscription, instant: datetime) -> tuple[str, int | None, datetime] | None:
-    if instant < subscription.start or (subscription.end and instant >= subscription.end):
-        return None
-    phase = subscription.phase_at(instant)
-    return (phase.plan, phase.plan_version, phase.start) if phase else None
-
-
-def _notes(existing: Catalog | None, made: Catalog, changes: Sequence[Change]) -> Iterator[str]:
-    """Plans whose new version nobody is moved to."""
-    for change in changes:
-        if change.kind != "plan" or change.action != "change" or existing is None:
-            continue
-        older = sum(
-            phase.plan == change.id and phase.plan_version != made.plans[change.id].version
-            for subscription in made.subscriptions.values()
-            for phase in subscription.phases
-        )
-        if older:
-            yield (
-                f"Plan {change.id} has version {made.plans[change.id].version} now; {older} subscription phases stay "
-                "on an older one. To move a subscription, add a phase of the plan with its own start."
-            )
+        recorded = record_change(billing, connection, existing, made, action=action, dry_run=dry_run)
+    said = tuple(notes(existing, made, recorded.changes))
+    return ApplyResult(recorded.number, recorded.changes, said, dry_run)
 
 
 def show(billing: Billing, kind: str | None = None, object_id: str | None = None) -> dict[str, object]:
