@@ -6,7 +6,7 @@ from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.assemble import document_plans
-from billing_pipeline.invoicing.document import DocumentPlan
+from billing_pipeline.invoicing.document import DocumentKind, DocumentPlan, is_fee
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import documents
 from billing_pipeline.ledger.database import Connection
@@ -45,16 +45,21 @@ def _in_grace(
     period: BillingPeriod,
     now: datetime,
 ) -> bool:
-    """From the period's end until the first of its documents with usage locks."""
+    """From the period's end until the first of its documents with usage locks; with fees only, until it closes."""
     code = ledger_catalog.customer_codes(connection).get(customer)
+    closed = False
     if code is not None:
         billed = documents.billed(connection, period.first_day, [code])
-        cuts = Cutoffs(Work(billing, connection, period, ()), now).of({customer: code}, billed)
-        if billed[code].keys or any(cut.plan.has_usage for cut in cuts):
+        cut = [one.plan for one in Cutoffs(Work(billing, connection, period, ()), now).of({customer: code}, billed)]
+        if any(not is_fee(key) for key in billed[code].keys) or any(plan.has_usage for plan in cut):
             return False
+        final = billed[code].documents | {plan.identity for plan in cut}
+        closed = any(one.kind is DocumentKind.CLOSING for one in final)
     stored = billing.view(connection, ledger_catalog.newest_change(connection))
     if _plans(billing, stored, customer, period):
         return True  # its documents wait for their time, a source or a hold
+    if closed:
+        return False
     versions = {(plan.id, plan.version): plan for plan in catalog.plans.values()}
     made = CatalogView(0, catalog, {**versions, **stored.plan_versions})
     locks = [plan.lock_at for plan in _plans(billing, made, customer, period)]
