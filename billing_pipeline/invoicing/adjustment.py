@@ -116,6 +116,4 @@ def _at(instant: datetime | None) -> str:
 def _as(one: _Sum, kind: str) -> RatedLine:
     amount = Money(one.minor, one.line.amount.currency)
     first, last = (min(one.days), max(one.days)) if one.days else (None, None)
-    return one.line._replace(
-        kind=kind, amount=amount, quantity=one.quantity, service_start=first, service_end=last
-    )
+    return one.line._replace(kind=kind, amount=amount, quantity=one.quantity, service_start=first, service_end=last)

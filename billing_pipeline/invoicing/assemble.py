@@ -1,12 +1,13 @@
 """Which documents a period gives a customer, and which line stands on which."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.core.period import BillingCalendar, BillingPeriod, Duration
 from billing_pipeline.invoicing.document import (
     Billed,
     Document,
@@ -14,17 +15,20 @@ from billing_pipeline.invoicing.document import (
     DocumentKind,
     DocumentPlan,
     Key,
+    is_fee,
 )
 from billing_pipeline.invoicing.minimum import plan_true_ups
 from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.rating.fees import FeesDue, fee_key, fees_due
 from billing_pipeline.rating.line import RatedLine
 
 _NOTHING = Billed()
+Keyed = tuple[Key, RatedLine]
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """Where a segment's usage goes: kind and issue date."""
+    """Where something goes: kind and issue date."""
 
     kind: DocumentKind
     issue_date: date
@@ -34,6 +38,26 @@ class _Slot:
         return DocumentIdentity(terms.customer.id, self.kind, period.first_day, self.issue_date)
 
 
+def fees_in(terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> Iterator[FeesDue]:
+    """The fees that a period's documents bill: those due in it, and those in advance for what starts as it ends.
+
+    What falls due on the period's first day stands on the closing document of the period before, unless the
+    subscription starts then, or no earlier period is billed here.
+    """
+    if not any(plan.fees for plan in terms.plans.values()):
+        return
+    first = calendar.previous(period) is None
+    for fees in fees_due(terms, calendar, period.first_day, period.next_day):
+        if not fees.in_advance:
+            inside = fees.due > period.first_day
+        elif fees.due == period.next_day:
+            inside = not fees.starts
+        else:
+            inside = fees.due > period.first_day or fees.starts or first
+        if inside:
+            yield fees
+
+
 def document_plans(
     terms: Terms,
     period: BillingPeriod,
@@ -41,7 +65,7 @@ def document_plans(
     in_force: Iterable[Segment],
     billed: Billed = _NOTHING,
 ) -> list[DocumentPlan]:
-    """The documents that the prices in force call for, in the order of their issue dates.
+    """The documents that the prices and fees in force call for, in the order in which they compete.
 
     Args:
         terms: the customer's.
@@ -50,20 +74,31 @@ def document_plans(
         in_force: the customer's segments in P.
         billed: what is final; it is never billed twice, and nothing is added to it.
     """
-    by_slot: dict[_Slot, list[Segment]] = defaultdict(list)
+    keys: dict[_Slot, list[Key]] = defaultdict(list)
+    locks: dict[_Slot, list[datetime]] = defaultdict(list)
     for segment in in_force:
         if segment.key not in billed.keys:
-            by_slot[_slot(terms, period, segment, billed)].append(segment)
+            slot = _slot(terms, period, segment, billed)
+            keys[slot].append(segment.key)
+            locks[slot].append(calendar.after(period.end, terms.grace(segment.plan, segment.price)))
+    for fees in fees_in(terms, period, calendar):
+        slot = _fee_slot(fees, period)
+        if fees.key not in billed.keys and slot.identity(terms, period) not in billed.documents:
+            keys[slot].append(fees.key)
+            locks[slot] += _fee_locks(terms, period, calendar, fees)
+    closing = _Slot(DocumentKind.CLOSING, period.next_day)
+    if _ends(terms, period) and closing.identity(terms, period) not in billed.documents:
+        keys[closing] += ()
     plans = [
         DocumentPlan(
             identity=slot.identity(terms, period),
             currency=terms.customer.currency,
-            lock_at=_lock_at(terms, period, calendar, slot, members),
-            covers=frozenset(segment.key for segment in members),
+            lock_at=max([calendar.midnight(slot.issue_date), *locks[slot]]),
+            covers=frozenset(members),
         )
-        for slot, members in by_slot.items()
+        for slot, members in keys.items()
     ]
-    return sorted(plans, key=lambda plan: (plan.identity.issue_date, plan.identity.kind))
+    return sorted(plans, key=lambda plan: plan.order)
 
 
 def documents(
@@ -75,26 +110,36 @@ def documents(
 ) -> list[Document]:
     """The documents that are not final, each with its lines; ``lines`` are all of the customer's, the rest as above."""
     in_force = list(segments(terms, period))
-    found = assemble(document_plans(terms, period, calendar, in_force, billed), lines)
-    if not any(plan.minimum is not None for plan in terms.plans.values()):
-        return found
+    plans = document_plans(terms, period, calendar, in_force, billed)
+    final = _final_places(document_plans(terms, period, calendar, in_force), billed) if billed.keys else []
+    keyed = [(key_of(terms, calendar, line), line) for line in lines]
+    composed = _Composition(terms, period, calendar, in_force, [*plans, *final]).compose(keyed)
+    return [Document(plan, lines) for plan, lines in zip(plans, composed, strict=False)]
+
+
+def lines_on(
+    terms: Terms, period: BillingPeriod, calendar: BillingCalendar, keyed: Sequence[Keyed], plan: DocumentPlan
+) -> tuple[RatedLine, ...]:
+    """What would stand on one document, whatever the terms say of its date.
+
+    Args:
+        terms: those in force at its lock.
+        period: the document's.
+        calendar: gives local days.
+        keyed: all lines of the period, each with what it is a line of.
+        plan: the document; it has the lines of all that it covers.
+    """
+    in_force = list(segments(terms, period))
     whole = document_plans(terms, period, calendar, in_force)
-    true_ups = list(plan_true_ups(terms, calendar, in_force, whole, lines))
-    return [
-        replace(one, lines=(*one.lines, *(line for plan, line in true_ups if plan.identity == one.plan.identity)))
-        for one in found
-    ]
+    others = [replace(one, covers=one.covers - plan.covers) for one in whole]
+    return _Composition(terms, period, calendar, in_force, [plan, *others]).compose(keyed)[0]
 
 
-def assemble(plans: Iterable[DocumentPlan], lines: Iterable[RatedLine]) -> list[Document]:
-    """Put each line on the document that covers its segment; lines of finalized documents belong to none."""
-    by_segment: dict[Key, list[RatedLine]] = defaultdict(list)
-    for line in lines:
-        by_segment[segment_key(line)].append(line)
-    return [
-        Document(plan, tuple(sorted((line for key in plan.covers for line in by_segment[key]), key=_order)))
-        for plan in plans
-    ]
+def key_of(terms: Terms, calendar: BillingCalendar, line: RatedLine) -> Key:
+    """What a rated line is a line of: a segment, or a subscription's fees of a service period."""
+    if line.kind == "fee":
+        return fee_key(terms, calendar, line)
+    return segment_key(line)
 
 
 def segment_key(line: RatedLine) -> Key:
@@ -103,6 +148,48 @@ def segment_key(line: RatedLine) -> Key:
     assert line.phase_start is not None, "a usage line names its phase"  # noqa: S101
     assert line.price is not None, "a usage line names its price"  # noqa: S101
     return line.subscription, line.phase_start.isoformat(), line.price
+
+
+@dataclass(frozen=True, slots=True)
+class _Composition:
+    """A customer's documents of a period, being filled.
+
+    Attributes:
+        plans: all that its lines stand on, final or not.
+    """
+
+    terms: Terms
+    period: BillingPeriod
+    calendar: BillingCalendar
+    in_force: Sequence[Segment]
+    plans: Sequence[DocumentPlan]
+
+    def compose(self, keyed: Iterable[Keyed]) -> list[tuple[RatedLine, ...]]:
+        """The lines of each plan: what it covers, plans' true-ups, discounts."""
+        places = {key: place for place, plan in reversed(list(enumerate(self.plans))) for key in plan.covers}
+        lines: list[list[RatedLine]] = [[] for _ in self.plans]
+        counted: list[RatedLine] = []  # a plan's bounds look at usage and arrears
+        for key, line in keyed:
+            if key in places:
+                lines[places[key]].append(line)
+                if not is_fee(key) or key[2].endswith("in_arrears"):
+                    counted.append(line)
+        for place, line in self._true_ups(counted):
+            lines[place].append(line)
+        for some in lines:
+            some.sort(key=_order)
+        return [tuple(some) for some in lines]
+
+    def _true_ups(self, counted: Sequence[RatedLine]) -> Iterator[tuple[int, RatedLine]]:
+        if any(plan.minimum is not None for plan in self.terms.plans.values()):
+            where = {id(plan): place for place, plan in enumerate(self.plans)}
+            for plan, line in plan_true_ups(self.terms, self.calendar, self.in_force, self.plans, counted):
+                yield where[id(plan)], line
+
+
+def _final_places(whole: Iterable[DocumentPlan], billed: Billed) -> list[DocumentPlan]:
+    """What is billed already, on the documents that the terms call for."""
+    return [replace(plan, covers=plan.covers & billed.keys) for plan in whole if plan.covers & billed.keys]
 
 
 def _slot(terms: Terms, period: BillingPeriod, segment: Segment, billed: Billed) -> _Slot:
@@ -115,16 +202,51 @@ def _slot(terms: Terms, period: BillingPeriod, segment: Segment, billed: Billed)
     return slot
 
 
-def _lock_at(
-    terms: Terms, period: BillingPeriod, calendar: BillingCalendar, slot: _Slot, members: list[Segment]
-) -> datetime:
-    """The issue instant, or the period's end plus the longest grace among the lines, whichever is later."""
-    graces = [calendar.after(period.end, terms.grace(one.plan, one.price)) for one in members]
-    return max(calendar.midnight(slot.issue_date), *graces)
+def fee_home(fees: FeesDue, terms: Terms, period: BillingPeriod) -> DocumentIdentity:
+    """The document that bills fees of a period's documents."""
+    return _fee_slot(fees, period).identity(terms, period)
 
 
-def _order(line: RatedLine) -> tuple[str, ...]:
+def _fee_slot(fees: FeesDue, period: BillingPeriod) -> _Slot:
+    """An advance fee is issued on the day on which what it pays for starts; one in arrears as the period closes."""
+    if fees.in_advance and fees.due < period.next_day:
+        return _Slot(DocumentKind.OPENING, fees.due)
+    return _Slot(DocumentKind.CLOSING, period.next_day)
+
+
+def _fee_locks(terms: Terms, period: BillingPeriod, calendar: BillingCalendar, fees: FeesDue) -> Iterator[datetime]:
+    """What keeps a document with these fees open: arrears have grace, an opening waits until it is recorded."""
+    if not fees.in_advance:
+        for version in {(line.plan, line.plan_version) for line in fees.lines}:
+            yield calendar.after(period.end, _fee_grace(terms, terms.plans[version[0] or "", version[1] or 0]))
+    for subscription in terms.subscriptions:
+        if subscription.id == fees.key[0] and subscription.recorded_at is not None:
+            yield subscription.recorded_at
+
+
+def _fee_grace(terms: Terms, plan: Plan) -> Duration:
+    """A fee has no product: as the customer says, else the plan, else the account."""
+    return next((one for one in (terms.customer.grace, plan.grace) if one is not None), terms.account.grace)
+
+
+def _ends(terms: Terms, period: BillingPeriod) -> bool:
+    """Whether a subscription with fees in advance ends in the period: what it did not use is credited as it closes."""
+    return any(
+        one.end is not None
+        and period.start <= one.end < period.end
+        and any(fee.timing == "in_advance" for phase in one.phases for fee in terms.plan(phase).fees)
+        for one in terms.subscriptions
+    )
+
+
+_RANKS: Mapping[str, int] = {"fee": 0, "usage": 1}
+
+
+def _order(line: RatedLine) -> tuple[int | str, ...]:
+    """Fees, usage with the true-ups of its prices, true-ups of plans."""
+    rank = 1 if line.kind == "true_up" and line.price else _RANKS.get(line.kind, 2)
     return (
+        rank,
         str(line.service_start),
         line.subscription or "",
         line.product or "",

@@ -15,7 +15,7 @@ from billing_pipeline.rating.line import RatedLine
 _NAMESPACE = UUID("6d1f0f0e-5f3c-5c0a-9a3e-0b8f4f1f6a11")  # any constant: it makes ids ours
 
 Key = tuple[str, str, str]
-"""What a document bills: a segment (subscription, phase start, price), or a subscription's fees of one service period."""
+"""What a document bills: a segment (subscription, phase start, price), or fees of a subscription's service period."""
 _A_DAY = len("2026-01-01")
 
 

@@ -366,3 +366,16 @@ def due(connection: Connection, period: date, now: datetime) -> int:
         "SELECT count(*) FROM current_document WHERE period = :period AND status = 'draft' AND lock_at <= :now"
     )
     return connection.scalar(query, {"period": period, "now": now}) or 0
+
+
+def due_periods(connection: Connection, period: date, buckets: Collection[int], now: datetime) -> set[date]:
+    """Other periods with documents that may lock now, of customers with such documents in ``period``."""
+    query = text("""
+        WITH due AS (
+            SELECT customer, period FROM current_document
+            WHERE bucket = ANY(:buckets) AND status = 'draft' AND lock_at <= :now
+        )
+        SELECT DISTINCT o.period FROM due AS o JOIN due AS own ON own.customer = o.customer
+        WHERE own.period = :period AND o.period <> :period
+    """)
+    return set(connection.scalars(query, {"period": period, "buckets": list(buckets), "now": now}))

@@ -7,10 +7,11 @@ from datetime import datetime
 from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.invoicing.assemble import document_plans
-from billing_pipeline.invoicing.document import Billed, DocumentPlan
+from billing_pipeline.invoicing.complete import adjustment_plan
+from billing_pipeline.invoicing.document import Billed, DocumentKind, DocumentPlan
 from billing_pipeline.invoicing.lock import Change, Cut, History, Interval, cut_off
+from billing_pipeline.ledger import adjustable, holds
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import holds
 from billing_pipeline.ledger.documents import StoredDocument
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.awaited import delivered_at
@@ -25,7 +26,8 @@ class Cutoffs:
     def __init__(self, work: Work, now: datetime) -> None:
         self._work, self._now = work, now
         connection = work.connection
-        self._known = ledger_catalog.change_before(connection, work.period.end)
+        self._known = ledger_catalog.change_before(connection, work.period.start)
+        self._at_end = ledger_catalog.change_before(connection, work.period.end)
         newest = ledger_catalog.newest_change(connection)
         self._everyone, self._own = ledger_catalog.concerning(connection, self._known, newest)
 
@@ -40,37 +42,58 @@ class Cutoffs:
             customers: whose, id → code.
             billed: what is final already, by customer code.
         """
-        if not customers or self._now < self._work.period.end:
+        if not customers:
             return []
-        views = _Views(self._work, customers, {number for number, _ in self._everyone} | {self._known}, self._own)
-        held = holds.intervals(self._work.connection, self._work.first_day, customers.values())
-        waits = list(_waits(self._work, self._known))
+        connection, first_day = self._work.connection, self._work.first_day
+        shared = {number for number, _ in self._everyone} | {self._known, self._at_end}
+        views = _Views(self._work, customers, shared, self._own)
+        held = holds.intervals(connection, first_day, customers.values())
+        waits = list(_waits(self._work, self._at_end))
+        receipts = adjustable.receipts(connection, customers.values(), first_day)
         cuts: list[Cut] = []
         for customer, code in sorted(customers.items()):
+            plans = _Plans(views, customer, receipt=code in receipts)
             own = self._own.get(customer, ())
             changes = [Change(*one) for one in sorted({*self._everyone, *own}) if one[1] < self._now]
+            known = self._first_step(plans, changes)
+            changes = [one for one in changes if one.number > known]
             intervals = [Interval(one.created_at, one.released_at) for one in held.get(code, ())]
-            history = History(self._known, changes, intervals, waits)
+            history = History(known, changes, intervals, waits)
             cuts += (
                 replace(cut, terms=views.at(cut.change).terms(customer).fingerprint)
-                for cut in cut_off(_Plans(views, customer), billed[code], history, self._now)
+                for cut in cut_off(plans, billed[code], history, self._now)
             )
         return cuts
+
+    def _first_step(self, plans: "_Plans", changes: Sequence[Change]) -> int:
+        """The catalog change from which to look for cutoffs: only openings can have one before the period's end."""
+        newest = changes[-1].number if changes else self._known
+        looked_at = {newest, self._at_end} if self._work.period.end <= self._now else {newest}
+        if any(one.identity.kind is DocumentKind.OPENING for change in looked_at for one in plans(change, Billed())):
+            return self._known
+        return self._at_end if self._work.period.end <= self._now else newest
 
 
 @dataclass(frozen=True, slots=True)
 class _Plans:
-    """One customer's documents, as the catalog calls for them at a change."""
+    """One customer's documents, as the catalog calls for them at a change.
+
+    Attributes:
+        receipt: late usage received in the period has a document of its own.
+    """
 
     views: "_Views"
     customer: str
+    receipt: bool
 
     def __call__(self, change: int, billed: Billed) -> list[DocumentPlan]:
         view, work = self.views.at(change), self.views.work
         if self.customer not in work.known_customers(view):
             return []
         terms = view.terms(self.customer)
-        return document_plans(terms, work.period, work.billing.calendar, segments(terms, work.period), billed)
+        plans = document_plans(terms, work.period, work.billing.calendar, segments(terms, work.period), billed)
+        own = adjustment_plan(self.customer, terms.customer.currency, work.period)
+        return [*plans, own] if self.receipt and own.identity not in billed.documents else plans
 
 
 class _Views:

@@ -7,13 +7,14 @@ from datetime import datetime
 from time import monotonic
 
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing import assemble
+from billing_pipeline.invoicing.complete import NOTHING
 from billing_pipeline.invoicing.document import Billed
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import documents, manifest, periods
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.periods import CustomerState
-from billing_pipeline.operations.compute import Computed, compute
+from billing_pipeline.operations.beside import besides
+from billing_pipeline.operations.compute import Computed, compute, on_documents
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.operations.cutoff import Cutoffs
 from billing_pipeline.operations.rate import stored_line
@@ -28,6 +29,7 @@ from billing_pipeline.operations.versions import (
     write_versions,
 )
 from billing_pipeline.operations.work import AsOf, Unit, Work, codes_of
+from billing_pipeline.rating.line import Rated
 
 _ROWS_PER_CUSTOMER = 10
 
@@ -109,6 +111,7 @@ def _documents(
     """Documents from the stored lines."""
     view = work.view(as_of.change, waiting)
     stored = periods.lines(work.connection, work.first_day, codes_of(waiting).values())
+    beside = besides(work, view, codes_of(waiting), as_of)
     known = work.known_customers(view)
     computed = {}
     for customer, state in waiting.items():
@@ -116,9 +119,9 @@ def _documents(
             computed[customer] = Computed((), ())
             continue
         terms = view.terms(customer)
-        lines = [stored_line(row, terms.customer.currency) for row in stored[state.code]]
-        made = assemble.documents(terms, work.period, work.billing.calendar, lines, billed[state.code])
-        computed[customer] = Computed(tuple(made), ())
+        lines = tuple(stored_line(row, terms.customer.currency) for row in stored[state.code])
+        one = beside.get(customer, NOTHING)
+        computed[customer] = on_documents(work, terms, Rated(lines), billed[state.code], one)
     return computed
 
 
@@ -134,14 +137,14 @@ def _as_of_end(writing: Writing, billed: Mapping[int, Billed]) -> Snapshot:
     """
     work = writing.work
     as_of = _known_at_end(work.connection, work.period)
-    versioned = {one.customer for one in writing.present.values() if not one.replaceable}
+    versioned = {one.customer for one in writing.present.values() if not one.replaceable and one.kind != "opening"}
     later = {
         one: state.code
         for one, state in writing.customers.items()
         if one not in versioned
         and (any(batch > as_of.batch for batch in state.batches) or any(n > as_of.change for n in state.changes))
     }
-    return Snapshot(as_of, compute(work, later, as_of, billed) if later else {})
+    return Snapshot(as_of, compute(work, later, as_of, billed, at=work.period.end) if later else {})
 
 
 def _write_drafts(writing: Writing, snapshot: Snapshot) -> dict[str, int]:

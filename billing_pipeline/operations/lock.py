@@ -1,31 +1,35 @@
 """Lock what is due: compute as of the cutoff, finalize, number and queue for payment, in one transaction a unit.
 
 Run twice, raced or killed, it does each document once: the buckets' rows are locked, the finalization row is unique,
-and the numbers are taken last, in the same transaction.
+and the numbers are taken last, in the same transaction. A customer's documents are locked in the order of their
+cutoffs, whatever period they are of: each depends on what the ones before it billed.
 """
 
 import json
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from time import monotonic
 from uuid import UUID
 
 from billing_pipeline.catalog import Catalog
+from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.document import Billed
+from billing_pipeline.invoicing.document import Billed, Order
 from billing_pipeline.invoicing.lock import Cut
+from billing_pipeline.ledger import adjustable, documents, holds, manifest, payments, periods
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import documents, holds, manifest, payments, periods
 from billing_pipeline.ledger.documents import Final, StoredDocument
 from billing_pipeline.ledger.payments import PaymentDue
 from billing_pipeline.ledger.periods import CustomerState
+from billing_pipeline.operations.beside import unsettled
 from billing_pipeline.operations.carried import carrying_meters, earlier_files
 from billing_pipeline.operations.close import close
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.operations.cutoff import Cutoffs
+from billing_pipeline.operations.dirty import standings
 from billing_pipeline.operations.meter import touched
 from billing_pipeline.operations.rate import UNRATED
 from billing_pipeline.operations.report import StageReport, report
@@ -37,23 +41,24 @@ _ROWS_PER_DOCUMENT = 10
 
 
 def lock(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
-    """Bring the period up to date and lock the documents whose cutoff has come; nothing before its time."""
+    """Bring everything up to date and lock the period's documents whose cutoff has come; nothing before its time.
+
+    Documents of other periods that were cut off before, and are of the same customers, are locked first.
+    """
     started = monotonic()
+    now = billing.now()
+    settle(billing)
+    for standing in standings(billing):
+        if standing.dirty and standing.period != period:
+            close(billing, standing.period)
     close(billing, period)
     counts: Counter[str] = Counter(finalized=0, issued=0, queued=0, held=0)
-    for one in _run(billing, period, progress):
-        counts.update(one)
-    return report(billing, period, "lock", counts, monotonic() - started)
-
-
-def _run(billing: Billing, period: BillingPeriod, progress: Progress) -> Sequence[Mapping[str, int]]:
-    now = billing.now()
-    if now < period.end:
-        return []
-    settle(billing)
     with billing.ledger.begin() as connection:
         due = documents.due(connection, period.first_day, now)
-    return run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress)
+    if due:
+        for one in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
+            counts.update(one)
+    return report(billing, period, "lock", counts, monotonic() - started)
 
 
 def settle(billing: Billing) -> None:
@@ -63,15 +68,15 @@ def settle(billing: Billing) -> None:
         manifest.wait_for_landings(connection)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Locking:
-    """What one unit's transaction works with.
+    """What one unit's transaction works with, of one period.
 
     Attributes:
         now: the ledger's clock when the run began: nothing is recorded before it any more.
         reached: the first and the last batch that one of the buckets is computed through.
         states: the customers that the period knows.
-        billed: what is final already, by customer code.
+        billed: what is final already, by customer code; what this transaction finalizes is added.
     """
 
     work: Work
@@ -80,34 +85,149 @@ class _Locking:
     states: Mapping[str, CustomerState]
     billed: Mapping[int, Billed]
 
+    @classmethod
+    def of(cls, work: Work, now: datetime) -> "_Locking":
+        """Take the buckets, and read how they stand."""
+        progress = periods.lock_buckets(work.connection, work.first_day, work.buckets)
+        through = [one.through_batch for one in progress]
+        states = periods.customers(work.connection, work.first_day, work.buckets)
+        billed = documents.billed(work.connection, work.first_day, codes_of(states).values())
+        return cls(work, now, (min(through), max(through)), states, billed)
+
     def documents(self) -> dict[UUID, StoredDocument]:
         """The customers' documents as they stand."""
         return documents.current(self.work.connection, self.work.first_day, codes_of(self.states).values())
+
+    def cuts(self, only: Collection[str] | None = None) -> list[Cut]:
+        """The documents whose cutoff has come, of all customers or of some."""
+        cutoffs = Cutoffs(self.work, self.now)
+        due = {
+            one.customer: one.code
+            for one in self.documents().values()
+            if one.status == "draft" and cutoffs.may_have_come(one) and (only is None or one.customer in only)
+        }
+        return cutoffs.of(due, self.billed)
 
 
 def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[str, int]:
     """One transaction: finalize what is due in these buckets."""
     period = billing.calendar.period(key)
+    counts: Counter[str] = Counter(finalized=0, issued=0, queued=0, held=0)
     with billing.ledger.begin() as connection:
-        progress = periods.lock_buckets(connection, period.first_day, buckets)
-        through = [one.through_batch for one in progress]
-        states = periods.customers(connection, period.first_day, buckets)
-        billed = documents.billed(connection, period.first_day, codes_of(states).values())
-        work = Work(billing, connection, period, buckets)
-        locking = _Locking(work, now, (min(through), max(through)), states, billed)
-        present, cutoffs = locking.documents(), Cutoffs(work, now)
-        due = [one for one in present.values() if one.status == "draft" and cutoffs.may_have_come(one)]
-        cuts = cutoffs.of({one.customer: one.code for one in due}, billed)
-        unrated = _bring_to_cutoff(locking, present, cuts)
-        held = holds.held(connection, period.first_day) | unrated
-        ready = [cut for cut in cuts if states[cut.plan.identity.customer].code not in held]
-        standing = locking.documents()
-        counts = _finalize(locking, standing, ready, _withdrawn(locking, standing, cuts))
-        counts["held"] = len(cuts) - len(ready)
+        days = {*documents.due_periods(connection, period.first_day, buckets, now), period.first_day}
+        lockings = {
+            day: _Locking.of(Work(billing, connection, billing.calendar.period(day.isoformat()), buckets), now)
+            for day in sorted(days)  # always in this order: two runs cannot wait for each other
+        }
+        own = lockings[period.first_day]
+        cuts = own.cuts()
+        customers = {cut.plan.identity.customer for cut in cuts}
+        elsewhere = [
+            cut for day, one in lockings.items() if day != period.first_day for cut in one.cuts(only=customers)
+        ]
+        _refuse_unmetered(own, [*cuts, *elsewhere])
+        for day, same in _in_turn([*cuts, *elsewhere]):
+            counts.update(_lock(lockings[day], same))
+        standing = own.documents()
+        counts.update(_finalize(own, standing, [], _withdrawn(own, standing, cuts)))
     return counts
 
 
-def _bring_to_cutoff(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequence[Cut]) -> set[int]:
+def _in_turn(cuts: Sequence[Cut]) -> Iterator[tuple[date, list[Cut]]]:
+    """Documents of one period that can be locked at once, oldest cutoff first; of one instant, in their order."""
+    groups: dict[tuple[datetime, int, date, date], list[Cut]] = defaultdict(list)
+    for cut in cuts:
+        identity = cut.plan.identity
+        rank = identity.order(cut.cutoff)[2]
+        groups[cut.cutoff, rank, identity.issue_date, identity.period].append(cut)
+    for (_, _, _, day), same in sorted(groups.items()):
+        yield day, same
+
+
+def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
+    """Usage received before a cutoff, of whatever period, must be known: it may be on the document."""
+    if not cuts:
+        return
+    work = locking.work
+    batch = manifest.batch_before(work.connection, max(cut.cutoff for cut in cuts))
+    unmetered = adjustable.unmetered(work.connection, work.buckets, batch)
+    if unmetered:
+        raise Refused(
+            f"Late usage of {', '.join(day.isoformat() for day in unmetered)} arrived while this ran.",
+            hint="Run the same again: it is metered first.",
+        )
+
+
+def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
+    """Finalize documents of one cutoff."""
+    work = locking.work
+    present = locking.documents()
+    concerned = _concerned(locking, cuts)
+    unrated = _bring_to_cutoff(locking, present, cuts, concerned)
+    held = holds.held(work.connection, work.first_day) | unrated
+    ready = [cut for cut in cuts if locking.states[cut.plan.identity.customer].code not in held]
+    standing = locking.documents()
+    counts = _finalize(locking, standing, ready, [])
+    counts["held"] = len(cuts) - len(ready)
+    billed = dict(locking.billed)
+    for cut in ready:
+        code = locking.states[cut.plan.identity.customer].code
+        billed[code] = billed[code].adding(cut.plan)
+    locking.billed = billed
+    _note_late(locking, ready)
+    _pass_on(locking, ready, concerned)
+    return counts
+
+
+def _concerned(locking: _Locking, cuts: Sequence[Cut]) -> set[int]:
+    """Codes of the customers whose documents depend on final ones: late usage, changed fees, customer credit."""
+    found = set[int]()
+    for as_of, same in by_moment(locking.work, cuts).items():
+        codes = {one: locking.states[one].code for one in sorted({cut.plan.identity.customer for cut in same})}
+        found |= unsettled(locking.work, codes, as_of)
+    return found
+
+
+def _note_late(locking: _Locking, cuts: Sequence[Cut]) -> None:
+    """Keep which usage that is metered already was received at or after a cutoff."""
+    work = locking.work
+    for as_of, same in by_moment(work, cuts).items():
+        if as_of.batch < locking.reached[1]:
+            whose = {locking.states[cut.plan.identity.customer].code for cut in same if cut.plan.has_usage}
+            late = touched(work, as_of.batch, locking.reached[1])
+            pairs = [(code, batch) for batch, codes in late.items() for code in codes & whose if batch > as_of.batch]
+            adjustable.note_late(work.connection, work.first_day, pairs)
+
+
+def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int]) -> None:
+    """Note which late usage these documents carry, and have the customers' other documents computed again."""
+    work = locking.work
+    codes = {cut.plan.identity.customer: locking.states[cut.plan.identity.customer].code for cut in cuts}
+    late = adjustable.with_late_usage(work.connection, codes.values())
+    if late:
+        others = adjustable.others(work.connection, late, None)
+        carriers: dict[int, tuple[UUID, int]] = {}
+        for cut in sorted(cuts, key=lambda one: one.plan.order):
+            code = codes[cut.plan.identity.customer]
+            waiting: Order | None = min((one.order for one in others.get(code, ())), default=None)
+            if code in late and code not in carriers and (waiting is None or cut.plan.order < waiting):
+                carriers[code] = (cut.plan.identity.id, manifest.batch_before(work.connection, cut.cutoff))
+        adjustable.settle(work.connection, carriers)
+    newest = AsOf(manifest.newest_batch(work.connection), ledger_catalog.newest_change(work.connection))
+    again = {*concerned, *unsettled(work, codes, newest)}
+    adjustable.ask_again(work.connection, adjustable.to_visit(work.connection, again, _running(locking)))
+
+
+def _running(locking: _Locking) -> date:
+    """First day of the period in which things are received now."""
+    period = locking.work.billing.calendar.period_of(locking.now)
+    assert period is not None, "documents are due only once the first period has started"  # noqa: S101
+    return period.first_day
+
+
+def _bring_to_cutoff(
+    locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequence[Cut], concerned: Collection[int]
+) -> set[int]:
     """Make each document's newest version the one as of its cutoff.
 
     Most stand so already. Others were computed through later batches or changes, or not since the last ones.
@@ -115,6 +235,7 @@ def _bring_to_cutoff(locking: _Locking, present: Mapping[UUID, StoredDocument], 
     """
     work = locking.work
     stale = set[str]().union(*(_stale(locking, present, same, as_of) for as_of, same in by_moment(work, cuts).items()))
+    stale |= {one for one in {cut.plan.identity.customer for cut in cuts} if locking.states[one].code in concerned}
     again = [cut for cut in cuts if cut.plan.identity.customer in stale]
     states = {one: locking.states[one] for one in sorted(stale)}
     snapshots = snapshots_at_cutoffs(work, again, codes_of(states), locking.billed)

@@ -12,14 +12,16 @@ from time import monotonic
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.ledger import carrying, manifest, periods
+from billing_pipeline.invoicing.assemble import fees_in
+from billing_pipeline.invoicing.document import is_fee
+from billing_pipeline.ledger import adjustable, carrying, documents, manifest, periods
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.measure import UsageCount
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.carried import by_batch, carrying_meters, touched_before
-from billing_pipeline.operations.metering import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.metering import engine, in_lake, meter_customers
 from billing_pipeline.operations.report import StageReport, report
 from billing_pipeline.operations.units import Progress, no_progress, run_units
 from billing_pipeline.operations.work import AsOf, Unit, Work
@@ -83,6 +85,7 @@ def meter_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
         dirty = _dirty(work, codes, states, span)
         view = work.view(span.through.change, dirty)
         counts = _measure(work, view, {one: codes[one] for one in sorted(dirty)}, span.through.batch)
+        _note_late(work, codes, dirty, span.now)
         periods.mark(connection, period.first_day, _states(work, view, codes, states, dirty))
         periods.advance(connection, period.first_day, buckets, span.through.batch, span.through.change)
     return counts
@@ -97,9 +100,12 @@ def _dirty(work: Work, codes: Mapping[str, int], states: Mapping[str, CustomerSt
     for batch, customers in touched(work, span.after.batch, span.through.batch).items():
         for code in customers & ids.keys():
             batches[ids[code]].add(batch)
+    asked = adjustable.take_asked(work.connection, work.first_day, list(ids))
+    for code, why in asked.items():
+        batches[ids[code]] |= why
     changed, numbers = set[str](), tuple[int, ...]()
     if span.through.change > span.after.change:
-        changed = _changed(work.period, work.view(span.through.change), codes, states)
+        changed = _changed(work, work.view(span.through.change), codes, states)
         known = ledger_catalog.recorded_at(work.connection, span.after.change, span.through.change)
         numbers = tuple(number for number, _ in known)
     return {
@@ -145,17 +151,15 @@ def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]
         return found | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
 
 
-def _changed(
-    period: BillingPeriod, view: CatalogView, codes: Mapping[str, int], states: Mapping[str, CustomerState]
-) -> set[str]:
+def _changed(work: Work, view: CatalogView, codes: Mapping[str, int], states: Mapping[str, CustomerState]) -> set[str]:
     """Customers whose terms are not those that the stored quantities were measured by."""
-    changed = set()
+    changed, period, calendar = set[str](), work.period, work.billing.calendar
     for customer in view.subscribers():
         if customer not in codes:
             continue
         terms, state = view.terms(customer), states.get(customer)
         if state is None:
-            if any(True for _ in segments(terms, period)):
+            if next(segments(terms, period), None) or next(fees_in(terms, period, calendar), None):
                 changed.add(customer)
         elif state.terms != terms.fingerprint:
             changed.add(customer)
@@ -192,6 +196,24 @@ def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int
         "provisional": sum(one.provisional for each in metering.quantities.values() for one in each),
         "pending": sum(one.pending for one in metering.counts),
     }
+
+
+def _note_late(work: Work, codes: Mapping[str, int], dirty: Mapping[str, _Why], now: datetime) -> None:
+    """Usage of a period in which something with usage is final goes on a later document, which is computed again."""
+    batches = {codes[customer]: why.batches for customer, why in dirty.items() if why.batches}
+    if not batches:
+        return
+    final = documents.billed(work.connection, work.first_day, list(batches))
+    late = {code: some for code, some in batches.items() if any(not is_fee(key) for key in final[code].keys)}
+    if not late:
+        return
+    running = work.billing.calendar.period_of(now)
+    assert running is not None, "what is final was due in a period"  # noqa: S101
+    pairs = [(code, batch) for code, some in sorted(late.items()) for batch in sorted(some)]
+    adjustable.note_late(work.connection, work.first_day, pairs)
+    for code, some in sorted(late.items()):
+        visits = adjustable.to_visit(work.connection, [code], running.first_day, max(some))
+        adjustable.ask_again(work.connection, [one for one in visits if one[0] != work.first_day])
 
 
 def _count_rows(work: Work, counts: Collection[UsageCount]) -> list[tuple[object, ...]]:

@@ -12,12 +12,12 @@ from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import holds, periods
 from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.segments import segments
+from billing_pipeline.operations.compute import rated_lines
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.report import StageReport, report
 from billing_pipeline.operations.units import Progress, no_progress, run_units
 from billing_pipeline.operations.work import Unit, Work, codes_of
 from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
-from billing_pipeline.rating.rate import rate
 
 UNRATED = "every_quantity_has_a_rate"  # the cause of the holds that rating places
 _ROWS_PER_CUSTOMER = 10
@@ -73,7 +73,8 @@ def _rated(work: Work, view: CatalogView, waiting: Mapping[str, CustomerState]) 
             continue
         terms = view.terms(customer)
         quantities = [_quantity(row) for row in stored[state.code]]
-        rated[customer] = rate(terms, segments(terms, work.period), quantities, work.billing.calendar)
+        in_force = segments(terms, work.period)
+        rated[customer] = rated_lines(terms, work.period, work.billing.calendar, in_force, quantities)
     return rated
 
 

@@ -65,10 +65,12 @@ def snapshots_at_cutoffs(
         others = [cut for cut in cuts if cut.plan.identity.customer in customers and cut.plan.identity.id not in due]
         theirs = {one: codes[one] for one in sorted(customers)}
         computed = compute(work, theirs, as_of, adding(billed, others, codes))
-        only_due = {
-            one: replace(found, documents=tuple(document for document in found.documents if document.id in due))
-            for one, found in computed.items()
-        }
+        made = {document.id: document for found in computed.values() for document in found.documents}
+        documents_of = defaultdict[str, list[Document]](list)
+        for cut in same:  # what carries nothing any more is empty
+            document = made.get(cut.plan.identity.id, Document(cut.plan, ()))
+            documents_of[cut.plan.identity.customer].append(document)
+        only_due = {one: replace(found, documents=tuple(documents_of[one])) for one, found in computed.items()}
         snapshots.append(Snapshot(as_of, only_due, whole=False))
     return snapshots
 

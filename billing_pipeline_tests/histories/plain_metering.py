@@ -23,8 +23,8 @@ from billing_pipeline_tests.usage.lake_writer import START, Row
 
 def use_plain_metering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Meter without an engine, in this process."""
-    monkeypatch.setattr("billing_pipeline.operations.compute.engine", _no_engine)
-    monkeypatch.setattr("billing_pipeline.operations.compute.measure", _measure)
+    monkeypatch.setattr("billing_pipeline.operations.metering.engine", _no_engine)
+    monkeypatch.setattr("billing_pipeline.operations.metering.measure", _measure)
     monkeypatch.setattr("billing_pipeline.operations.meter.engine", _no_engine)
     monkeypatch.setattr("billing_pipeline.operations.meter.customers_in", _customers_in)
 

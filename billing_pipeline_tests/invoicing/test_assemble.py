@@ -10,7 +10,7 @@ import pytest
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod, calendar
-from billing_pipeline.invoicing.assemble import assemble, document_plans
+from billing_pipeline.invoicing.assemble import document_plans, documents, lines_on, segment_key
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.rating.line import RatedLine
@@ -125,29 +125,40 @@ PHASE = "2026-01-01T00:00:00+00:00"
 
 
 def test_each_line_is_on_the_document_that_covers_it() -> None:
-    plans = plans_of(terms_of(subscribed("mixed 2026-01-01")))
-    closing, delayed = assemble(plans, [line(PHASE, "gb", 7), line(PHASE, "api", 5), line(PHASE, "gb", 2, region="eu")])
+    terms = terms_of(subscribed("mixed 2026-01-01"))
+    lines = [line(PHASE, "gb", 7), line(PHASE, "api", 5), line(PHASE, "gb", 2, region="eu")]
+    closing, delayed = documents(terms, JANUARY, UTC_MONTHS, lines)
     assert [one.amount.minor for one in closing.lines] == [5]
     assert [one.amount.minor for one in delayed.lines] == [7, 2]
     assert (closing.subtotal, delayed.subtotal) == (Money(5, "USD"), Money(9, "USD"))
 
 
 def test_lines_of_what_is_billed_are_on_none() -> None:
-    closing, delayed = plans_of(terms_of(subscribed("mixed 2026-01-01")))
-    (only,) = assemble([delayed], [line(PHASE, "api", 5), line(PHASE, "gb", 7)])
+    terms = terms_of(subscribed("mixed 2026-01-01"))
+    closing, delayed = plans_of(terms)
+    lines = [line(PHASE, "api", 5), line(PHASE, "gb", 7)]
+    (only,) = documents(terms, JANUARY, UTC_MONTHS, lines, Billed().adding(closing))
     assert [one.price for one in only.lines] == ["gb"]
-    (empty,) = assemble([closing], [line(PHASE, "gb", 7)])
+    (empty,) = documents(terms, JANUARY, UTC_MONTHS, lines[1:], Billed().adding(delayed))
     assert (empty.lines, empty.subtotal) == ((), Money(0, "USD"))
+
+
+def test_a_final_document_has_the_lines_of_what_it_covers_whatever_the_terms_say_of_its_date() -> None:
+    terms = terms_of(subscribed("mixed 2026-01-01"))
+    closing, delayed = plans_of(terms)
+    keyed = [(segment_key(one), one) for one in (line(PHASE, "api", 5), line(PHASE, "gb", 7))]
+    both = replace(closing, covers=closing.covers | delayed.covers)
+    assert [one.price for one in lines_on(terms, JANUARY, UTC_MONTHS, keyed, closing)] == ["api"]
+    assert {one.price for one in lines_on(terms, JANUARY, UTC_MONTHS, keyed, both)} == {"api", "gb"}
 
 
 def test_the_order_of_lines_is_given_by_what_they_say() -> None:
     """However they come: several phases that begin and end on one day differ in nothing but their start."""
     starts = [f"2026-01-15T{hour:02}:00:00+00:00" for hour in (1, 2, 3)]
     terms = terms_of(subscribed("basic 2026-01-01", *(f"basic {start}" for start in starts)))
-    (plan,) = plans_of(terms)
     lines = [line(start, "api", amount, day=15) for amount, start in enumerate(starts)]
     lines += [one._replace(dimensions={"region": "eu"}) for one in lines]
-    assert len({assemble([plan], order)[0].content for order in permutations(lines)}) == 1
+    assert len({documents(terms, JANUARY, UTC_MONTHS, order)[0].content for order in permutations(lines)}) == 1
 
 
 @pytest.mark.parametrize(

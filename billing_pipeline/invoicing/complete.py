@@ -1,0 +1,131 @@
+"""What documents get once their own lines stand: adjustments of final ones, tax, and customer credit.
+
+A customer's documents compete for these in one order, whatever period they are of: the first that is not final carries
+the adjustments, and uses the customer's credit before the others.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.invoicing.document import (
+    CARRIERS,
+    Document,
+    DocumentIdentity,
+    DocumentKind,
+    DocumentPlan,
+    Order,
+)
+from billing_pipeline.rating.line import RatedLine
+
+
+@dataclass(frozen=True, slots=True)
+class OtherDocument:
+    """A document of another period that is not final.
+
+    Attributes:
+        credit: minor units of customer credit that it uses as it stands.
+    """
+
+    order: Order
+    credit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a customer's documents of one period depend on besides the period.
+
+    Attributes:
+        adjustments: what final documents would say now, less what was billed for them.
+        ended: the part of them that credits advance fees of a subscription that ends in a period, by its first day:
+            it goes on that period's closing document, which is not final.
+        others: documents of other periods that are not final.
+        credit: minor units of customer credit that final documents have left.
+        receipt: whether late usage that nothing carries gets a document of its own in this period.
+        problems: late usage that has no rate: it holds the document that would carry it.
+    """
+
+    adjustments: tuple[RatedLine, ...] = ()
+    ended: tuple[tuple[date, RatedLine], ...] = ()
+    others: tuple[OtherDocument, ...] = ()
+    credit: int = 0
+    receipt: bool = False
+    problems: tuple[str, ...] = ()
+
+
+NOTHING = Beside()
+
+
+def adjustment_plan(customer: str, currency: str, period: BillingPeriod) -> DocumentPlan:
+    """The document of its own for late usage that nothing carries: issued at the end of the period of receipt."""
+    identity = DocumentIdentity(customer, DocumentKind.ADJUSTMENT, period.first_day, period.next_day)
+    return DocumentPlan(identity, currency, period.end, frozenset())
+
+
+def complete(made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside) -> list[Document]:
+    """The documents of a period that are not final, with all that stands on them.
+
+    Args:
+        made: with their own lines.
+        terms: the customer's.
+        period: theirs.
+        beside: what they depend on besides.
+    """
+    with_all = _carrying(made, terms, period, beside)
+    return _with_credit(with_all, beside)
+
+
+def _carrying(made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside) -> list[Document]:
+    found = list(made)
+    for day, line in beside.ended:
+        for place, one in enumerate(found):
+            if one.plan.identity.kind is DocumentKind.CLOSING and one.plan.identity.period == day:
+                found[place] = _adding(one, [line])
+    if not beside.adjustments:
+        return found
+    carriers = [place for place, one in enumerate(found) if one.plan.identity.kind in CARRIERS]
+    elsewhere = min((one.order for one in beside.others), default=None)
+    if carriers:
+        first = min(carriers, key=lambda place: found[place].plan.order)
+        if elsewhere is None or found[first].plan.order < elsewhere:
+            found[first] = _adding(found[first], beside.adjustments)
+    elif elsewhere is None and beside.receipt:
+        plan = adjustment_plan(terms.customer.id, terms.customer.currency, period)
+        found.append(_adding(Document(plan, ()), beside.adjustments))
+    return found
+
+
+def _adding(document: Document, adjustments: Iterable[RatedLine]) -> Document:
+    return replace(document, lines=(*document.lines, *sorted(adjustments, key=_order)))
+
+
+def _order(line: RatedLine) -> tuple[str, ...]:
+    return (
+        str(line.service_start),
+        str(line.adjusts_document),
+        line.subscription or "",
+        line.price or "",
+        line.adjusts or "",
+        *(f"{name}={value}" for name, value in sorted(line.dimensions.items())),
+        str(line.service_end),
+        str(line.phase_start),
+        line.description,
+    )
+
+
+def _with_credit(made: Sequence[Document], beside: Beside) -> list[Document]:
+    """Each document uses what those before it leave, up to its total."""
+    if beside.credit <= 0:
+        return list(made)
+    left = beside.credit
+    found = list(made)
+    takers: list[tuple[Order, int | None, int]] = [(one.order, None, one.credit) for one in beside.others]
+    takers += [(one.plan.order, place, max(one.total.minor, 0)) for place, one in enumerate(made)]
+    for _, place, wanted in sorted(takers, key=lambda taker: taker[0]):
+        used = min(left, wanted)
+        left -= used
+        if place is not None and used:
+            found[place] = replace(found[place], customer_credit=used)
+    return found

@@ -1,0 +1,265 @@
+"""Final documents and what was billed for them, as far as it is not settled: late usage, new terms, customer credit."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from billing_pipeline.core.money import Money
+from billing_pipeline.invoicing.adjustment import FinalDocument
+from billing_pipeline.invoicing.complete import OtherDocument
+from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind, DocumentPlan
+from billing_pipeline.ledger.database import copy_rows
+from billing_pipeline.ledger.tables import late_usage, revisit
+from billing_pipeline.rating.line import RatedLine
+
+CustomerPeriod = tuple[int, date]  # customer code, first day of the period
+_LINES = """
+    l.kind, l.subscription, l.plan, l.plan_version, l.price, l.product, l.description, l.service_start, l.service_end,
+    l.dimensions, l.quantity, l.amount_minor, l.phase_start, l.start, l.adjusts, l.adjusts_document
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Who may have something to adjust.
+
+    Attributes:
+        codes: of customers, with the fingerprints of their terms as known now.
+        since: fees of documents issued before this day cannot have changed any more.
+        batch: the last one to look at.
+        at: only what was final before this instant; None for all that is final.
+    """
+
+    codes: Mapping[int, str]
+    since: date
+    batch: int
+    at: datetime | None = None
+
+
+def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
+    """The periods with final documents for which usage came late, or whose fees other terms may have changed."""
+    query = text("""
+        WITH asked AS (SELECT * FROM unnest(CAST(:codes AS int[]), CAST(:terms AS text[])) AS a (customer, terms))
+        SELECT d.customer, d.period FROM late_usage AS l
+        JOIN document AS d ON d.customer = l.customer AND d.period = l.period
+        JOIN finalization AS f ON f.document = d.id
+        JOIN document_version AS v ON v.document = f.document AND v.version = f.version
+        LEFT JOIN finalization AS s ON s.document = l.settled_by
+        WHERE l.customer = ANY(:codes) AND l.batch <= :batch AND l.batch > f.batch AND v.has_usage
+          AND (s.document IS NULL OR s.cutoff >= :at)
+          AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+        UNION
+        SELECT d.customer, d.period FROM asked JOIN document AS d ON d.customer = asked.customer
+        JOIN finalization AS f ON f.document = d.id
+        WHERE asked.terms <> '' AND f.terms <> asked.terms AND d.issue_date > :since
+          AND d.kind IN ('opening', 'closing') AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+    """)
+    values = {
+        "codes": list(wanted.codes), "terms": list(wanted.codes.values()), "since": wanted.since,
+        "batch": wanted.batch, "at": wanted.at,
+    }  # fmt: skip
+    return {(row.customer, row.period) for row in connection.execute(query, values)}
+
+
+def finals(
+    connection: Connection, of: Collection[CustomerPeriod], batch: int, at: datetime | None = None
+) -> dict[CustomerPeriod, list[FinalDocument]]:
+    """The final documents of these customers and periods, with what was billed for each so far.
+
+    Args:
+        connection: of the ledger.
+        of: customers' periods.
+        batch: usage after it counts as not received.
+        at: only what was final before this instant; None for all that is final.
+    """
+    query = text("""
+        SELECT d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue, d.currency,
+               f.batch, f.change, f.terms, v.lock_at, v.covers,
+               v.has_usage AND EXISTS (
+                       SELECT FROM late_usage AS l WHERE l.period = d.period AND l.customer = d.customer
+                       AND l.batch > f.batch AND l.batch <= :batch) AS late
+        FROM unnest(CAST(:codes AS int[]), CAST(:periods AS date[])) AS asked (customer, period)
+        JOIN document AS d ON d.customer = asked.customer AND d.period = asked.period
+        JOIN customer AS c ON c.code = d.customer
+        JOIN finalization AS f ON f.document = d.id
+        JOIN document_version AS v ON v.document = f.document AND v.version = f.version
+        LEFT JOIN document_void AS r ON r.document = d.id
+        WHERE r.replaced_by IS NULL AND d.kind IN ('opening', 'closing', 'delayed')
+          AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+        ORDER BY v.lock_at, d.issue_date, d.kind
+    """)
+    asked = sorted(of)
+    values = {"codes": [one[0] for one in asked], "periods": [one[1] for one in asked], "batch": batch, "at": at}
+    rows = connection.execute(query, values).all()
+    ids = [row.id for row in rows]
+    own, corrections = _own_lines(connection, ids), _corrections(connection, ids, at)
+    found: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
+    for row in rows:
+        identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
+        covers = frozenset((one[0], one[1], one[2]) for one in row.covers)
+        plan = DocumentPlan(identity, row.currency, row.lock_at, covers)
+        final = FinalDocument(
+            plan, tuple(own[row.id]), tuple(corrections[row.id]), row.batch, row.change, row.terms, row.late
+        )
+        found[row.customer, row.period].append(final)
+    return found
+
+
+def _own_lines(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, list[RatedLine]]:
+    query = text(f"""
+        SELECT l.document AS of, d.currency, {_LINES} FROM finalization AS f
+        JOIN document AS d ON d.id = f.document
+        JOIN document_line AS l ON l.document = f.document AND l.version = f.version
+        WHERE f.document = ANY(:ids) ORDER BY l.document, l.line
+    """)  # noqa: S608 - column names
+    return _by_document(connection.execute(query, {"ids": list(ids)}))
+
+
+def _corrections(connection: Connection, ids: Collection[UUID], at: datetime | None) -> Mapping[UUID, list[RatedLine]]:
+    """Adjustments on other final documents, and credit notes that correct; what was issued again has been replaced."""
+    query = text(f"""
+        SELECT l.adjusts_document AS of, d.currency, {_LINES} FROM document_line AS l
+        JOIN finalization AS f ON f.document = l.document AND f.version = l.version
+        JOIN document AS d ON d.id = l.document
+        LEFT JOIN document_void AS r ON r.document = d.id
+        LEFT JOIN credit_note AS n ON n.document = d.id
+        WHERE l.adjusts_document = ANY(:ids) AND r.replaced_by IS NULL AND coalesce(n.correction, true)
+          AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+        ORDER BY f.cutoff, l.document, l.line
+    """)  # noqa: S608 - column names
+    return _by_document(connection.execute(query, {"ids": list(ids), "at": at}))
+
+
+def _by_document(rows: Iterable[Any]) -> Mapping[UUID, list[RatedLine]]:
+    found: dict[UUID, list[RatedLine]] = defaultdict(list)
+    for row in rows:
+        found[row.of].append(
+            RatedLine(
+                row.kind, row.subscription, row.plan, row.plan_version, row.price, row.product, row.description,
+                row.service_start, row.service_end, row.dimensions, row.quantity,
+                Money(int(row.amount_minor), row.currency), row.phase_start, row.start, row.adjusts,
+                row.adjusts_document,
+            )
+        )  # fmt: skip
+    return found
+
+
+def credit(connection: Connection, codes: Collection[int], at: datetime | None = None) -> dict[int, int]:
+    """Customer credit that final documents have left, in minor units, by customer; without those that have none."""
+    query = text("""
+        SELECT d.customer,
+               sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) AS left_over
+        FROM document_version AS v
+        JOIN finalization AS f ON f.document = v.document AND f.version = v.version
+        JOIN document AS d ON d.id = v.document
+        LEFT JOIN document_void AS r ON r.document = v.document
+        WHERE (v.total_minor < 0 OR v.customer_credit_applied_minor <> 0) AND d.customer = ANY(:codes)
+          AND r.document IS NULL AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+        GROUP BY d.customer
+        HAVING sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) <> 0
+    """)
+    return {row.customer: int(row.left_over) for row in connection.execute(query, {"codes": list(codes), "at": at})}
+
+
+def others(
+    connection: Connection, codes: Collection[int], period: date | None, at: datetime | None = None
+) -> dict[int, list[OtherDocument]]:
+    """These customers' documents of all periods but one that are not final, or were not before ``at``."""
+    query = text("""
+        SELECT customer, customer_id, kind, period, issue_date, reissue, lock_at, customer_credit_applied_minor AS used
+        FROM current_document
+        WHERE customer = ANY(:codes) AND period IS DISTINCT FROM :period
+          AND kind IN ('opening', 'closing', 'delayed', 'adjustment')
+          AND (status = 'draft' OR cutoff >= :at)
+    """)
+    found: dict[int, list[OtherDocument]] = defaultdict(list)
+    for row in connection.execute(query, {"codes": list(codes), "period": period, "at": at}):
+        identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
+        found[row.customer].append(OtherDocument(identity.order(row.lock_at), int(row.used)))
+    return found
+
+
+def receipts(connection: Connection, codes: Collection[int], period: date) -> set[int]:
+    """Those of the customers that have a document of its own, not final, for late usage received in the period."""
+    query = text("""
+        SELECT customer FROM current_document
+        WHERE customer = ANY(:codes) AND period = :period AND kind = 'adjustment' AND status = 'draft'
+    """)
+    return set(connection.scalars(query, {"codes": list(codes), "period": period}))
+
+
+def with_late_usage(connection: Connection, codes: Collection[int]) -> set[int]:
+    """Those of the customers with late usage that no final document carries."""
+    query = text("SELECT DISTINCT customer FROM late_usage WHERE customer = ANY(:codes) AND settled_by IS NULL")
+    return set(connection.scalars(query, {"codes": list(codes)}))
+
+
+def unmetered(connection: Connection, buckets: Collection[int], batch: int) -> list[date]:
+    """Periods in which something is final, and usage through ``batch`` is not metered yet."""
+    query = text("""
+        SELECT DISTINCT b.period FROM batch_period AS b
+        JOIN period_bucket AS p ON p.period = b.period AND p.bucket = ANY(:buckets)
+        WHERE b.batch > p.through_batch AND b.batch <= :batch AND EXISTS (
+            SELECT FROM document AS d JOIN finalization AS f ON f.document = d.id
+            WHERE d.period = b.period AND d.bucket = p.bucket
+        ) ORDER BY b.period
+    """)
+    return list(connection.scalars(query, {"buckets": list(buckets), "batch": batch}))
+
+
+def to_visit(
+    connection: Connection, codes: Collection[int], running: date, batch: int | None = None
+) -> list[tuple[date, int, int | None]]:
+    """The periods of these customers' documents that are not final; where there are none, the running one."""
+    open_documents = others(connection, codes, None)
+    visits: list[tuple[date, int, int | None]] = []
+    for code in sorted(codes):
+        days = {one.order[-1] for one in open_documents.get(code, ())} or {running}
+        visits += ((day, code, batch) for day in sorted(days))
+    return visits
+
+
+def note_late(connection: Connection, period: date, late: Iterable[tuple[int, int]]) -> None:
+    """Keep (customer, batch) of usage received at or after the cutoff of one of the period's documents."""
+    rows = [{"period": period, "customer": customer, "batch": batch} for customer, batch in late]
+    if rows:
+        query = text(
+            f'INSERT INTO "{late_usage.name}" (period, customer, batch) VALUES (:period, :customer, :batch) '  # noqa: S608
+            "ON CONFLICT DO NOTHING"
+        )
+        connection.execute(query, rows)
+
+
+def settle(connection: Connection, carriers: Mapping[int, tuple[UUID, int]]) -> None:
+    """Note that late usage is on a final document: (document, the last batch before its cutoff), by customer."""
+    query = text("""
+        UPDATE late_usage AS l SET settled_by = c.document
+        FROM unnest(CAST(:codes AS int[]), CAST(:documents AS uuid[]), CAST(:batches AS bigint[]))
+            AS c (customer, document, batch)
+        WHERE l.customer = c.customer AND l.batch <= c.batch AND l.settled_by IS NULL
+    """)
+    values = {
+        "codes": list(carriers), "documents": [one for one, _ in carriers.values()],
+        "batches": [batch for _, batch in carriers.values()],
+    }  # fmt: skip
+    if carriers:
+        connection.execute(query, values)
+
+
+def ask_again(connection: Connection, asked: Iterable[tuple[date, int, int | None]]) -> None:
+    """Ask for documents to be computed again: (period, customer, the batch that is why)."""
+    copy_rows(connection, revisit, ("period", "customer", "batch"), asked)
+
+
+def take_asked(connection: Connection, period: date, codes: Collection[int]) -> dict[int, set[int]]:
+    """What was asked for in a period, by customer, with the batches that are why; it is asked for no more."""
+    query = text("DELETE FROM revisit WHERE period = :period AND customer = ANY(:codes) RETURNING customer, batch")
+    found: dict[int, set[int]] = defaultdict(set)
+    for row in connection.execute(query, {"period": period, "codes": list(codes)}):
+        found[row.customer] |= set() if row.batch is None else {row.batch}
+    return found
