@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from billing_pipeline.catalog.check import check
+from billing_pipeline.catalog.checks.known import Registries
 from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.period import BillingCalendar, calendar
@@ -45,10 +46,7 @@ def terms_of(text: str, *, account: str = "", base: str = BASE, months: BillingC
         catalog = check(
             load_files([Path(folder)]),
             months,
-            parse_price=parse_price,
-            aggregations=AGGREGATIONS,
-            source_formats=("csv",),
-            gateways=("file",),
+            Registries(parse_price, AGGREGATIONS, ("csv",), ("file",)),
         )
     return CatalogView(1, catalog, {(plan.id, plan.version): plan for plan in catalog.plans.values()}).terms("acme")
 

@@ -7,7 +7,7 @@ the rules between objects in ``check.py``, what this version cannot bill yet in 
 from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import KINDS, Catalog, Kind
 from billing_pipeline.catalog.check import check
-from billing_pipeline.catalog.checks.known import ParsePrice
+from billing_pipeline.catalog.checks.known import ParsePrice, Registries
 from billing_pipeline.catalog.content import from_content, to_content
 from billing_pipeline.catalog.credit_grant import CreditGrant
 from billing_pipeline.catalog.customer import Credits, Customer, Exempt, Payment, TaxRate, TopUp
@@ -17,12 +17,12 @@ from billing_pipeline.catalog.export import export
 from billing_pipeline.catalog.files import CatalogSource, load_files
 from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.catalog.meter import Convert, Meter
-from billing_pipeline.catalog.plan import Fee, Plan
+from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.catalog.problems import CatalogProblems, Problem
 from billing_pipeline.catalog.product import Product
 from billing_pipeline.catalog.source import Constant, EventMapping, Source
-from billing_pipeline.catalog.subscription import Phase, Subscription
+from billing_pipeline.catalog.subscription import Phase, QuantityChange, Subscription
 
 __all__ = [
     "KINDS",
@@ -40,6 +40,7 @@ __all__ = [
     "EventMapping",
     "Exempt",
     "Fee",
+    "FeeCadence",
     "FieldChange",
     "Kind",
     "Meter",
@@ -50,6 +51,8 @@ __all__ = [
     "PlanPrice",
     "Problem",
     "Product",
+    "QuantityChange",
+    "Registries",
     "Source",
     "Subscription",
     "TaxRate",

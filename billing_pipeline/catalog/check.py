@@ -1,17 +1,19 @@
 """From what files say to a checked catalog, or to all problems at once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any, get_type_hints
 
 from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import KINDS, Catalog
 from billing_pipeline.catalog.checks import contradictions
-from billing_pipeline.catalog.checks.known import Known, ParsePrice, Registries
+from billing_pipeline.catalog.checks.known import Known, Registries
 from billing_pipeline.catalog.document import dotted
 from billing_pipeline.catalog.field_types import DefaultsToAccount
 from billing_pipeline.catalog.files import CatalogSource, Entry
 from billing_pipeline.catalog.parse import is_marked, parse
+from billing_pipeline.catalog.plan import Plan, PlanVersion
 from billing_pipeline.catalog.problems import CatalogProblems, Problem, faults_of
 from billing_pipeline.catalog.support import unsupported
 from billing_pipeline.catalog.versions import with_versions
@@ -34,23 +36,21 @@ _FROM_ACCOUNT = {
 def check(
     source: CatalogSource,
     calendar: BillingCalendar,
+    can: Registries,
     *,
-    parse_price: ParsePrice,
-    aggregations: Collection[str],
-    source_formats: Collection[str],
-    gateways: Collection[str],
     existing: Catalog | None = None,
+    plan_versions: Mapping[PlanVersion, Plan] | None = None,
+    at: datetime | None = None,
 ) -> Catalog:
     """The recorded catalog overlaid by the files, with plan versions given and pinned.
 
     Args:
         source: what the files say.
         calendar: places local days.
-        parse_price: reads a price's terms and its included units; raises CatalogError with the path inside them.
-        aggregations: those that can be metered, by name.
-        source_formats: those that can be landed.
-        gateways: those that can collect.
+        can: what the program can do.
         existing: the recorded catalog; what the files do not mention stays as it is.
+        plan_versions: recorded ones by id and version, which phases may pin beside the newest.
+        at: when the result is recorded; None where it is not.
 
     Raises:
         CatalogProblems: all that is wrong, each with file, line, object and field.
@@ -58,17 +58,17 @@ def check(
     problems = list(source.problems)
     entries = _by_key(source, problems)
     made = _read(entries, calendar, existing, problems)
-    merged = _overlay(made, existing)
+    merged = with_versions(_overlay(made, existing), existing, at)
     if not existing and _ACCOUNT not in entries:
         problems.append(
             Problem("", 0, "account", "", "No file describes the account.", "Add account: {name: …, currency: …}.")
         )
-    registries = Registries(parse_price, aggregations, source_formats, gateways)
-    for kind, object_id, error in contradictions(Known(merged, existing, entries.keys(), calendar, registries)):
+    known = Known(merged, existing, entries.keys(), calendar, can, plan_versions or {})
+    for kind, object_id, error in contradictions(known):
         problems.append(_problem(entries.get((kind, object_id)), f"recorded {kind} {object_id}", error))
     if problems:
         raise CatalogProblems(sorted(problems))
-    return with_versions(merged, existing)
+    return merged
 
 
 def _by_key(source: CatalogSource, problems: list[Problem]) -> dict[Key, Entry]:

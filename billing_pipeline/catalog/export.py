@@ -21,7 +21,7 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def export(catalog: Catalog, calendar: BillingCalendar | None = None) -> str:
-    """The whole catalog as one file. Versions are left out: the ledger gives them.
+    """The whole catalog as one file. What the ledger gives (versions, when things were recorded) is left out.
 
     Args:
         catalog: what to write.
@@ -40,8 +40,9 @@ def _file_content(kind: str, one: object, calendar: BillingCalendar | None) -> d
     if kind == "plan":
         content.pop("version", None)
     if kind == "subscription":
+        content.pop("recorded_at", None)
         content["phases"] = [{"plan": phase["plan"], "start": phase["start"]} for phase in content["phases"]]
-        _write_days(content["phases"], calendar)
+        _write_days([*content["phases"], *content.get("quantity_changes", [])], calendar)
         del content["phases"][0]["start"]  # the subscription's own
     _write_days([content], calendar)
     return content

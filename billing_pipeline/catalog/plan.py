@@ -8,6 +8,8 @@ from billing_pipeline.catalog.field_types import Assigned, CurrencyCode, Default
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.core.period import Duration
 
+PlanVersion = tuple[str, int]  # id and version
+
 
 class FeeCadence(StrEnum):
     """How often a fee recurs."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
 from billing_pipeline.catalog.field_types import Assigned, Id, NotNegative
@@ -80,6 +81,14 @@ class Subscription:
             if phase.start <= instant and (phase.end is None or instant < phase.end):
                 return phase
         return None
+
+    def quantities_at(self, instant: datetime) -> dict[str, Decimal]:
+        """How many of each fee that is not counted once: ``quantities`` as changed until ``instant``, inclusive."""
+        found = dict(self.quantities)
+        for change in self.quantity_changes:
+            if change.start <= instant:
+                found |= change.quantities
+        return {fee: quantity for fee, quantity in found.items() if quantity != 1}
 
     @staticmethod
     def expand(content: Mapping[str, object]) -> Mapping[str, object]:

@@ -1,22 +1,32 @@
-"""Plan versions: changed content is a new one, and a phase keeps the one it began with."""
+"""What the ledger gives: versions of plans, which a phase keeps, and when a subscription was first recorded."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from billing_pipeline.catalog.catalog import Catalog
+from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.subscription import Phase, Subscription
 
 
-def with_versions(catalog: Catalog, existing: Catalog | None) -> Catalog:
-    """``catalog`` with a version for each plan, and each phase pinned to one."""
+def with_versions(catalog: Catalog, existing: Catalog | None, at: datetime | None = None) -> Catalog:
+    """``catalog`` with a version for each plan, and each phase pinned to one: changed content is a new version.
+
+    Args:
+        catalog: as it will stand; a phase's plan may be missing from it.
+        existing: as recorded.
+        at: when it is recorded; None where it is not.
+    """
     plans = {
         plan.id: _versioned(plan, existing.plans.get(plan.id) if existing else None) for plan in catalog.plans.values()
     }
     subscriptions = {
-        one.id: _pinned(one, plans, existing.subscriptions.get(one.id) if existing else None)
+        one.id: _pinned(one, plans, existing.subscriptions.get(one.id) if existing else None, at)
         for one in catalog.subscriptions.values()
     }
-    return replace(catalog, plans=plans, subscriptions=subscriptions)
+    discounts = _ordered(catalog.discounts, existing.discounts if existing else {})
+    return replace(catalog, plans=plans, subscriptions=subscriptions, discounts=discounts)
 
 
 def _versioned(plan: Plan, recorded: Plan | None) -> Plan:
@@ -27,10 +37,12 @@ def _versioned(plan: Plan, recorded: Plan | None) -> Plan:
     return replace(plan, version=recorded.version + 1)
 
 
-def _pinned(subscription: Subscription, plans: dict[str, Plan], recorded: Subscription | None) -> Subscription:
+def _pinned(
+    subscription: Subscription, plans: dict[str, Plan], recorded: Subscription | None, at: datetime | None
+) -> Subscription:
     """A phase that is recorded (same plan, same start) keeps its version; a new one takes the newest.
 
-    The first phase is the same one also where the subscription's start moved.
+    A verb names the version itself. The first phase is the same one also where the subscription's start moved.
     """
     if subscription is recorded:
         return subscription
@@ -39,6 +51,16 @@ def _pinned(subscription: Subscription, plans: dict[str, Plan], recorded: Subscr
         pins.setdefault((recorded.phases[0].plan, subscription.start), recorded.phases[0].plan_version)
 
     def pinned(phase: Phase) -> Phase:
-        return replace(phase, plan_version=pins.get((phase.plan, phase.start)) or plans[phase.plan].version)
+        newest = plans[phase.plan].version if phase.plan in plans else None
+        return replace(phase, plan_version=phase.plan_version or pins.get((phase.plan, phase.start)) or newest)
 
-    return replace(subscription, phases=tuple(pinned(phase) for phase in subscription.phases))
+    phases = tuple(pinned(phase) for phase in subscription.phases)
+    return replace(subscription, phases=phases, recorded_at=recorded.recorded_at if recorded else at)
+
+
+def _ordered(discounts: Mapping[str, Discount], recorded: Mapping[str, Discount]) -> dict[str, Discount]:
+    """A discount that is recorded keeps its place; new ones follow all others, in the order of the files."""
+    newest = max((one.order for one in recorded.values()), default=0)
+    places = {name: one.order for name, one in recorded.items()}
+    places |= {name: place for place, name in enumerate((one for one in discounts if one not in places), newest + 1)}
+    return {name: replace(one, order=places[name]) for name, one in discounts.items()}

@@ -82,18 +82,18 @@ def apply(
     source = load_files(paths)
     with billing.ledger.begin() as connection:
         ledger_catalog.wait_for_changes(connection)  # and hold: what is checked is what stands until this commits
-        existing = billing.view(connection, ledger_catalog.newest_change(connection)).catalog
+        now = billing.now(connection)
+        view = billing.view(connection, ledger_catalog.newest_change(connection))
         made = check(
             source,
             billing.calendar,
-            parse_price=CAN.parse_price,
-            aggregations=CAN.aggregations,
-            source_formats=CAN.source_formats,
-            gateways=CAN.gateways,
-            existing=existing,
+            CAN,
+            existing=view.catalog,
+            plan_versions=view.plan_versions,
+            at=now,
         )
-        recorded = record_change(billing, connection, existing, made, action=action, dry_run=dry_run)
-    said = tuple(notes(existing, made, recorded.changes))
+        recorded = record_change(billing, connection, view.catalog, made, action=action, dry_run=dry_run, at=now)
+    said = tuple(notes(view.catalog, made, recorded.changes))
     return ApplyResult(recorded.number, recorded.changes, said, dry_run)
 
 

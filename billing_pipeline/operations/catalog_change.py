@@ -44,6 +44,7 @@ def record_change(
     *,
     action: str,
     dry_run: bool = False,
+    at: datetime | None = None,
 ) -> Recorded:
     """Record what differs between two catalogs, which may be as little as what concerns one customer.
 
@@ -54,11 +55,12 @@ def record_change(
         made: the same with the change in it, checked.
         action: the verb's words.
         dry_run: refuse what would be refused, and record nothing.
+        at: the ledger's clock, where it was read already.
 
     Raises:
         Refused: something would change inside a period that is locked for its customer.
     """
-    now = billing.now(connection)
+    now = at or billing.now(connection)
     changes = tuple(difference(existing, made))
     _refuse_locked(billing, connection, existing, made, changes, now)
     if dry_run or not changes:
@@ -110,12 +112,16 @@ def _taking_over(old: object | None) -> str:
 
 
 def _first_difference(old: Subscription | None, new: Subscription) -> datetime | None:
-    """The first instant at which another plan, or none, is in force than before; None where it is the same."""
+    """The first instant at which it is billed otherwise than before: another plan, none, or other quantities.
+
+    None where it is billed the same.
+    """
     if old is None:
         return new.start
     instants = sorted(
         {one for sub in (old, new) for phase in sub.phases for one in (phase.start, phase.end) if one}
         | {one for sub in (old, new) for one in (sub.start, sub.end) if one}
+        | {change.start for sub in (old, new) for change in sub.quantity_changes}
     )
     for instant in instants:
         before, after = _in_force(old, instant), _in_force(new, instant)
@@ -124,11 +130,15 @@ def _first_difference(old: Subscription | None, new: Subscription) -> datetime |
     return None
 
 
-def _in_force(subscription: Subscription, instant: datetime) -> tuple[str, int | None, datetime] | None:
+def _in_force(subscription: Subscription, instant: datetime) -> tuple[object, ...] | None:
+    """What it is billed by at an instant."""
     if instant < subscription.start or (subscription.end and instant >= subscription.end):
         return None
     phase = subscription.phase_at(instant)
-    return (phase.plan, phase.plan_version, phase.start) if phase else None
+    if phase is None:
+        return None
+    quantities = subscription.quantities_at(instant)
+    return phase.plan, phase.plan_version, phase.start, subscription.billing_time, quantities
 
 
 # By kind: from when a changed object bills its customer otherwise than before; None: it does not.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.catalog import Catalog, CatalogProblems, Problem, check, load_files
+from billing_pipeline.catalog import Catalog, CatalogProblems, Problem, Registries, check, load_files
 from billing_pipeline.core.period import BillingCalendar, calendar
 from billing_pipeline.rating.price import parse_price
 
@@ -55,10 +55,12 @@ def checked(tmp_path: Path, berlin: BillingCalendar) -> Check:
         return check(
             load_files(paths),
             berlin,
-            parse_price=parse_price,
-            aggregations=("sum", "count", "max", "unique_count", "duration", "weighted_sum"),
-            source_formats=("csv", "jsonl", "focus"),
-            gateways=("file", "manual"),
+            Registries(
+                parse_price,
+                ("sum", "count", "max", "unique_count", "duration", "weighted_sum"),
+                ("csv", "jsonl", "focus"),
+                ("file", "manual"),
+            ),
             existing=existing,
         )
 

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing_pipeline.catalog import Catalog, CatalogProblems, Problem, check, load_files
+from billing_pipeline.catalog import Catalog, CatalogProblems, Problem, Registries, check, load_files
 from billing_pipeline.core.period import calendar
 from billing_pipeline.rating.price import parse_price
 
@@ -89,10 +89,7 @@ def result(text: bytes, suffix: str) -> Catalog | tuple[Problem, ...]:
             return check(
                 load_files([file]),
                 calendar("Europe/Berlin", "month", date(2026, 1, 1)),
-                parse_price=parse_price,
-                aggregations=("sum",),
-                source_formats=("csv", "focus"),
-                gateways=("file",),
+                Registries(parse_price, ("sum",), ("csv", "focus"), ("file",)),
             )
         except CatalogProblems as refused:
             problems = refused.problems

@@ -14,15 +14,17 @@ from billing_pipeline.catalog import (
     Convert,
     Exempt,
     Fee,
+    FeeCadence,
     Phase,
     Problem,
+    Registries,
     TaxRate,
     check,
     from_content,
     load_files,
 )
 from billing_pipeline.core.errors import CatalogError
-from billing_pipeline.core.period import BillingCalendar, Cadence, Duration
+from billing_pipeline.core.period import BillingCalendar, Duration
 from billing_pipeline.rating.price import parse_price
 
 Check = Callable[..., Catalog]
@@ -368,7 +370,7 @@ def test_what_cannot_be_billed_yet_can_be_stored_already() -> None:
     taxed = from_content("customer", {"id": "c", "currency": "USD", "tax": [{"name": "VAT", "percent": "19"}]})
     assert taxed.tax == (TaxRate("VAT", Decimal(19)),)
     plan = from_content("plan", {"id": "p", "currency": "USD", "fees": [{"id": "f", "amount": "100", "every": "year"}]})
-    assert plan.fees == (Fee("f", Decimal(100), "f", Cadence.YEAR),)
+    assert plan.fees == (Fee("f", Decimal(100), "f", FeeCadence.YEAR),)
     meter = from_content("meter", {"id": "m", "aggregation": "sum", "convert": {"divide_by": "1000", "round": "up"}})
     assert meter.convert == Convert(Decimal(1000), "up")
 
@@ -378,9 +380,6 @@ def test_files_alone_are_enough_for_a_check(tmp_path: Path, berlin: BillingCalen
     catalog = check(
         load_files([tmp_path]),
         berlin,
-        parse_price=parse_price,
-        aggregations={"sum": object(), "count": object()},
-        source_formats=(),
-        gateways=(),
+        Registries(parse_price, {"sum": object(), "count": object()}, (), ()),
     )
     assert sorted(catalog.meters) == ["compute", "requests"]

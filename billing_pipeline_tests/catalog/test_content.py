@@ -27,6 +27,7 @@ from billing_pipeline.catalog import (
     Plan,
     PlanPrice,
     Product,
+    Registries,
     Source,
     Subscription,
     check,
@@ -155,10 +156,7 @@ def read_back(text: str, place: BillingCalendar, existing: Catalog | None = None
         return check(
             load_files([Path(folder)]),
             place,
-            parse_price=parse_price,
-            aggregations=("sum", "count"),
-            source_formats=("csv", "focus"),
-            gateways=("file",),
+            Registries(parse_price, ("sum", "count"), ("csv", "focus"), ("file",)),
             existing=existing,
         )
 

@@ -1,13 +1,15 @@
 """What checks compare an object with."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from billing_pipeline.catalog.catalog import Catalog
+from billing_pipeline.catalog.plan import Plan, PlanVersion
 from billing_pipeline.catalog.problems import suggestion
 from billing_pipeline.catalog.scalars import written
+from billing_pipeline.catalog.subscription import Phase
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.period import BillingCalendar
 
@@ -60,6 +62,7 @@ class Known:
         files: kind and id of what the files give, readable or not.
         calendar: writes instants as local days.
         can: what the program can do.
+        plan_versions: recorded ones; those of ``catalog`` may be newer.
     """
 
     catalog: Catalog
@@ -67,12 +70,20 @@ class Known:
     files: Collection[tuple[str, str]]
     calendar: BillingCalendar
     can: Registries
+    plan_versions: Mapping[PlanVersion, Plan] = field(default_factory=dict)
 
     def reference(self, kind: str, object_id: str, path: Path) -> Iterator[CatalogError]:
         """An error where there is no such object. One that is in the files but unreadable has its own problem."""
         objects = self.catalog.of_kind(kind)
         if object_id not in objects and (kind, object_id) not in self.files:
             yield CatalogError(f"There is no {kind} {object_id!r}.", hint=suggestion(object_id, objects), path=path)
+
+    def plan(self, phase: Phase) -> Plan | None:
+        """The plan version that a phase pins; None where it is not known."""
+        newest = self.catalog.plans.get(phase.plan)
+        if newest is not None and phase.plan_version in {None, newest.version}:
+            return newest
+        return self.plan_versions.get((phase.plan, phase.plan_version or 0))
 
     def when(self, instant: datetime) -> str:
         """An instant for people."""

@@ -1,4 +1,4 @@
-"""Plans: can each price be computed from what its meter gives?"""
+"""Plans: can each price be computed from what its meter gives, and each fee be told from the others?"""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from billing_pipeline.core.errors import CatalogError, nearest
 
 
 def check_plan(plan: Plan, known: Known) -> Iterator[CatalogError]:
-    """Prices one by one, ids, and the currency, which other documents already have."""
+    """Prices one by one, ids, what on-demand bills, and the currency, which other documents already have."""
     for i, name in repeated([price.id for price in plan.prices]):
         message = f"The plan has another price {name!r}."
         yield CatalogError(message, hint="Give one of them another id.", path=("prices", i, "id"))
@@ -19,10 +19,37 @@ def check_plan(plan: Plan, known: Known) -> Iterator[CatalogError]:
         for error in _check_price(price, known):
             for fault in under(i, error):
                 yield from under("prices", fault)
+    yield from _check_fee_ids(plan)
+    yield from _check_on_demand(plan)
     recorded = known.existing.plans.get(plan.id) if known.existing else None
     if recorded and recorded.currency != plan.currency:
         message = f"The plan is in {recorded.currency}; it cannot become {plan.currency}."
         yield CatalogError(message, hint="Make a plan with another id.", path=("currency",))
+
+
+def _check_fee_ids(plan: Plan) -> Iterator[CatalogError]:
+    """Lines, discounts and quantities name fees as they name prices."""
+    prices = [price.id for price in plan.prices]
+    for i, name in repeated([fee.id for fee in plan.fees]):
+        message = f"The plan has another fee {name!r}."
+        yield CatalogError(message, hint="Give one of them another id.", path=("fees", i, "id"))
+    for i, fee in enumerate(plan.fees):
+        if fee.id in prices:
+            message = f"The plan has a price {fee.id!r}, too."
+            yield CatalogError(message, hint="Give the fee another id.", path=("fees", i, "id"))
+
+
+def _check_on_demand(plan: Plan) -> Iterator[CatalogError]:
+    """Windows have no share in what is owed for a whole period."""
+    if plan.billing != "on_demand":
+        return
+    hint = "Put it on a plan with billing: period, in a subscription of its own."
+    if plan.fees:
+        yield CatalogError("On demand, only usage is billed; there are no fees.", hint=hint, path=("fees",))
+    minimums = [(("prices", i, "minimum"), price.minimum) for i, price in enumerate(plan.prices)]
+    for path, minimum in [(("minimum",), plan.minimum), *minimums]:
+        if minimum is not None:
+            yield CatalogError("On demand, there is no minimum spend.", hint=hint, path=path)
 
 
 def _check_price(price: PlanPrice, known: Known) -> Iterator[CatalogError]:

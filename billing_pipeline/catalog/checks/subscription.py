@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from billing_pipeline.catalog.checks.known import Known
+from billing_pipeline.catalog.checks.quantities import check_quantities
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.core.errors import CatalogError
 
@@ -16,6 +17,7 @@ def check_subscription(subscription: Subscription, known: Known) -> Iterator[Cat
     for i, phase in enumerate(subscription.phases):
         yield from _check_phase_plan(subscription, i, phase, known)
     yield from _check_times(subscription, known)
+    yield from check_quantities(subscription, known)
     yield from _check_recorded(subscription, known)
 
 
