@@ -48,9 +48,8 @@ def lock(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pro
     started = monotonic()
     now = billing.now()
     settle(billing)
-    for standing in standings(billing):
-        if standing.dirty and standing.period != period:
-            close(billing, standing.period)
+    for one in _needed(billing, period):
+        close(billing, one)
     close(billing, period)
     counts: Counter[str] = Counter(finalized=0, issued=0, queued=0, held=0)
     with billing.ledger.begin() as connection:
@@ -59,6 +58,17 @@ def lock(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pro
         for one in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
             counts.update(one)
     return report(billing, period, "lock", counts, monotonic() - started)
+
+
+def _needed(billing: Billing, period: BillingPeriod) -> list[BillingPeriod]:
+    """The other periods that must be up to date: late usage of what is final, and documents that lock before."""
+    catalog = billing.catalog()
+    fees = catalog is not None and any(plan.fees for plan in catalog.plans.values())
+    return [
+        one.period
+        for one in standings(billing)
+        if one.dirty and one.period != period and (fees or one.progress.documents.get("finalized"))
+    ]
 
 
 def settle(billing: Billing) -> None:
