@@ -150,9 +150,27 @@ def customer_codes(connection: Connection, bucket: int | None = None) -> dict[st
     return {row.id: row.code for row in connection.execute(query)}
 
 
+def customer_code(connection: Connection, customer_id: str) -> int:
+    """Code of one customer, who must be recorded."""
+    code: int = connection.execute(select(customer.c.code).where(customer.c.id == customer_id)).scalar_one()
+    return code
+
+
 def meter_codes(connection: Connection) -> dict[str, int]:
     """Code of each meter by id."""
     return {row.id: row.code for row in connection.execute(select(meter.c.id, meter.c.code))}
+
+
+def owner(connection: Connection, kind: str, object_id: str) -> str | None:
+    """Id of the customer whose object it is, e.g. whose subscription; None where there is no such object."""
+    query = select(catalog_entry.c.customer).where(catalog_entry.c.kind == kind, catalog_entry.c.id == object_id)
+    return connection.scalar(query.limit(1))
+
+
+def ids(connection: Connection, kind: str) -> list[str]:
+    """Ids of all objects of a kind, in order."""
+    query = select(catalog_entry.c.id).where(catalog_entry.c.kind == kind).distinct()
+    return list(connection.scalars(query.order_by(catalog_entry.c.id)))
 
 
 def wait_for_changes(connection: Connection) -> None:

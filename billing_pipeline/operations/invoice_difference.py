@@ -13,6 +13,9 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.invoice_json import Json
 from billing_pipeline.operations.invoices import known_document
 from billing_pipeline.operations.written import day, instant, plain
+from billing_pipeline.rating.line import RatedLine
+
+Line = KnownLine | RatedLine  # stored, or only computed
 
 
 def diff_invoice(
@@ -40,7 +43,7 @@ def diff_invoice(
     return {
         "old": _state(before),
         "new": _state(after),
-        "lines": list(_lines(before.lines, after.lines)),
+        "lines": list(changed_lines(before.lines, after.lines)),
         "total": {"old": str(before.total), "new": str(after.total), "difference": _less(before, after)},
         "reasons": reasons,
     }
@@ -85,9 +88,9 @@ class _Key:
     place: int
 
 
-def _keyed(lines: Sequence[KnownLine]) -> dict[_Key, KnownLine]:
+def _keyed(lines: Sequence[Line]) -> dict[_Key, Line]:
     seen: Counter[object] = Counter()
-    keyed = {}
+    keyed: dict[_Key, Line] = {}
     for line in lines:
         dimensions = tuple(sorted(line.dimensions.items()))
         service = (day(line.service_start), day(line.service_end))
@@ -97,7 +100,7 @@ def _keyed(lines: Sequence[KnownLine]) -> dict[_Key, KnownLine]:
     return keyed
 
 
-def _lines(before: Sequence[KnownLine], after: Sequence[KnownLine]) -> Iterator[Json]:
+def changed_lines(before: Sequence[Line], after: Sequence[Line]) -> Iterator[Json]:
     """The lines that differ, in the order of the newer document; what was removed comes last."""
     old, new = _keyed(before), _keyed(after)
     for key, line in new.items():
@@ -111,11 +114,11 @@ def _lines(before: Sequence[KnownLine], after: Sequence[KnownLine]) -> Iterator[
             yield _change("removed", line, None)
 
 
-def _figures(line: KnownLine) -> tuple[object, ...]:
+def _figures(line: Line) -> tuple[object, ...]:
     return (plain(line.quantity), line.amount, line.plan_version, line.description)
 
 
-def _change(what: str, was: KnownLine | None, line: KnownLine | None) -> Json:
+def _change(what: str, was: Line | None, line: Line | None) -> Json:
     one = line or was
     assert one is not None, "a change has a line before or after"  # noqa: S101
     return {
@@ -131,7 +134,7 @@ def _change(what: str, was: KnownLine | None, line: KnownLine | None) -> Json:
     }
 
 
-def _plan(line: KnownLine | None) -> str | None:
+def _plan(line: Line | None) -> str | None:
     return f"{line.plan} version {line.plan_version}" if line and line.plan else None
 
 

@@ -1,0 +1,40 @@
+"""End a subscription, or move its end."""
+
+from dataclasses import replace
+
+from billing_pipeline.catalog.scalars import written
+from billing_pipeline.core.errors import Refused
+from billing_pipeline.operations.change_customer import Changed, Theirs, Wanted, change_customer, owner
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.start import NOW
+from billing_pipeline.operations.written import instant
+
+
+def cancel_subscription(billing: Billing, subscription: str, *, end: str = NOW, dry_run: bool = False) -> Changed:
+    """The subscription ends at ``end``; what is scheduled at or after it is dropped.
+
+    Args:
+        billing: names the actor.
+        subscription: id.
+        end: as :func:`parse_start` reads it. The local day that holds it is charged, unless it begins there.
+        dry_run: show it and record nothing.
+
+    Raises:
+        Refused: there is no such subscription, it starts later, or would end inside a period that is locked.
+    """
+
+    def want(theirs: Theirs) -> Wanted:
+        standing, ends = theirs.catalog.subscriptions[subscription], theirs.start(end)
+        if ends < standing.start:
+            starts = written(standing.start, theirs.calendar)
+            raise Refused(
+                f"Subscription {subscription} starts on {starts}, after {written(ends, theirs.calendar)}.",
+                hint=f"To end it before it bills anything: --end {starts}",
+            )
+        phases = tuple(phase for phase in standing.phases if phase.start < ends) or standing.phases[:1]
+        since = min(ends, standing.end or ends)
+        quantities = tuple(change for change in standing.quantity_changes if change.start < ends)
+        made = replace(standing, end=ends, phases=phases, quantity_changes=quantities)
+        return Wanted(made, since, f"subscription cancel {subscription} --end {instant(ends)}")
+
+    return change_customer(billing, owner(billing, "subscription", subscription), want, dry_run=dry_run)
