@@ -1,9 +1,11 @@
 """What a customer pays less."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, datetime
+from typing import Annotated
 
-from billing_pipeline.catalog.field_types import Id, Percent, Positive
+from billing_pipeline.catalog.field_types import Assigned, Id, Percent, PeriodCount, Positive
+from billing_pipeline.core.period import BillingCalendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +18,10 @@ class Discount:
         start: when it starts, a local day or an instant.
         percent: percent off.
         amount: amount off in each service period, in major units.
-        end: when it ends, a local day or an instant.
+        end: when it ends, a local day or an instant; at its start: it never holds.
         periods: for how many billing periods it holds, counted from the one that holds the start.
-        prices: ids of the prices that it lowers; all unless given.
+        prices: ids of the prices and fees that it lowers; all unless given.
+        order: a lower one applies first; given when the discount is first applied, and kept.
     """
 
     id: Id
@@ -27,5 +30,17 @@ class Discount:
     percent: Percent | None = None
     amount: Positive | None = None
     end: datetime | None = None
-    periods: int | None = None
+    periods: PeriodCount | None = None
     prices: tuple[str, ...] = ()
+    order: Annotated[int, Assigned()] = 0
+
+    def ends(self, calendar: BillingCalendar) -> datetime | None:
+        """The first instant at which it no longer holds, by its end and its periods; None: it goes on."""
+        if self.periods is None or self.start.year + self.periods >= MAXYEAR:  # a period is at most a year
+            return self.end
+        last = calendar.nth_end(self.start, self.periods)
+        return last if self.end is None else min(last, self.end)
+
+    def lowers(self, price: str | None) -> bool:
+        """Whether it applies to what a price or fee costs; what is of no price is lowered by discounts on all."""
+        return not self.prices or price in self.prices

@@ -16,6 +16,7 @@ from billing_pipeline.core.period import Duration
 
 LONGEST_ID = 200  # characters; ids stand in file names, URLs and idempotency keys
 NO_TIME = Duration()
+MOST_PERIODS = 1200  # a hundred years of months
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # compared by identity: Annotated hashes it
@@ -66,6 +67,11 @@ def _check_percent(value: Decimal) -> None:
         raise CatalogError(f"{value} is not between 0 and 100 percent.")
 
 
+def _check_period_count(value: int) -> None:
+    if not 1 <= value <= MOST_PERIODS:
+        raise CatalogError(f"{value} is not between 1 and {MOST_PERIODS}.", hint="Leave it out for all periods.")
+
+
 def _check_whole_days(value: Duration) -> None:
     if value.hours:
         raise CatalogError(f"{str(value)!r} is not a number of whole days.", hint="Write e.g. '5 days'.")
@@ -96,6 +102,7 @@ CurrencyCode = Annotated[str, Rule(minor_digits, {"pattern": "^[A-Z]{3}$"})]
 NotNegative = Annotated[Decimal, Rule(_check_not_negative, _DECIMAL)]
 Positive = Annotated[Decimal, Rule(_check_positive, {"exclusiveMinimum": 0})]
 Percent = Annotated[Decimal, Rule(_check_percent, {"minimum": 0, "maximum": 100})]
+PeriodCount = Annotated[int, Rule(_check_period_count, {"minimum": 1, "maximum": MOST_PERIODS})]
 WholeDays = Annotated[Duration, Rule(_check_whole_days, {"pattern": r"^\s*(0|\d{1,5}\s*days?)$"})]
 TimeZone = Annotated[str, Rule(_check_time_zone)]
 NumberFormat = Annotated[str, Rule(_check_number_format)]

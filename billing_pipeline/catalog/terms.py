@@ -11,14 +11,13 @@ from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.catalog.content import to_content
 from billing_pipeline.catalog.customer import Customer
+from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.catalog.plan import Plan
+from billing_pipeline.catalog.plan import Plan, PlanVersion
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.catalog.product import Product
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.core.period import Duration
-
-PlanVersion = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class Terms:
     """One customer's subscriptions and all that they refer to.
 
     Attributes:
+        discounts: in the order in which they apply.
         plans: by id and version, as the phases pin them.
         fingerprint: equal for equal terms; a different one makes the customer's open periods dirty.
     """
@@ -33,6 +33,7 @@ class Terms:
     account: Account
     customer: Customer
     subscriptions: tuple[Subscription, ...]
+    discounts: tuple[Discount, ...]
     plans: Mapping[PlanVersion, Plan]
     products: Mapping[str, Product]
     meters: Mapping[str, Meter]
@@ -78,6 +79,14 @@ class CatalogView:
         return by_customer
 
     @cached_property
+    def _discounts(self) -> Mapping[str, list[Discount]]:
+        by_customer: dict[str, list[Discount]] = defaultdict(list)
+        if self.catalog:
+            for discount in self.catalog.discounts.values():
+                by_customer[discount.customer].append(discount)
+        return by_customer
+
+    @cached_property
     def _terms(self) -> dict[str, Terms]:
         """Made once a customer: every stage asks again."""
         return {}
@@ -102,6 +111,7 @@ class CatalogView:
         assert self.catalog is not None, "a ledger with customers has a catalog"  # noqa: S101
         catalog, customer = self.catalog, self.catalog.customers[customer_id]
         subscriptions = tuple(sorted(self._subscriptions.get(customer_id, ()), key=lambda one: (one.start, one.id)))
+        discounts = tuple(sorted(self._discounts.get(customer_id, ()), key=lambda one: one.order))
         pinned = {(phase.plan, phase.plan_version or 0) for one in subscriptions for phase in one.phases}
         plans = {version: self.plan_versions[version] for version in sorted(pinned)}
         prices = [price for plan in plans.values() for price in plan.prices]
@@ -109,11 +119,11 @@ class CatalogView:
         meters = {price.meter: catalog.meters[price.meter] for price in prices}
         shared = [*plans.values(), *products.values(), *meters.values()]
         digest = sha256(self._print(catalog.account).encode())
-        for own in (customer, *subscriptions):
+        for own in (customer, *subscriptions, *discounts):
             digest.update(_rendered(own).encode())
         for one in shared:
             digest.update(self._print(one).encode())
-        return Terms(catalog.account, customer, subscriptions, plans, products, meters, digest.hexdigest())
+        return Terms(catalog.account, customer, subscriptions, discounts, plans, products, meters, digest.hexdigest())
 
     def _print(self, shared: object) -> str:
         known = self._prints.get(id(shared))

@@ -147,6 +147,13 @@ class BillingCalendar:
         index = self._index(period.first_day)
         return self._nth(index - 1) if index else None
 
+    def nth_end(self, instant: datetime, count: int) -> datetime:
+        """Where the ``count``-th period ends, counted from the one that holds ``instant``.
+
+        It also counts periods before the first one: what began there has used them up.
+        """
+        return self._nth(self._index(self.local_day(instant)) + count - 1).end
+
     def until(self, instant: datetime) -> Iterator[BillingPeriod]:
         """All periods that have started at ``instant``, oldest first."""
         period = self._nth(0)

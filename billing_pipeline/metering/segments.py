@@ -50,7 +50,20 @@ def segments(terms: Terms, period: BillingPeriod) -> Iterator[Segment]:
                 continue
             plan = terms.plan(phase)
             for price in plan.prices:
-                yield Segment(subscription.id, phase.start, plan, price, start, end, (end,))
+                cuts = (*_cuts(terms, price, start, end), end) if terms.discounts else (end,)
+                yield Segment(subscription.id, phase.start, plan, price, start, end, cuts)
+
+
+def _cuts(terms: Terms, price: PlanPrice, start: datetime, end: datetime) -> list[datetime]:
+    """Where a percentage off the price starts or ends inside; one that ends by its periods ends where a period does."""
+    instants = {
+        instant
+        for discount in terms.discounts
+        if discount.percent is not None and discount.end != discount.start and discount.lowers(price.id)
+        for instant in (discount.start, discount.end)
+        if instant is not None and start < instant < end
+    }
+    return sorted(instants)
 
 
 def _overlap(subscription: Subscription, phase: Phase, period: BillingPeriod) -> tuple[datetime, datetime]:

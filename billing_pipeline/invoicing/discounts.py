@@ -1,0 +1,179 @@
+"""Discounts: each, in the order added, takes from what those before it left, and never more than that.
+
+A percentage lowers what counts while it holds: a fee at the start of what it pays for, usage from the start of its
+part, a true-up at its end. A fixed amount is one allowance for a service period; documents use it one after the other.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from billing_pipeline.catalog.discount import Discount
+from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.money import EXACT, Money, allocate, from_major
+from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.invoicing.percent import percent_of
+from billing_pipeline.rating.line import RatedLine
+
+T = TypeVar("T")
+Place = TypeVar("Place", bound=Hashable)  # a document, whatever stands for it
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[Place]):
+    """What a discount takes from the lines of one document.
+
+    Attributes:
+        amount: rounded once; greater than zero.
+        shares: the lines that it applies to, with minor units of each, which add up to the amount.
+    """
+
+    discount: Discount
+    place: Place
+    amount: Money
+    shares: tuple[tuple[RatedLine, int], ...]
+
+
+def discount_lines(
+    terms: Terms, calendar: BillingCalendar, period: BillingPeriod, bases: Sequence[tuple[Place, RatedLine]]
+) -> list[tuple[Place, RatedLine]]:
+    """The discount lines of one service period, and where each stands.
+
+    Args:
+        terms: the customer's.
+        calendar: says where the periods of a discount end.
+        period: the service period.
+        bases: its fee, usage and true-up lines, in the order in which their documents use allowances.
+    """
+    return [(one.place, _line(one, period)) for one in discounts_taken(terms, calendar, period, bases)]
+
+
+def discounts_taken(
+    terms: Terms, calendar: BillingCalendar, period: BillingPeriod, bases: Sequence[tuple[Place, RatedLine]]
+) -> Iterator[Taken[Place]]:
+    """What each discount takes, document by document, and from which lines; arguments as of ``discount_lines``."""
+    by_place: dict[Place, list[_Base]] = defaultdict(list)
+    for place, line in bases if terms.discounts else ():
+        by_place[place].append(_Base(line, line.amount.minor))
+    for discount in terms.discounts:
+        offer = _Offer(discount, terms, calendar, period)
+        for place, own in by_place.items():
+            eligible = [base for base in own if offer.applies(base.line)]
+            rooms = _rooms(own, eligible, offer.currency)
+            amount = Money(min(offer.wanted(sum(base.left for base in eligible)), sum(rooms)), offer.currency)
+            if amount.minor:
+                yield Taken(discount, place, amount, _take(amount, eligible, rooms))
+                offer.used += amount.minor
+
+
+@dataclass(slots=True)
+class _Base:
+    """A line, and how many minor units of it discounts have left."""
+
+    line: RatedLine
+    left: int
+
+
+class _Offer:
+    """A discount in one service period.
+
+    Attributes:
+        used: minor units of it that documents have taken.
+    """
+
+    def __init__(self, discount: Discount, terms: Terms, calendar: BillingCalendar, period: BillingPeriod) -> None:
+        self.discount = discount
+        self.currency = terms.customer.currency
+        self.used = 0
+        self._rounding = terms.account.rounding
+        self._ends = discount.ends(calendar)
+        self._holds = discount.start < period.end and (
+            self._ends is None or max(period.start, discount.start) < self._ends
+        )
+
+    def applies(self, line: RatedLine) -> bool:
+        """Whether it lowers a line: a percentage by when that counts, a fixed amount all of its period."""
+        if not self.discount.lowers(line.price):
+            return False
+        if self.discount.percent is None:
+            return self._holds
+        assert line.start is not None, "a line says from when it counts"  # noqa: S101
+        return self.discount.start <= line.start and (self._ends is None or line.start < self._ends)
+
+    def wanted(self, there_is: int) -> int:
+        """Minor units that it would take from what there is to take from."""
+        if there_is <= 0:
+            return 0
+        if self.discount.percent is not None:
+            return percent_of(Money(there_is, self.currency), self.discount.percent, self._rounding).minor
+        assert self.discount.amount is not None, "a discount is a percentage or an amount"  # noqa: S101
+        return min(from_major(self.discount.amount, self.currency).minor - self.used, there_is)
+
+
+def _rooms(own: Sequence[_Base], eligible: Sequence[_Base], currency: str) -> list[int]:
+    """Minor units that each eligible line can lose so that no price costs less than zero.
+
+    That is what is left of it, but for a price with a negative line, as the credit of its maximum: all its lines
+    together lose no more than it costs.
+    """
+    costs: dict[object, int] = defaultdict(int)
+    for base in own:
+        costs[_priced(base.line)] += base.left
+    by_price: dict[object, list[int]] = defaultdict(list)
+    for position, base in enumerate(eligible):
+        by_price[_priced(base.line)].append(position)
+    rooms = [0] * len(eligible)
+    for price, positions in by_price.items():
+        lefts = [max(eligible[position].left, 0) for position in positions]
+        most = min(sum(lefts), costs[price])
+        if most > 0:
+            for position, room in zip(positions, allocate(Money(most, currency), lefts), strict=True):
+                rooms[position] = room.minor
+    return rooms
+
+
+def _priced(line: RatedLine) -> object:
+    return line.subscription, line.phase_start, line.price
+
+
+def _take(amount: Money, eligible: Sequence[_Base], rooms: Sequence[int]) -> tuple[tuple[RatedLine, int], ...]:
+    """Spread an amount in proportion to what the lines can lose."""
+    shares = [share.minor for share in allocate(amount, rooms)]
+    for base, share in zip(eligible, shares, strict=True):
+        base.left -= share
+    return tuple((base.line, share) for base, share in zip(eligible, shares, strict=True))
+
+
+def _line(taken: Taken[Place], period: BillingPeriod) -> RatedLine:
+    """What its lines have in common, it has too."""
+    discount, lines = taken.discount, [line for line, _ in taken.shares]
+    plan, plan_version = _common((line.plan, line.plan_version) for line in lines) or (None, None)
+    return RatedLine(
+        kind="discount",
+        subscription=_common(line.subscription for line in lines),
+        plan=plan,
+        plan_version=plan_version,
+        price=discount.prices[0] if len(discount.prices) == 1 else None,
+        product=None,
+        description=f"Discount {discount.id} ({_words(discount, taken.amount.currency)})",
+        service_start=min(line.service_start for line in lines if line.service_start),
+        service_end=max(line.service_end for line in lines if line.service_end),
+        dimensions={},
+        quantity=None,
+        amount=-taken.amount,
+        start=max(discount.start, period.start),
+    )
+
+
+def _common(values: Iterable[T]) -> T | None:
+    """The one value that all have."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
+
+
+def _words(discount: Discount, currency: str) -> str:
+    if discount.percent is not None:
+        return f"{EXACT.normalize(discount.percent):f}%"
+    assert discount.amount is not None, "a discount is a percentage or an amount"  # noqa: S101
+    return f"{from_major(discount.amount, currency)} {currency}"
