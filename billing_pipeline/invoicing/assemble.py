@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod, Duration
+from billing_pipeline.invoicing.discounts import discount_lines
 from billing_pipeline.invoicing.document import (
     Billed,
     Document,
@@ -15,6 +16,7 @@ from billing_pipeline.invoicing.document import (
     DocumentKind,
     DocumentPlan,
     Key,
+    Order,
     is_fee,
 )
 from billing_pipeline.invoicing.minimum import plan_true_ups
@@ -178,6 +180,9 @@ class _Composition:
             lines[place].append(line)
         for some in lines:
             some.sort(key=_order)
+        if self.terms.discounts:
+            for place, line in self._discounts(lines):
+                lines[place].append(line)
         return [tuple(some) for some in lines]
 
     def _true_ups(self, counted: Sequence[RatedLine]) -> Iterator[tuple[int, RatedLine]]:
@@ -185,6 +190,45 @@ class _Composition:
             where = {id(plan): place for place, plan in enumerate(self.plans)}
             for plan, line in plan_true_ups(self.terms, self.calendar, self.in_force, self.plans, counted):
                 yield where[id(plan)], line
+
+    def _discounts(self, lines: Sequence[Sequence[RatedLine]]) -> list[tuple[int, RatedLine]]:
+        """By service period: each has an allowance of its own, which documents consume in their order."""
+        bases: dict[date, list[tuple[Order, int, RatedLine]]] = defaultdict(list)
+        services: dict[date, BillingPeriod] = {}
+        for place, some in enumerate(lines):
+            for line in some:
+                service = self._service(line)
+                services[service.first_day] = service
+                bases[service.first_day].append((self.plans[place].order, place, line))
+        found: list[tuple[int, RatedLine]] = []
+        for day, service in sorted(services.items()):
+            competing = [*bases[day], *self._elsewhere(service)]
+            competing.sort(key=lambda one: one[0])
+            made = discount_lines(self.terms, self.calendar, service, [(place, line) for _, place, line in competing])
+            found += [(place, line) for place, line in made if place >= 0]
+        return found
+
+    def _service(self, line: RatedLine) -> BillingPeriod:
+        assert line.start is not None, "a rated line says from when it counts"  # noqa: S101
+        service = self.calendar.period_of(line.start)
+        assert service is not None, "what is billed was used or provided in a period"  # noqa: S101
+        return service
+
+    def _elsewhere(self, service: BillingPeriod) -> Iterator[tuple[Order, int, RatedLine]]:
+        """Fees in advance for a service period that stand on other periods' documents: they may consume first."""
+        if not any(one.amount is not None for one in self.terms.discounts):
+            return
+        own = {key for plan in self.plans for key in plan.covers}
+        for period in (self.calendar.previous(service), service):
+            if period is None or period == self.period:
+                continue
+            plans = document_plans(self.terms, period, self.calendar, segments(self.terms, period))
+            orders = {key: plan.order for plan in plans for key in plan.covers}
+            for fees in fees_in(self.terms, period, self.calendar):
+                if fees.in_advance and fees.key not in own:
+                    for line in fees.lines:
+                        if self._service(line) == service:
+                            yield orders[fees.key], -1, line
 
 
 def _final_places(whole: Iterable[DocumentPlan], billed: Billed) -> list[DocumentPlan]:

@@ -18,6 +18,7 @@ from billing_pipeline.invoicing.document import (
     DocumentPlan,
     Order,
 )
+from billing_pipeline.invoicing.tax import TaxService
 from billing_pipeline.rating.line import RatedLine
 
 
@@ -64,7 +65,9 @@ def adjustment_plan(customer: str, currency: str, period: BillingPeriod) -> Docu
     return DocumentPlan(identity, currency, period.end, frozenset())
 
 
-def complete(made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside) -> list[Document]:
+def complete(
+    made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside, taxes: TaxService
+) -> list[Document]:
     """The documents of a period that are not final, with all that stands on them.
 
     Args:
@@ -72,9 +75,11 @@ def complete(made: Sequence[Document], terms: Terms, period: BillingPeriod, besi
         terms: the customer's.
         period: theirs.
         beside: what they depend on besides.
+        taxes: who says which taxes are due.
     """
     with_all = _carrying(made, terms, period, beside)
-    return _with_credit(with_all, beside)
+    taxed = [replace(one, lines=(*one.lines, *_tax(one, terms, taxes))) for one in with_all]
+    return _with_credit(taxed, beside)
 
 
 def _carrying(made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside) -> list[Document]:
@@ -113,6 +118,13 @@ def _order(line: RatedLine) -> tuple[str, ...]:
         str(line.phase_start),
         line.description,
     )
+
+
+def _tax(document: Document, terms: Terms, taxes: TaxService) -> list[RatedLine]:
+    if not document.lines:
+        return []
+    taxable = document.subtotal - document.credits_applied
+    return taxes.lines(terms.customer, taxable, document.plan.identity.issue_date, terms.account.rounding)
 
 
 def _with_credit(made: Sequence[Document], beside: Beside) -> list[Document]:

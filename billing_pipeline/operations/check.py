@@ -12,8 +12,8 @@ from billing_pipeline.ledger.checks import Reason, StoredResult
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.operations.check_report import CheckReport, row_of
 from billing_pipeline.operations.check_words import Words, summary
-from billing_pipeline.operations.metering import engine
 from billing_pipeline.operations.context import Billing, code_version
+from billing_pipeline.operations.metering import engine
 from billing_pipeline.operations.period_facts import MAGNITUDES, period_facts
 from billing_pipeline.usage import expectations
 from billing_pipeline.usage.expectations import Check, Severity

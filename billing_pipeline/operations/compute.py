@@ -85,5 +85,5 @@ def on_documents(work: Work, terms: Terms, rated: Rated, billed: Billed, beside:
     """Rated lines on the documents that are not final, with all else that stands on these."""
     lines: Sequence[RatedLine] = rated.lines
     made = documents(terms, work.period, work.billing.calendar, lines, billed)
-    whole = complete(made, terms, work.period, beside)
+    whole = complete(made, terms, work.period, beside, work.billing.taxes)
     return Computed(tuple(whole), (*rated.problems, *beside.problems))

@@ -16,6 +16,7 @@ from billing_pipeline.catalog.content import from_content
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.invoicing.tax import CatalogTax, TaxService
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.catalog import CatalogEntry
@@ -30,11 +31,13 @@ class Billing:
 
     Attributes:
         actor: recorded with everything that is written.
+        taxes: who says which taxes are due.
     """
 
     settings: Settings
     ledger: Ledger
     actor: str
+    taxes: TaxService = field(default_factory=CatalogTax)
     _views: dict[tuple[int, int | None], CatalogView] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -44,7 +47,13 @@ class Billing:
         return cls(settings, open_ledger(settings), actor or default_actor())
 
     def __getstate__(self) -> dict[str, object]:
-        return {"settings": self.settings, "ledger": self.ledger, "actor": self.actor, "_views": {}}
+        return {
+            "settings": self.settings,
+            "ledger": self.ledger,
+            "actor": self.actor,
+            "taxes": self.taxes,
+            "_views": {},
+        }
 
     @cached_property
     def facts(self) -> clock.LedgerFacts:

@@ -31,9 +31,8 @@ def lockable(billing: Billing, known: Sequence[Standing], closed: Collection[Bil
         one
         for one in known
         if (drafts := one.progress.drafts) is not None
-        and one.period.end <= now
         and (
-            one.period in closed
+            (one.period in closed and one.period.end <= now)
             or drafts.due_without_usage
             or (drafts.due_and_free and not _awaits(billing, one.period))
         )

@@ -14,10 +14,10 @@ from billing_pipeline.ledger import known_documents
 from billing_pipeline.ledger.known_documents import KnownDocument
 from billing_pipeline.ledger.known_lines import KnownLine
 from billing_pipeline.metering.segments import Segment, segments
-from billing_pipeline.operations.metering import meter_customers
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.invoice_json import Json
 from billing_pipeline.operations.invoices import known_document
+from billing_pipeline.operations.metering import meter_customers
 from billing_pipeline.operations.work import Work
 from billing_pipeline.operations.written import day, plain
 from billing_pipeline.rating.detail import LineDetail

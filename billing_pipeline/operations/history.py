@@ -11,8 +11,8 @@ from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import causes, manifest
 from billing_pipeline.ledger.causes import CauseBatch
-from billing_pipeline.operations.metering import engine, in_lake
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.metering import engine, in_lake
 from billing_pipeline.operations.written import instant, plain
 from billing_pipeline.usage.history import Report, history
 

@@ -48,8 +48,8 @@ def lock(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pro
     started = monotonic()
     now = billing.now()
     settle(billing)
-    for one in _needed(billing, period):
-        close(billing, one)
+    for other in _needed(billing, period):
+        close(billing, other)
     close(billing, period)
     counts: Counter[str] = Counter(finalized=0, issued=0, queued=0, held=0)
     with billing.ledger.begin() as connection:

@@ -12,8 +12,8 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import checks, manifest, usage_facts
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.usage_facts import Waiting
-from billing_pipeline.operations.metering import in_lake
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.metering import in_lake
 from billing_pipeline.operations.rate import UNRATED
 from billing_pipeline.usage.expectations import ABSURD, Thresholds
 from billing_pipeline.usage.mapping import columns_of
