@@ -1,7 +1,7 @@
 """What a customer pays less."""
 
-from dataclasses import dataclass
-from datetime import MAXYEAR, datetime
+from dataclasses import dataclass, replace
+from datetime import MAXYEAR, UTC, datetime
 from typing import Annotated
 
 from billing_pipeline.catalog.field_types import Assigned, Id, Percent, PeriodCount, Positive
@@ -44,3 +44,21 @@ class Discount:
     def lowers(self, price: str | None) -> bool:
         """Whether it applies to what a price or fee costs; what is of no price is lowered by discounts on all."""
         return not self.prices or price in self.prices
+
+
+def first_difference(old: Discount | None, new: Discount, calendar: BillingCalendar) -> datetime | None:
+    """The first instant at which the customer pays otherwise than before; None where they pay the same."""
+    before, after = _held(old, calendar) if old else None, _held(new, calendar)
+    if old is None or before is None or after is None:
+        found = after or before
+        return found[0] if found else None
+    same = replace(old, start=new.start, end=new.end, periods=new.periods, order=new.order) == new
+    if not same or before[0] != after[0]:
+        return min(before[0], after[0])
+    return None if before[1] == after[1] else min(before[1], after[1])
+
+
+def _held(discount: Discount, calendar: BillingCalendar) -> tuple[datetime, datetime] | None:
+    """From when to when it holds; None where it never does."""
+    ends = discount.ends(calendar) or datetime.max.replace(tzinfo=UTC)
+    return (discount.start, ends) if discount.start < ends else None

@@ -21,7 +21,7 @@ class _Dumper(yaml.CSafeDumper):
 
 
 def export(catalog: Catalog, calendar: BillingCalendar | None = None) -> str:
-    """The whole catalog as one file. What the ledger gives (versions, when things were recorded) is left out.
+    """The whole catalog as one file. What the ledger gives (versions, order, when things were recorded) is left out.
 
     Args:
         catalog: what to write.
@@ -39,6 +39,8 @@ def _file_content(kind: str, one: object, calendar: BillingCalendar | None) -> d
     content = to_content(one)
     if kind == "plan":
         content.pop("version", None)
+    if kind == "discount":
+        content.pop("order", None)
     if kind == "subscription":
         content.pop("recorded_at", None)
         content["phases"] = [{"plan": phase["plan"], "start": phase["start"]} for phase in content["phases"]]

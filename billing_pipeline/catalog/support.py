@@ -26,9 +26,7 @@ class NotYet:
 NOT_YET = (
     NotYet("plan", "billing", "on_demand"),
     NotYet("plan", "invoice_every"),
-    NotYet("customer", "tax"),
     NotYet("customer", "credits"),
-    NotYet("discount", ""),
     NotYet("credit_grant", ""),
 )
 

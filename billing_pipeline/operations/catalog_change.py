@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from billing_pipeline.catalog import Catalog, Subscription
+from billing_pipeline.catalog import Catalog, Subscription, discount
 from billing_pipeline.catalog.checks.known import Registries
 from billing_pipeline.catalog.content import to_content
 from billing_pipeline.catalog.difference import Change, difference
 from billing_pipeline.core.errors import Refused
+from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection
@@ -93,7 +95,7 @@ def _refuse_locked(
             continue
         new = made.of_kind(change.kind)[change.id]
         old = existing.of_kind(change.kind).get(change.id) if existing else None
-        affected = _FIRST_DIFFERENCE[change.kind](old, new)
+        affected = _FIRST_DIFFERENCE[change.kind](old, new, billing.calendar)
         if affected is None or affected >= current.start:
             continue
         earliest = earliest_start(billing, connection, made, new.customer, now)
@@ -142,7 +144,10 @@ def _in_force(subscription: Subscription, instant: datetime) -> tuple[object, ..
 
 
 # By kind: from when a changed object bills its customer otherwise than before; None: it does not.
-_FIRST_DIFFERENCE: Mapping[str, Callable[..., datetime | None]] = {"subscription": _first_difference}
+_FIRST_DIFFERENCE: Mapping[str, Callable[[Any, Any, BillingCalendar], datetime | None]] = {
+    "subscription": lambda old, new, _: _first_difference(old, new),
+    "discount": discount.first_difference,
+}
 
 
 def notes(existing: Catalog | None, made: Catalog, changes: Sequence[Change]) -> Iterator[str]:

@@ -25,13 +25,11 @@ EXAMPLES = {
         f"plans: [{{id: x, prices: [{{id: a, meter: compute, price: {OVER_ALL}}}]}}]",
         "prices[0].price.tiers_per",
     ),
-    NotYet("customer", "tax"): ("customers: [{id: x, tax: {exempt: reverse charge}}]", "tax"),
     NotYet("customer", "credits"): ("customers: [{id: x, credits: {uncovered: overdrawn}}]", "credits"),
     NotYet("subscription", "quantities"): (
         "subscriptions: [{id: x, customer: acme, plan: payg, start: 2026-01-01, quantities: {seats: 3}}]",
         "quantities",
     ),
-    NotYet("discount", ""): ("discounts: [{id: x, customer: acme, percent: 10, start: 2026-01-01}]", "id"),
     NotYet("credit_grant", ""): ("credit_grants: [{id: x, customer: acme, amount: 5, effective: 2026-01-01}]", "id"),
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from billing_pipeline.catalog.checks.customer import check_customer
+from billing_pipeline.catalog.checks.discount import check_discount
 from billing_pipeline.catalog.checks.known import Known
 from billing_pipeline.catalog.checks.meter import check_meter
 from billing_pipeline.catalog.checks.overlap import check_overlaps
@@ -22,6 +23,7 @@ CHECKS: Mapping[str, Callable[[Any, Known], Iterator[CatalogError]]] = {
     "plan": check_plan,
     "customer": check_customer,
     "subscription": check_subscription,
+    "discount": check_discount,
 }
 
 
