@@ -10,13 +10,16 @@ from billing_pipeline.cli import (
     catalog,
     clock,
     demo,
+    export,
     hold,
     init,
     invoices,
     payments,
     period,
+    plan,
     quote,
     status,
+    subscription,
     tick,
     up,
     usage,
@@ -33,5 +36,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _module in (init, up, status, tick, clock, catalog, usage, period, hold, invoices, payments, quote, demo):
+for _module in (
+    *(init, up, status, tick, clock, catalog, usage, period, hold),
+    *(plan, subscription),
+    *(invoices, payments, export, quote, demo),
+):
     _module.add_to(app)

@@ -1,0 +1,108 @@
+"""billing export: what is final, for other programs."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
+from billing_pipeline.cli.show import print_json, progress, say, table
+
+if TYPE_CHECKING:
+    from billing_pipeline.operations.booked import Wanted
+    from billing_pipeline.operations.export_ledger import LedgerExport
+    from billing_pipeline.operations.table_file import FileFormat
+
+First = Annotated[
+    datetime | None,
+    typer.Option(
+        "--from", formats=["%Y-%m-%d"], metavar="DAY", help="The first local day of booking: final, or void, then."
+    ),
+]
+Last = Annotated[
+    datetime | None,
+    typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="The last one; it is included."),
+]
+OfPeriod = Annotated[str | None, typer.Option("--period", help="Only documents of this period, by its first day.")]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", metavar="csv|parquet", help="Default: as the file's name ends, else csv."),
+]
+Output = Annotated[str, typer.Option("--output", metavar="FILE", help="Where to; - is standard output.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the group."""
+    made = group(app, "export", "Final documents as journal lines, or as cost and usage in the FOCUS format.")
+    made.command(
+        "ledger", epilog=example("billing export ledger --from 2026-02-01 --to 2026-02-28 --output february.csv")
+    )(ledger)
+    made.command("focus", epilog=example("billing export focus --period 2026-01-01 --output january.parquet"))(focus)
+
+
+def ledger(
+    first: First = None,
+    last: Last = None,
+    period: OfPeriod = None,
+    file_format: Format = None,
+    output: Output = "-",
+    as_json: Json = False,
+    actor: Actor = None,
+) -> None:
+    """Export journal lines in double entry: each document balances, a void one is booked back on its day."""
+    from billing_pipeline.operations.export_ledger import export_ledger
+
+    wanted, form = _asked(first, last, period, file_format, output, as_json=as_json)
+    with progress() as watch:
+        made = export_ledger(open_billing(actor), wanted, output, form, progress=watch("export documents"))
+    if as_json:
+        print_json(made.to_json())
+    elif output != "-":
+        _print(made)
+
+
+def focus(
+    first: First = None,
+    last: Last = None,
+    period: OfPeriod = None,
+    file_format: Format = None,
+    output: Output = "-",
+    as_json: Json = False,
+    actor: Actor = None,
+) -> None:
+    """Export billed lines as FOCUS rows: the BilledCost of an invoice's rows adds up to its total."""
+    from billing_pipeline.operations.export_focus import export_focus
+
+    wanted, form = _asked(first, last, period, file_format, output, as_json=as_json)
+    with progress() as watch:
+        made = export_focus(open_billing(actor), wanted, output, form, progress=watch("export documents"))
+    if as_json:
+        print_json(made.to_json())
+    elif output != "-":
+        say(f"{output}: {made.rows} rows of {made.invoices} invoices.")
+
+
+def _asked(
+    first: datetime | None, last: datetime | None, period: str | None, named: str | None, output: str, *, as_json: bool
+) -> "tuple[Wanted, FileFormat]":
+    """What is asked for; refuses what cannot be told apart from the rest of the output."""
+    import sys
+
+    from billing_pipeline.operations.booked import Wanted
+    from billing_pipeline.operations.table_file import FileFormat, format_of
+
+    if named is not None and named not in set(FileFormat):
+        raise typer.BadParameter(f"{named!r} is not csv or parquet.", param_hint="--format")
+    form = format_of(output, FileFormat(named) if named else None)
+    if output == "-" and as_json:
+        raise typer.BadParameter("With --json the export needs a file of its own.", param_hint="--output")
+    if output == "-" and form is FileFormat.PARQUET and sys.stdout.isatty():
+        raise typer.BadParameter("A terminal shows no Parquet; name a file.", param_hint="--output")
+    return Wanted(period, first and first.date(), last and last.date()), form
+
+
+def _print(made: "LedgerExport") -> None:
+    totals = made.totals
+    say(f"{made.output}: {totals.lines} lines, {totals.entries} entries; debits and credits balance.")
+    rows = ((account, debit, credit, debit.currency) for account, debit, credit in totals.by_account())
+    table("Accounts", ("account", ">debit", ">credit", ""), rows)
