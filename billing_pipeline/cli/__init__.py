@@ -10,6 +10,7 @@ from billing_pipeline.cli import (
     catalog,
     clock,
     demo,
+    discount,
     export,
     hold,
     init,
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 for _module in (
     *(init, up, status, tick, clock, catalog, usage, period, hold),
-    *(plan, subscription),
+    *(plan, subscription, discount),
     *(invoices, payments, export, quote, demo),
 ):
     _module.add_to(app)

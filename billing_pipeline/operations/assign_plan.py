@@ -86,8 +86,8 @@ def _moved(theirs: Theirs, subscription: Subscription, plan: Plan, since: dateti
         raise Refused(
             f"Subscription {subscription.id} ends on {written(subscription.end, theirs.calendar)}; no plan starts "
             f"in it on {written(since, theirs.calendar)}.",
-            hint="Leave --subscription out to start a new one, or move the end first: "
-            f"billing subscription cancel {subscription.id} --end …",
+            hint="Leave --subscription out to start a new subscription, or take the end back: apply this one without "
+            "its end with billing catalog apply, after billing catalog export.",
         )
     phases = _phases(subscription.phases, plan, since)
     return replace(subscription, start=min(subscription.start, since), phases=phases)

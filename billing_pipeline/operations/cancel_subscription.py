@@ -13,6 +13,8 @@ from billing_pipeline.operations.written import instant
 def cancel_subscription(billing: Billing, subscription: str, *, end: str = NOW, dry_run: bool = False) -> Changed:
     """The subscription ends at ``end``; what is scheduled at or after it is dropped.
 
+    One that has ended before stays as it is: who asks twice changes nothing.
+
     Args:
         billing: names the actor.
         subscription: id.
@@ -31,10 +33,12 @@ def cancel_subscription(billing: Billing, subscription: str, *, end: str = NOW, 
                 f"Subscription {subscription} starts on {starts}, after {written(ends, theirs.calendar)}.",
                 hint=f"To end it before it bills anything: --end {starts}",
             )
+        words = f"subscription cancel {subscription} --end {instant(ends)}"
+        if standing.end is not None and standing.end <= min(ends, theirs.now):
+            return Wanted(standing, ends, words, f"It ended on {written(standing.end, theirs.calendar)}.")
         phases = tuple(phase for phase in standing.phases if phase.start < ends) or standing.phases[:1]
-        since = min(ends, standing.end or ends)
         quantities = tuple(change for change in standing.quantity_changes if change.start < ends)
         made = replace(standing, end=ends, phases=phases, quantity_changes=quantities)
-        return Wanted(made, since, f"subscription cancel {subscription} --end {instant(ends)}")
+        return Wanted(made, min(ends, standing.end or ends), words)
 
     return change_customer(billing, owner(billing, "subscription", subscription), want, dry_run=dry_run)

@@ -1,7 +1,7 @@
 """How every verb changes what a customer owes: one object of theirs, checked, recorded, and its documents shown."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from billing_pipeline.catalog import Catalog, Change, Customer, Discount, Plan, Subscription
@@ -54,11 +54,13 @@ class Wanted:
         made: the one object that it adds or changes.
         since: from when that bills otherwise.
         words: the verb's words, as they are recorded: every instant in full.
+        note: what a person should know of it.
     """
 
     made: Subscription | Discount
     since: datetime
     words: str
+    note: str = ""
 
     @property
     def kind(self) -> str:
@@ -73,7 +75,7 @@ class Changed:
     Attributes:
         number: of the catalog change; None where nothing differs, or nothing was to be written.
         changes: what differs in the catalog; nothing where it was so already.
-        documents: those that differ now, or would.
+        documents: those that differ now, or would; None where they cannot be computed.
         notes: what a person should know.
     """
 
@@ -82,8 +84,13 @@ class Changed:
     number: int | None
     dry_run: bool
     changes: tuple[Change, ...]
-    documents: tuple[DocumentChange, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    documents: tuple[DocumentChange, ...] | None = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def since(self) -> str:
+        """From when it bills otherwise, as machines read it."""
+        return instant(self.wanted.since)
 
     def to_json(self) -> Json:
         """As the command line prints it."""
@@ -92,9 +99,9 @@ class Changed:
             "dry_run": self.dry_run,
             "customer": self.customer,
             self.wanted.kind: self.wanted.made.id,
-            "start": instant(self.wanted.since),
+            "start": self.since,
             "changes": changes_json(self.changes),
-            "documents": [one.to_json() for one in self.documents],
+            "documents": None if self.documents is None else [one.to_json() for one in self.documents],
             "notes": list(self.notes),
         }
 
@@ -121,8 +128,9 @@ def change_customer(
         wanted = want(theirs)
         made = _checked(theirs, wanted)
         with connection.begin_nested() as trial:
-            recorded = record_change(billing, connection, theirs.catalog, made, action=wanted.words)
+            recorded = record_change(billing, connection, theirs.catalog, made, action=wanted.words, at=theirs.now)
             changed = Changed(customer, wanted, recorded.number, dry_run, recorded.changes)
+            changed = replace(changed, notes=(wanted.note,) if wanted.note else ())
             if dry_run:
                 changed = replace(changed, documents=_documents(billing, connection, changed), number=None)
                 trial.rollback()
@@ -169,7 +177,8 @@ def _shown(billing: Billing, changed: Changed) -> Changed:
         with billing.ledger.begin() as connection:
             return replace(changed, documents=_documents(billing, connection, changed))
     except BillingError as error:
-        return replace(changed, notes=(f"What this does to documents cannot be shown: {error}",))
+        note = f"What this does to documents cannot be shown: {error}"
+        return replace(changed, documents=None, notes=(*changed.notes, note))
 
 
 def _documents(billing: Billing, connection: Connection, changed: Changed) -> tuple[DocumentChange, ...]:

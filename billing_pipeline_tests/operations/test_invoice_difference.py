@@ -9,7 +9,7 @@ import pytest
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.ledger.known_lines import KnownLine
-from billing_pipeline.operations.invoice_difference import _lines
+from billing_pipeline.operations.invoice_difference import changed_lines
 
 LINE = KnownLine(
     kind="usage",
@@ -57,14 +57,14 @@ US = change(dimensions={"region": "us"})
     ],
 )
 def test_lines(before: list[KnownLine], after: list[KnownLine], changes: list[str]) -> None:
-    assert [one["change"] for one in _lines(before, after)] == changes
+    assert [one["change"] for one in changed_lines(before, after)] == changes
     opposite = {"added": "removed", "removed": "added", "changed": "changed"}
-    backwards = [str(one["change"]) for one in _lines(after, before)]
+    backwards = [str(one["change"]) for one in changed_lines(after, before)]
     assert sorted(opposite[one] for one in backwards) == sorted(changes)
 
 
 def test_a_changed_line_has_both_figures() -> None:
-    (one,) = _lines([LINE], [change(quantity=Decimal(12), amount=Money(120, "USD"), plan_version=2)])
+    (one,) = changed_lines([LINE], [change(quantity=Decimal(12), amount=Money(120, "USD"), plan_version=2)])
     assert one["quantity"] == {"old": "10", "new": "12"}
     assert one["amount"] == {"old": "1.00", "new": "1.20"}
     assert one["plan"] == {"old": "payg version 1", "new": "payg version 2"}
@@ -72,5 +72,5 @@ def test_a_changed_line_has_both_figures() -> None:
 
 
 def test_an_added_line_has_no_old_figures() -> None:
-    (one,) = _lines([], [LINE])
+    (one,) = changed_lines([], [LINE])
     assert (one["quantity"], one["amount"]) == ({"old": None, "new": "10"}, {"old": None, "new": "1.00"})

@@ -1,0 +1,56 @@
+"""What the verbs that change what is owed have in common: their options, and how they show what they did."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from billing_pipeline.cli.show import print_json, say, table
+
+if TYPE_CHECKING:
+    from billing_pipeline.operations.change_customer import Changed
+    from billing_pipeline.operations.preview import DocumentChange
+
+_WHEN = (
+    "now, current-period, previous-period (while it is in grace), a day (2026-01-01), an instant with its zone, or "
+    "seconds since 1970."
+)
+Start = Annotated[str, typer.Option("--start", metavar="START", help=f"From when: {_WHEN}")]
+End = Annotated[str, typer.Option("--end", metavar="END", help=f"Until when: {_WHEN}")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it changes, in documents too; change nothing.")]
+
+
+def print_changed(changed: "Changed", *, as_json: bool) -> None:
+    """The change, and each document that it makes different."""
+    if as_json:
+        print_json(changed.to_json())
+        return
+    say(_said(changed))
+    for one in changed.changes:
+        say(f"{'+' if one.action == 'add' else '~'} {one.kind} {one.id}")
+        for field in one.fields:
+            say(f"    {field.field}: {_value(field.old)} → {_value(field.new)}")
+    if changed.changes and changed.documents is not None:
+        columns = ("document", "period", "issued", ">lines", ">total before", ">total after", ">difference", "")
+        table("Documents that change" if changed.dry_run else "Documents changed", columns, _rows(changed.documents))
+    for note in changed.notes:
+        say(note)
+
+
+def _said(changed: "Changed") -> str:
+    if not changed.changes:
+        return "Nothing changes: it is so already."
+    if changed.number is None:
+        return f"Would change, from {changed.since} on:"
+    return f"Recorded as change {changed.number}, from {changed.since} on:"
+
+
+def _value(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def _rows(documents: "Iterable[DocumentChange]") -> Iterator[tuple[object, ...]]:
+    for one in documents:
+        identity, lines = one.plan.identity, len(one.new.lines if one.new else ())
+        figures = (one.old_total, one.new_total, f"{one.difference.amount:+f}")
+        yield identity.kind, identity.period, identity.issue_date, lines, *figures, one.plan.currency

@@ -1,0 +1,42 @@
+"""billing plan: which plan a customer is on."""
+
+from typing import Annotated
+
+import typer
+
+from billing_pipeline.cli.changed import DryRun, Start, print_changed
+from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
+
+Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
+Plan = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id; its newest version is assigned.")]
+OfCustomer = Annotated[
+    str | None, typer.Option("--subscription", metavar="ID", help="Which, where the customer has several.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the group."""
+    made = group(app, "plan", "Which plan a customer is on. Plans themselves are in the catalog.")
+    made.command(
+        "assign",
+        epilog=example(
+            "billing plan assign acme scale --start current-period --dry-run",
+            "billing plan assign acme scale --start 2026-02-01",
+        ),
+    )(assign)
+
+
+def assign(
+    customer: Customer,
+    plan: Plan,
+    subscription: OfCustomer = None,
+    start: Start = "now",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    actor: Actor = None,
+) -> None:
+    """Put a customer on a plan from a start on, in place of the plans scheduled from then on."""
+    from billing_pipeline.operations.assign_plan import assign_plan
+
+    changed = assign_plan(open_billing(actor), customer, plan, subscription=subscription, start=start, dry_run=dry_run)
+    print_changed(changed, as_json=as_json)
