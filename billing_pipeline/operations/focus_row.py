@@ -14,17 +14,17 @@ Source: https://focus.finops.org/focus-specification/v1-2/. Where our words and 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 
 from billing_pipeline.catalog import Catalog, Plan
 from billing_pipeline.catalog.plan import FeeCadence
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.money import Money
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.ledger.exported import FinalLine
 from billing_pipeline.operations.table_file import Kind
 from billing_pipeline.operations.written import plain
@@ -89,6 +89,19 @@ class FocusRows:
         assert self.view.catalog is not None, "a ledger with final documents has a catalog"  # noqa: S101
         return self.view.catalog
 
+    @cached_property
+    def _midnight(self) -> Callable[[date], datetime]:
+        """Lines share their days, and their prices: each is looked up once."""
+        return cache(self.calendar.midnight)
+
+    @cached_property
+    def _period(self) -> Callable[[str], BillingPeriod]:
+        return cache(self.calendar.period)
+
+    @cached_property
+    def _unit(self) -> Callable[[str | None, int | None, str | None], tuple[str, bool]]:
+        return cache(self._unit_of)
+
     def row(self, line: FinalLine) -> list[object]:
         """In the order of :data:`COLUMNS`."""
         values = {**self._whose(line), **self._when(line), **self._what(line), **_costs(line), **self._quantities(line)}
@@ -111,8 +124,7 @@ class FocusRows:
         }
 
     def _when(self, line: FinalLine) -> Mapping[str, datetime]:
-        billed = self.calendar.period(line.period.isoformat())
-        midnight = self.calendar.midnight
+        billed, midnight = self._period(line.period.isoformat()), self._midnight
         return {
             "BillingPeriodStart": billed.start,
             "BillingPeriodEnd": billed.end,
@@ -145,17 +157,17 @@ class FocusRows:
             return "Usage-Based"
         if kind == "true_up":
             return "Recurring"
-        plan = self._plan(line)
+        plan = self._plan(line.plan, line.plan_version)
         fees = {fee.id: fee for fee in plan.fees} if plan and kind == "fee" else {}
         fee = fees.get(line.price or "")
         return "Recurring" if fee and fee.every is not FeeCadence.ONCE else "One-Time"
 
-    def _plan(self, line: FinalLine) -> Plan | None:
-        return self.view.plan_versions.get((line.plan or "", line.plan_version or 0))
+    def _plan(self, plan: str | None, version: int | None) -> Plan | None:
+        return self.view.plan_versions.get((plan or "", version or 0))
 
     def _quantities(self, line: FinalLine) -> Mapping[str, object]:
         category = category_of(line)
-        unit, converted = self._unit(line)
+        unit, converted = self._unit(line.plan, line.plan_version, line.price)
         quantity = None if line.quantity is None or category not in _PRICED else _signed(line, line.quantity)
         consumed = quantity is not None and category == "Usage" and not converted
         return {
@@ -165,10 +177,10 @@ class FocusRows:
             "PricingUnit": None if quantity is None else unit,
         }
 
-    def _unit(self, line: FinalLine) -> tuple[str, bool]:
+    def _unit_of(self, plan_id: str | None, version: int | None, price_id: str | None) -> tuple[str, bool]:
         """The priced unit, and whether it is converted from the meter's: ``1000 calls``."""
-        plan = self._plan(line)
-        price = next((one for one in plan.prices if one.id == line.price), None) if plan else None
+        plan = self._plan(plan_id, version)
+        price = next((one for one in plan.prices if one.id == price_id), None) if plan else None
         meter = self._catalog.meters.get(price.meter) if price else None
         if price is None or meter is None:
             return _UNIT, False
