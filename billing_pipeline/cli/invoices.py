@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, example, group, open_billing, parsed_instant
+from billing_pipeline.cli.render import add_to as add_render
 from billing_pipeline.cli.show import print_json, print_json_list, say, table
 
 Customer = Annotated[str | None, typer.Option("--customer", help="Only this customer's.")]
@@ -33,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
     made.command("list", epilog=example("billing invoices list --customer acme --period 2026-01-01 --json"))(list_)
     made.command("show", epilog=example("billing invoices show 2026-000001"))(show)
     made.command("diff", epilog=example("billing invoices diff 2026-000001 --from 1 --to 2"))(diff)
+    add_render(made)
 
 
 def list_(
