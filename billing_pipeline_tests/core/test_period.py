@@ -135,3 +135,21 @@ def test_days_are_local_and_hours_elapse() -> None:
     saturday = datetime(2026, 3, 28, 12, tzinfo=ZoneInfo("Europe/Berlin"))
     assert berlin.after(saturday, Duration(days=1)) == datetime(2026, 3, 29, 10, tzinfo=UTC)  # noon again
     assert berlin.after(saturday, Duration(hours=24)) == datetime(2026, 3, 29, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("cadence", "at", "count", "ends"),
+    [
+        ("month", "2026-01-31", 1, "2026-02-01"),
+        ("month", "2026-01-31", 12, "2027-01-01"),
+        ("month", "2025-11-30", 3, "2026-02-01"),  # periods before the first one count, too
+        ("quarter", "2025-12-31", 2, "2026-04-01"),
+        ("year", "2026-05-05", 2, "2028-01-01"),
+        ("week", "2025-12-31", 1, "2026-01-01"),  # weeks from the first day on, and back
+        ("day", "2026-01-05", 3, "2026-01-08"),
+    ],
+)
+def test_the_end_of_the_nth_period(cadence: str, at: str, count: int, ends: str) -> None:
+    made = calendar("UTC", cadence, date(2026, 1, 1))
+    instant = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    assert made.nth_end(instant, count) == made.midnight(date.fromisoformat(ends))
