@@ -37,6 +37,8 @@ def _print(found: "Status") -> None:
     columns = ("period", "state", "next lock", ">draft", ">final", ">void", "dirty", "held", "waits for")
     table("Periods", columns, (_row(one) for one in found.periods))
     for period in found.periods:
+        if period.in_the_way.waiting:
+            say(f"{period.standing.period.key}: {period.in_the_way}")
         for hold in period.held[:_SHOWN]:
             say(f"{period.standing.period.key} {hold.customer}: held by {hold.cause}: {hold.reason}")
         if len(period.held) > _SHOWN:

@@ -1,13 +1,12 @@
 """Small tables about a period, for people: each a query, amounts as money."""
 
-from datetime import date, datetime
+from datetime import date
 
 from sqlalchemy import Connection, RowMapping, text
 
 from billing_pipeline.core.money import Money
 
 Row = dict[str, object]
-_SHOWN = 50
 _EXAMPLES = 10  # where the command line lists all
 # A draft without lines is not issued, and nobody's invoice.
 _ISSUED = """
@@ -142,17 +141,3 @@ def payments(connection: Connection, period: date) -> list[Row]:
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     """
     return _rows(connection, query, period=period)
-
-
-def waiting(connection: Connection, period: date, now: datetime) -> list[Row]:
-    """Documents that are due and still drafts, with what holds them."""
-    query = """
-        SELECT d.customer_id AS customer, d.kind, d.lock_at AS due, d.has_usage,
-               coalesce(string_agg(h.cause || ': ' || h.reason, '; ' ORDER BY h.id), '') AS held_by
-        FROM current_document AS d
-        LEFT JOIN (SELECT h.* FROM hold AS h LEFT JOIN hold_release AS r ON r.hold = h.id WHERE r.hold IS NULL) AS h
-          ON h.customer = d.customer AND h.period = d.period
-        WHERE d.period = :period AND d.status = 'draft' AND d.lock_at <= :now
-        GROUP BY d.customer_id, d.kind, d.lock_at, d.has_usage ORDER BY d.lock_at, d.customer_id LIMIT :shown
-    """
-    return _rows(connection, query, period=period, now=now, shown=_SHOWN)

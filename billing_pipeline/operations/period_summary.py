@@ -6,11 +6,9 @@ from typing import cast
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import causes, holds, summaries
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.periods import Reconciliation, reconciliation
-from billing_pipeline.operations.awaited import awaited
 from billing_pipeline.operations.context import Billing
 
 Row = dict[str, object]
@@ -145,20 +143,6 @@ def payment_summary(billing: Billing, period: BillingPeriod) -> Sequence[Row]:
     """By payment status and currency: how many, and how much."""
     with billing.ledger.begin() as connection:
         return summaries.payments(connection, period.first_day)
-
-
-def waiting_documents(billing: Billing, period: BillingPeriod) -> Sequence[Row]:
-    """Documents that are due and do not lock: customer, since when, and what they wait for; '' where for nothing."""
-    now = billing.now()
-    with billing.ledger.begin() as connection:
-        rows = summaries.waiting(connection, period.first_day, now)
-        ended = period.end <= now
-        change = ledger_catalog.newest_change(connection)
-        sources = [one.reason for one in awaited(billing, connection, period, change, now)] if ended else []
-    for row in rows:
-        waits = sources if row.pop("has_usage") else []
-        row["held_by"] = "; ".join(filter(None, [str(row["held_by"]), *waits]))
-    return rows
 
 
 def _in_words(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:

@@ -13,6 +13,7 @@ from billing_pipeline.ledger.overview import Run
 from billing_pipeline.operations.awaited import Awaited, awaited
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.dirty import Standing, standings
+from billing_pipeline.operations.in_the_way import InTheWay, standing_in_the_way
 from billing_pipeline.operations.written import instant, maybe_instant
 
 OPEN, IN_GRACE, LOCKED = "open", "in grace", "locked"
@@ -30,6 +31,7 @@ class PeriodStatus:
         changes: catalog changes that are not either.
         held: what keeps customers' documents.
         awaited: required sources that have not delivered it; asked only once it has ended.
+        in_the_way: what keeps documents whose time to lock has come.
         runs: the last run of each stage.
     """
 
@@ -39,6 +41,7 @@ class PeriodStatus:
     changes: int
     held: tuple[Hold, ...]
     awaited: tuple[Awaited, ...]
+    in_the_way: InTheWay
     runs: tuple[Run, ...]
 
     @property
@@ -72,6 +75,7 @@ class PeriodStatus:
                 {"source": one.source, "until": maybe_instant(one.deadline), "reason": one.reason}
                 for one in self.awaited
             ],
+            "in_the_way": self.in_the_way.to_json(),
             "runs": [
                 {
                     "stage": one.stage,
@@ -164,13 +168,15 @@ class _Found:
             if one.late_usage
             else ()
         )
+        sources = self._awaited(one)
         return PeriodStatus(
             standing=one,
             state=self._state(one),
             batches=len(late),
             changes=self._change - progress.through_change if one.changed else 0,
             held=tuple(self._held.get(first_day, ())),
-            awaited=self._awaited(one),
+            awaited=sources,
+            in_the_way=self._in_the_way(one, sources),
             runs=tuple(self._runs.get(first_day, ())),
         )
 
@@ -182,6 +188,12 @@ class _Found:
         if one.period.end > self._now:
             return OPEN
         return IN_GRACE if one.progress.documents.get("draft") or one.unclosed else LOCKED
+
+    def _in_the_way(self, one: Standing, sources: tuple[Awaited, ...]) -> InTheWay:
+        """Looked for only where a document is due."""
+        if one.progress.drafts is None or not one.progress.drafts.due:
+            return InTheWay()
+        return standing_in_the_way(self._connection, one.period, sources, self._now)
 
     def _awaited(self, one: Standing) -> tuple[Awaited, ...]:
         """Nothing is awaited before the period's end, or once its documents are final."""

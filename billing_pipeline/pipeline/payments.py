@@ -5,6 +5,7 @@ import dagster as dg
 from billing_pipeline.operations.checked import lock_checked
 from billing_pipeline.operations.deliver import deliver
 from billing_pipeline.operations.period_summary import invoice_summary, payment_summary
+from billing_pipeline.pipeline import in_the_way
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
@@ -12,7 +13,14 @@ from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.usage import OWNERS
 
 
-@dg.asset(partitions_def=BILLING_PERIODS, group_name="payments", kinds={"postgres"}, owners=OWNERS, deps=[invoices])
+@dg.asset(
+    partitions_def=BILLING_PERIODS,
+    group_name="payments",
+    kinds={"postgres"},
+    owners=OWNERS,
+    deps=[invoices],
+    check_specs=[in_the_way.spec("payments")],
+)
 def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Finalized documents, one row each: computed as of their cutoff, numbered and queued in one transaction.
 
@@ -21,14 +29,17 @@ def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
     ledger, period = billing.at(context.partition_key)
     report = lock_checked(ledger, period)
     summary, queued = invoice_summary(ledger, period), payment_summary(ledger, period)
+    waiting, nothing_waits = in_the_way.shown(billing, context.partition_key)
     shown: Metadata = {
         "final invoices": summary.final,
         "total, drafts included": money(summary.totals),
         "invoices by status": table(summary.by_status),
         "payments by status": table(queued),
+        **waiting,
         "payment requests, gateway 'file'": dg.MetadataValue.path(ledger.settings.outbox),
     }
-    return dg.MaterializeResult(metadata={**shown, **described(report, summary.final, summary.totals)})
+    metadata = {**shown, **described(report, summary.final, summary.totals)}
+    return dg.MaterializeResult(metadata=metadata, check_results=[nothing_waits])
 
 
 @dg.op(out=dg.Out(dg.Nothing))

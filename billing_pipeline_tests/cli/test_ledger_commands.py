@@ -61,6 +61,26 @@ def test_status_shows_what_is_dirty_held_and_quarantined(
     assert "unknown_customer" in shown
 
 
+def test_status_says_what_due_documents_wait_for(sandbox: Sandbox, billing: CommandLine) -> None:
+    billing("hold", "place", "beta", "--period", "2026-01-01", "--reason", "disputed")
+    sandbox.at("2026-02-05").close()
+    assert billing.json("status")["periods"][0]["in_the_way"] == {
+        "due": 2,
+        "waiting": 1,
+        "causes": [
+            {"kind": "hold", "cause": "manual", "documents": 1, "customers": 1, "first_customers": ["beta"],
+             "until": None}
+        ],
+    }  # fmt: skip
+    line = "2026-01-01: Due documents that wait: 1: 1 for hold manual (beta). That lock with the next run: 1."
+    assert line in billing("status").stdout.splitlines()
+    sandbox.lock()
+    (hold,) = billing.json("hold", "list", "--period", "2026-01-01")
+    billing("hold", "release", str(hold["id"]), "--reason", "settled")
+    assert billing.json("status")["periods"][0]["in_the_way"] == {"due": 1, "waiting": 0, "causes": []}
+    assert "that wait" not in billing("status").stdout
+
+
 def test_status_of_a_period_goes_from_open_to_locked(sandbox: Sandbox, billing: CommandLine) -> None:
     states = []
     for now in ("2026-01-31", "2026-02-01", "2026-02-04"):

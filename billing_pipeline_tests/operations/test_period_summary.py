@@ -6,16 +6,14 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.operations.hold import place
 from billing_pipeline.operations.period_summary import (
     invoice_summary,
     payment_summary,
     price_summary,
     quantity_summary,
     usage_summary,
-    waiting_documents,
 )
-from billing_pipeline_tests.sandbox import JANUARY, SOURCE, Sandbox, open_sandbox, use
+from billing_pipeline_tests.sandbox import SOURCE, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
 CATALOG = (
@@ -112,23 +110,6 @@ def test_a_change_says_because_of_what(sandbox: Sandbox) -> None:
     (row,) = invoice_summary(sandbox.billing, sandbox.period()).changed
     assert row["because"] == "batch 4 (frame), catalog change 2"
     assert row["version"] == 3
-
-
-def test_due_documents_say_what_they_wait_for(sandbox: Sandbox) -> None:
-    """A hold concerns its customer; a source that has not delivered, everyone with usage."""
-    assert waiting_documents(sandbox.billing, sandbox.period()) == []
-    place(sandbox.billing, ["acme"], JANUARY, "disputed")
-    sandbox.apply(CATALOG.replace("format: csv,", "format: csv, required: true,"))
-    sandbox.at("2026-02-05").close()
-    waits = {row["customer"]: row["held_by"] for row in waiting_documents(sandbox.billing, sandbox.period())}
-    source = "waits for the watermark of usage to reach 2026-02-01T00:00:00Z"
-    assert waits == {"acme": f"manual: disputed; {source}", "beta": source, "umi": source}
-
-
-def test_what_locks_with_the_next_run_waits_for_nothing(sandbox: Sandbox) -> None:
-    sandbox.at("2026-02-05")
-    rows = waiting_documents(sandbox.billing, sandbox.period())
-    assert [(row["customer"], row["held_by"]) for row in rows] == [("acme", ""), ("beta", ""), ("umi", "")]
 
 
 def test_payments_by_status(sandbox: Sandbox) -> None:

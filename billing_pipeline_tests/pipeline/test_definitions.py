@@ -91,7 +91,10 @@ def test_everything_that_is_launched_by_itself_or_by_people_says_what_it_does(de
     assert [one.name for one in named if not one.description] == []
 
 
-JOBS = ("land_usage", "close_period", "lock_period", "deliver_payments")
+JOBS = (
+    *("land_usage", "close_period", "lock_period", "deliver_payments"),
+    *("assign_plan", "change_subscription", "cancel_subscription", "add_discount", "end_discount"),
+)
 SENSORS = ("files_landed", "dirty_periods", "due_documents", "queued_payments")
 SCHEDULES = ("heartbeat", "close_through_grace")
 
@@ -102,12 +105,12 @@ def test_what_happens_by_itself_is_on_by_default(defs: "Definitions") -> None:
 
 
 def test_the_checks_are_partitioned_say_what_to_do_and_block_nobody(defs: "Definitions") -> None:
-    from billing_pipeline.pipeline.invoicing import NOTHING_HELD
+    from billing_pipeline.pipeline import in_the_way
     from billing_pipeline.usage.expectations import Thresholds, checks
 
     graph = defs.resolve_asset_graph()
     found = {graph.get(key) for key in graph.asset_check_keys}
-    assert {one.key.name for one in found} == {NOTHING_HELD.name, *(one.name for one in checks(Thresholds()))}
+    assert {one.key.name for one in found} == {in_the_way.NAME, *(one.name for one in checks(Thresholds()))}
     for one in found:
         assert one.description
         assert one.partitions_def == graph.get(one.key.asset_key).partitions_def

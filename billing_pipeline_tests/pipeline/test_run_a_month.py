@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.operations.hold import list_holds, release
+from billing_pipeline.operations.hold import list_holds, place, release
 from billing_pipeline_tests.pipeline.month import Month, plain
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, Sandbox, lines_of, use
 
@@ -155,13 +155,42 @@ def test_an_error_holds_whom_it_names_and_the_others_lock(month: Month) -> None:
     month.sandbox.apply("subscriptions: [{id: acme, customer: acme, plan: in-europe, start: 2026-01-01}]")
     month.sandbox.land(use("acme", "compute", "2026-01-03", 7, "moon"), use("beta", "compute", "2026-01-03", 8))
     month.sandbox.at("2026-02-05")
-    assert month.run().failed == {"every_quantity_has_a_rate": "ERROR", "nothing_holds_a_due_document": "WARN"}
+    assert month.run().failed == {"every_quantity_has_a_rate": "ERROR", "nothing_stands_in_the_way": "WARN"}
     month.run("lock_period")
     assert {doc.customer: doc.status for doc in month.sandbox.documents(key=JANUARY)} == {
         "acme": "draft",
         "beta": "finalized",
     }
     assert month.look("due_documents").skipped
+
+
+def test_what_stands_in_the_way_of_a_lock_is_shown_where_somebody_looks(month: Month) -> None:
+    """On the invoices before the lock and on the payments after it: the check, its causes and the documents."""
+    month.sandbox.land(use("acme", "compute", "2026-01-03", 7), use("beta", "compute", "2026-01-03", 8))
+    place(month.sandbox.billing, ["acme"], JANUARY, "disputed")
+    assert "nothing_stands_in_the_way" not in month.run().failed  # nothing is due
+    month.sandbox.at("2026-02-05")
+    close, lock = month.run(), month.run("lock_period")
+    rows = [
+        {
+            "customer": "acme",
+            "document": "closing, 2026-02-01",
+            "due since": "2026-02-04 00:00",
+            "waits for": "hold 1, manual: disputed",
+            "at the latest until": "",
+        }
+    ]
+    for run, asset, free in ((close, "invoices", 1), (lock, "payments", 0)):
+        check = run.checks["nothing_stands_in_the_way"]
+        assert (check.passed, check.severity.value, check.asset_key.path) == (False, "WARN", [asset])
+        assert check.description == (
+            f"Due documents that wait: 1: 1 for hold manual (acme). That lock with the next run: {free}."
+        )
+        assert plain(check.metadata)["waiting"] == run.metadata(asset)["stands in the way of a lock"] == rows
+        (cause,) = plain(check.metadata)["because of"]
+        assert (cause["cause"], cause["documents"], cause["customers"], cause["first"]) == ("hold manual", 1, 1, "acme")
+    release(month.sandbox.billing, [1], "settled")
+    assert month.run("lock_period").failed == {}
 
 
 def test_a_slip_of_the_unit_is_held_until_somebody_says_that_it_is_right(month: Month) -> None:

@@ -1,0 +1,129 @@
+"""Documents whose time to lock has come and that something keeps: how many, and which; some examples of many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class DueDocuments:
+    """How many documents of a period have a ``lock_at`` that has passed and are not final.
+
+    Attributes:
+        due: all of them.
+        with_usage: those that wait for sources, where one has not delivered.
+        kept: those that a hold keeps, or, where a source is awaited, that have usage; the rest lock with the next run.
+        customers: ids of some whose documents have usage, in order.
+        of_customers: how many such customers there are.
+    """
+
+    due: int
+    with_usage: int
+    kept: int
+    customers: Sequence[str]
+    of_customers: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFor:
+    """The due documents that one cause holds.
+
+    Attributes:
+        cause: a check's name, or ``manual``.
+        customers: ids of some, in order.
+        of_customers: how many customers there are.
+    """
+
+    cause: str
+    documents: int
+    customers: Sequence[str]
+    of_customers: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDocument:
+    """One due document that waits.
+
+    Attributes:
+        due: its ``lock_at``.
+        holds: (id, cause, reason) of what holds it, in the order it was placed.
+    """
+
+    customer: str
+    kind: str
+    issue_date: date
+    due: datetime
+    has_usage: bool
+    holds: Sequence[tuple[int, str, str]]
+
+
+# Drafts alone: what is final is not looked at, however much of it there is.
+_DUE = """
+    due AS MATERIALIZED (
+        SELECT d.id, c.id AS customer, d.customer AS code, d.kind, d.issue_date, s.lock_at, s.has_usage
+        FROM document AS d JOIN customer AS c ON c.code = d.customer CROSS JOIN LATERAL (
+            (SELECT lock_at, has_usage FROM document_version WHERE document = d.id ORDER BY version DESC LIMIT 1)
+            UNION ALL SELECT lock_at, has_usage FROM draft_document WHERE document = d.id
+        ) AS s
+        WHERE d.period = :period AND s.lock_at <= :now
+          AND NOT EXISTS (SELECT FROM finalization AS f WHERE f.document = d.id)
+    ), held AS (
+        SELECT h.customer AS code, h.id, h.cause, h.reason FROM hold AS h WHERE h.period = :period
+          AND NOT EXISTS (SELECT FROM hold_release AS r WHERE r.hold = h.id)
+    ), kept AS (
+        SELECT * FROM due WHERE (has_usage AND :awaited) OR EXISTS (SELECT FROM held WHERE held.code = due.code)
+    )
+"""
+
+
+def counts(connection: Connection, period: date, now: datetime, *, awaited: bool, named: int) -> DueDocuments:
+    """How many documents are due, and how many of them wait.
+
+    Args:
+        connection: of the ledger.
+        period: the period's first local day.
+        now: the ledger's clock.
+        awaited: whether a required source has not delivered the period.
+        named: how many customers to name at most.
+    """
+    query = f"""
+        WITH {_DUE} SELECT count(*), count(*) FILTER (WHERE has_usage), (SELECT count(*) FROM kept),
+               (array_agg(DISTINCT customer ORDER BY customer) FILTER (WHERE has_usage))[1:CAST(:named AS integer)],
+               count(DISTINCT customer) FILTER (WHERE has_usage)
+        FROM due
+    """  # noqa: S608 - our own words
+    due, with_usage, kept, customers, of_customers = _rows(
+        connection, query, period=period, now=now, awaited=awaited, named=named
+    )[0]
+    return DueDocuments(due, with_usage, kept, customers or (), of_customers)
+
+
+def by_cause(connection: Connection, period: date, now: datetime, *, named: int) -> list[HeldFor]:
+    """What holds due documents, by cause, the most documents first."""
+    query = f"""
+        WITH {_DUE} SELECT cause, count(DISTINCT due.id),
+               (array_agg(DISTINCT customer ORDER BY customer))[1:CAST(:named AS integer)], count(DISTINCT customer)
+        FROM due JOIN held ON held.code = due.code GROUP BY cause ORDER BY 2 DESC, cause
+    """  # noqa: S608 - our own words
+    return [HeldFor(*row) for row in _rows(connection, query, period=period, now=now, awaited=False, named=named)]
+
+
+def documents(connection: Connection, period: date, now: datetime, *, awaited: bool, shown: int) -> list[KeptDocument]:
+    """The first of the documents that wait, the one due longest first."""
+    query = f"""
+        WITH {_DUE} SELECT customer, kind, issue_date, lock_at, has_usage, coalesce((
+            SELECT jsonb_agg(jsonb_build_array(id, cause, reason) ORDER BY id) FROM held WHERE held.code = kept.code
+        ), '[]') FROM kept ORDER BY lock_at, customer, issue_date, kind LIMIT :shown
+    """  # noqa: S608 - our own words
+    rows = _rows(connection, query, period=period, now=now, awaited=awaited, shown=shown)
+    return [
+        KeptDocument(customer, kind, issue_date, due, has_usage, [(one[0], one[1], one[2]) for one in holds])
+        for customer, kind, issue_date, due, has_usage, holds in rows
+    ]
+
+
+def _rows(connection: Connection, query: str, **values: object) -> Sequence[Any]:
+    return connection.execute(text(query), values).all()
