@@ -1,0 +1,56 @@
+"""Golden months: each folder beside this file is walked through the real pipeline, and compared to the cent and day."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from billing_pipeline_tests.scenarios.differences import differences
+from billing_pipeline_tests.scenarios.golden_month import Content, Scenario, names
+from billing_pipeline_tests.scenarios.invariants import broken
+from billing_pipeline_tests.scenarios.walk import opened
+from billing_pipeline_tests.servers import Server
+
+# scenario → what it waits for
+PENDING: dict[str, str] = {}
+
+
+def scenarios() -> Sequence[object]:
+    def marks(name: str) -> Sequence[pytest.MarkDecorator]:
+        return [pytest.mark.xfail(reason=PENDING[name], strict=False)] if name in PENDING else []
+
+    return [pytest.param(Scenario.named(name), id=name, marks=marks(name)) for name in names()]
+
+
+@pytest.mark.parametrize("scenario", scenarios())
+def test_a_golden_month(scenario: Scenario, postgres: Server, tmp_path: Path) -> None:
+    with opened(scenario, postgres, tmp_path) as walk:
+        walk.run()
+        found = walk.documents()
+        wrong = [*walk.wrong, *compared(scenario, found), *walk.as_known(), *broken(walk)]
+    assert not wrong, "\n".join(["", *wrong])
+
+
+@pytest.mark.parametrize("scenario", scenarios())
+def test_a_golden_month_whose_runs_all_come_late(scenario: Scenario, postgres: Server, tmp_path: Path) -> None:
+    """Whenever the product runs, the documents are the same: the ledger knows when what was received."""
+    with opened(scenario, postgres, tmp_path) as walk:
+        walk.late = True
+        walk.run()
+        wrong = [*walk.wrong, *compared(scenario, walk.documents(), late=True), *broken(walk)]
+    assert not wrong, "\n".join(["", *wrong])
+
+
+def compared(scenario: Scenario, found: Sequence[Content], *, late: bool = False) -> list[str]:
+    """All documents that are final; drafts too where the scenario names any. How many versions there are is of runs."""
+    left_out = {"version", "because"} if late else set()
+    finals = [{name: value for name, value in one.items() if name not in left_out} for one in scenario.finals]
+    wrong = differences(finals, [one for one in found if one["status"] != "draft"])
+    drafts = [{"status": "draft", **one} for one in scenario.expected.get("drafts", [])]
+    if drafts:
+        wrong += differences(drafts, [one for one in found if one["status"] == "draft"])
+    return wrong
+
+
+def test_every_pending_scenario_exists() -> None:
+    assert set(PENDING) <= set(names())
