@@ -25,7 +25,7 @@ def print_changed(changed: "Changed", *, as_json: bool) -> None:
     if as_json:
         print_json(changed.to_json())
         return
-    say(_said(changed))
+    say(changed.said)
     for one in changed.changes:
         say(f"{'+' if one.action == 'add' else '~'} {one.kind} {one.id}")
         for field in one.fields:
@@ -35,14 +35,6 @@ def print_changed(changed: "Changed", *, as_json: bool) -> None:
         table("Documents that change" if changed.dry_run else "Documents changed", columns, _rows(changed.documents))
     for note in changed.notes:
         say(note)
-
-
-def _said(changed: "Changed") -> str:
-    if not changed.changes:
-        return "Nothing changes: it is so already."
-    if changed.number is None:
-        return f"Would change, from {changed.since} on:"
-    return f"Recorded as change {changed.number}, from {changed.since} on:"
 
 
 def _value(value: object) -> str:

@@ -92,6 +92,14 @@ class Changed:
         """From when it bills otherwise, as machines read it."""
         return instant(self.wanted.since)
 
+    @property
+    def said(self) -> str:
+        """What came of it, for people."""
+        if not self.changes:
+            return "Nothing changes: it is so already."
+        done = "Would change" if self.number is None else f"Recorded as change {self.number}"
+        return f"{done}: {self.wanted.words}"
+
     def to_json(self) -> Json:
         """As the command line prints it."""
         return {
