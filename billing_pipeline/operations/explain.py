@@ -5,11 +5,15 @@ same rules over the same terms give the same amount, with its reasons. Single ev
 measured again, as of the batch that the document names.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from functools import reduce
+from itertools import pairwise
 
 from billing_pipeline.core.errors import LedgerError
+from billing_pipeline.core.money import EXACT
 from billing_pipeline.ledger import known_documents
 from billing_pipeline.ledger.known_documents import KnownDocument
 from billing_pipeline.ledger.known_lines import KnownLine
@@ -20,9 +24,11 @@ from billing_pipeline.operations.invoices import known_document
 from billing_pipeline.operations.metering import meter_customers
 from billing_pipeline.operations.work import Work
 from billing_pipeline.operations.written import day, plain
+from billing_pipeline.rating.between import between
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.line import MeteredQuantity
-from billing_pipeline.rating.pricing import Pricing, end_day
+from billing_pipeline.rating.price import ZERO, Charge
+from billing_pipeline.rating.pricing import Pricing
 
 
 def explain_invoice(billing: Billing, name: str, *, version: int | None = None) -> list[Json]:
@@ -48,7 +54,7 @@ def explain_invoice(billing: Billing, name: str, *, version: int | None = None) 
             work = Work(billing, connection, period, (one.code % billing.facts.buckets,))
             metering = meter_customers(work, view, {one.customer: one.code}, one.as_of_batch, one.recorded_at)
             events = _Events.of(metering.quantities.get(one.customer, ()))
-    return [_explained(one, line, pricings, events) for line in one.lines]
+    return [_explained(one, place, pricings, events) for place in range(len(one.lines))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,18 @@ class _Events:
             {(one.segment, one.start, one.cut, frozenset(one.dimensions.items())): one.measures for one in quantities}
         )
 
-    def behind(self, line: KnownLine, segment: Segment) -> tuple[Decimal, ...] | None:
-        """The measures that a line prices."""
-        return self.measures.get((segment.key, segment.start, segment.end, frozenset(line.dimensions.items())))
+    def until(self, cut: datetime, segment: Segment, dimensions: Mapping[str, str]) -> tuple[Decimal, ...] | None:
+        """All measures of a segment until one of its cuts; none where nothing was measured by then."""
+        values = frozenset(dimensions.items())
+        for at in reversed([one for one in segment.cuts if one <= cut]):
+            if (segment.key, segment.start, at, values) in self.measures:
+                return self.measures[segment.key, segment.start, at, values]
+        return ()
 
 
-def _explained(document: KnownDocument, line: KnownLine, pricings: list[Pricing], events: _Events) -> Json:
-    details = list(_details(line, _pricing_of(line, pricings), events)) if line.kind == "usage" else []
+def _explained(document: KnownDocument, place: int, pricings: list[Pricing], events: _Events) -> Json:
+    line, earlier = document.lines[place], document.lines[:place]
+    charge = _charge(line, earlier, pricings, events) if line.kind == "usage" else None
     return {
         "kind": line.kind,
         "description": line.description,
@@ -79,39 +90,66 @@ def _explained(document: KnownDocument, line: KnownLine, pricings: list[Pricing]
         "quantity": plain(line.quantity),
         "amount": str(line.amount),
         "currency": document.currency,
-        "details": details,
+        "details": [_written(detail) for detail in charge.details] if charge else [],
     }
 
 
-def _pricing_of(line: KnownLine, pricings: list[Pricing]) -> Pricing:
-    """The segment that a line prices: subscription, plan, price and days name it."""
-    for pricing in pricings:
-        segment, calendar = pricing.segment, pricing.calendar
-        same = (
-            segment.subscription == line.subscription
-            and (segment.plan.id, segment.plan.version, segment.price.id) == (line.plan, line.plan_version, line.price)
-            and calendar.local_day(segment.start) == line.service_start
-            and end_day(segment.end, calendar) == line.service_end
+def _charge(line: KnownLine, earlier: Sequence[KnownLine], pricings: list[Pricing], events: _Events) -> Charge:
+    """What a line's part of its segment costs, more than what came before: subscription, plan, price and days name it.
+
+    Raises:
+        LedgerError: that is not what was billed.
+    """
+    found = [
+        (pricing, _charge_between(line, earlier, pricing, start, cut, events))
+        for pricing in pricings
+        if _named(line) == (pricing.segment.subscription, *_identity(pricing))
+        for start, cut in pairwise((pricing.segment.start, *pricing.segment.cuts))
+        if pricing.service(start, cut) == (line.service_start, line.service_end)
+    ]
+    if not found:
+        raise LedgerError(
+            f"The terms of price {line.price!r} as recorded then are not found.",
+            hint="This is a fault of the program; the invoice itself stands.",
         )
-        if same:
-            return pricing
+    for pricing, charge in found:  # two parts may lie in the same days
+        if pricing.round(charge.amount) == line.amount:
+            return charge
+    pricing, charge = found[0]
     raise LedgerError(
-        f"The terms of price {line.price!r} as recorded then are not found.",
-        hint="This is a fault of the program; the invoice itself stands.",
+        f"The line {line.description!r} was billed at {line.amount}; this version of the program makes it "
+        f"{pricing.round(charge.amount)}.",
+        hint="Install the version that the invoice names to see its reasons.",
     )
 
 
-def _details(line: KnownLine, pricing: Pricing, events: _Events) -> Iterator[Mapping[str, object]]:
+def _named(line: KnownLine) -> tuple[object, ...]:
+    return line.subscription, line.plan, line.plan_version, line.price
+
+
+def _identity(pricing: Pricing) -> tuple[object, ...]:
+    return pricing.segment.plan.id, pricing.segment.plan.version, pricing.segment.price.id
+
+
+def _charge_between(
+    line: KnownLine, earlier: Sequence[KnownLine], pricing: Pricing, start: datetime, cut: datetime, events: _Events
+) -> Charge:
+    """What the quantity until the cut costs, less what that until the start did; a document has all lines of both."""
     assert line.quantity is not None, "a usage line has a quantity"  # noqa: S101
-    charge = pricing.charge(line.quantity, line.dimensions, events.behind(line, pricing.segment))
-    if pricing.round(charge.amount) != line.amount:
-        raise LedgerError(
-            f"The line {line.description!r} was billed at {line.amount}; this version of the program makes it "
-            f"{pricing.round(charge.amount)}.",
-            hint="Install the version that the invoice names to see its reasons.",
-        )
-    for detail in charge.details:
-        yield _written(detail)
+    segment, dimensions = pricing.segment, line.dimensions
+    first_day = pricing.calendar.local_day(segment.start)
+    same = [
+        one.quantity or ZERO
+        for one in earlier
+        if (one.kind, *_named(one), one.dimensions) == (line.kind, *_named(line), dimensions)
+        and one.service_start is not None
+        and one.service_start >= first_day
+    ]
+    before = reduce(EXACT.add, same, ZERO)
+    whole = pricing.charge(EXACT.add(before, line.quantity), dimensions, events.until(cut, segment, dimensions))
+    if start == segment.start:
+        return whole
+    return between(pricing.charge(before, dimensions, events.until(start, segment, dimensions)), whole)
 
 
 def _written(detail: LineDetail) -> Mapping[str, object]:
