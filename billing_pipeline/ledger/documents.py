@@ -53,6 +53,7 @@ class StoredDocument:
     content: str
     as_of_batch: int
     as_of_change: int
+    code_version: str
     status: str
     amount_due: Money
     lines: int
@@ -69,7 +70,7 @@ class NewState:
 
     Attributes:
         version: its number; 1 for a draft.
-        reason: why it differs from the one before: batches, changes, code, or first.
+        reason: why it differs from the one before: batches, changes, code, other documents, or first.
     """
 
     computed: Document
@@ -112,6 +113,7 @@ def _stored(row: Any) -> StoredDocument:
         content=row.content,
         as_of_batch=row.as_of_batch,
         as_of_change=row.as_of_change,
+        code_version=row.code_version,
         status=row.status,
         amount_due=Money(int(row.amount_due_minor), row.currency),
         lines=row.lines,

@@ -14,6 +14,7 @@ from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.compute import rated_lines
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.not_billable import note_not_billable
 from billing_pipeline.operations.report import StageReport, report
 from billing_pipeline.operations.units import Progress, no_progress, run_units
 from billing_pipeline.operations.work import Unit, Work, codes_of
@@ -37,7 +38,7 @@ def rate_period(billing: Billing, period: BillingPeriod, *, progress: Progress =
 def rate_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
     """One transaction: price these buckets' waiting customers and hand them to invoicing."""
     period = billing.calendar.period(key)
-    counts: Counter[str] = Counter(customers=0, lines=0, unrated=0)
+    counts: Counter[str] = Counter(customers=0, lines=0, unrated=0, not_billable=0)
     now = billing.now()
     with billing.ledger.begin() as connection:
         by_change: dict[int, list[int]] = defaultdict(list)
@@ -54,13 +55,14 @@ def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: da
     connection, codes = work.connection, codes_of(waiting)
     rated = _rated(work, work.view(change, waiting), waiting)
     lines = periods.replace_lines(connection, work.first_day, codes.values(), _rows(work.first_day, codes, rated))
+    counted = note_not_billable(work, codes, rated)
     problems = {codes[one]: "; ".join(found.problems) for one, found in rated.items() if found.problems}
     holds.settle(
         connection, period=work.first_day, cause=UNRATED, checked=codes.values(), failed=problems, at=now,
         actor=work.billing.actor,
     )  # fmt: skip
     periods.advance_customers(connection, work.first_day, codes.values(), "invoice")
-    return {"customers": len(waiting), "lines": lines, "unrated": len(problems)}
+    return {"customers": len(waiting), "lines": lines, "unrated": len(problems), "not_billable": counted}
 
 
 def _rated(work: Work, view: CatalogView, waiting: Mapping[str, CustomerState]) -> dict[str, Rated]:

@@ -115,7 +115,7 @@ def write_versions(writing: Writing, snapshots: Collection[Snapshot]) -> dict[st
                 if before:
                     version, reason = before.version + 1, _reason(writing.customers[customer], before, snapshot.as_of)
                 states.append(new_state(writing, customer, one, version, snapshot.as_of, reason))
-                standing[customer][one.id] = _Standing(one.plan, version, one.content, snapshot.as_of)
+                standing[customer][one.id] = _Standing(one.plan, version, one.content, snapshot.as_of, code_version())
     documents.add_versions(writing.work.connection, states, writing.now, code_version())
     return {"documents": len(wanted), "versions": len(states), "unchanged": unchanged}
 
@@ -128,6 +128,7 @@ class _Standing:
     version: int
     content: str
     as_of: AsOf
+    code_version: str
 
     def withdrawn(self) -> Document:
         """Nothing calls for it any more: its next version is empty."""
@@ -141,17 +142,26 @@ def _standing(writing: Writing) -> dict[str, dict[UUID, _Standing]]:
         if one.status == "draft" and not one.replaceable:
             plan = DocumentPlan(one.identity, one.currency, one.lock_at, one.covers)
             as_of = AsOf(one.as_of_batch, one.as_of_change)
-            found[one.customer][one.id] = _Standing(plan, one.version, one.content, as_of)
+            found[one.customer][one.id] = _Standing(plan, one.version, one.content, as_of, one.code_version)
     return found
 
 
 def _reason(state: CustomerState, before: _Standing, as_of: AsOf) -> dict[str, object]:
-    """What differs from the version before: batches, catalog changes, or only the code."""
+    """What differs from the version before: batches, catalog changes, or only the code, or other documents.
+
+    Late usage of another period may have been received before the version was computed, and metered after it.
+    """
     first_batch, last_batch = sorted((before.as_of.batch, as_of.batch))
     first_change, last_change = sorted((before.as_of.change, as_of.change))
-    batches = [batch for batch in state.batches if first_batch < batch <= last_batch]
     changes = [number for number in state.changes if first_change < number <= last_change]
-    return {"batches": batches, "changes": changes, "code": not batches and not changes}
+    batches = [batch for batch in state.batches if first_batch < batch <= last_batch]
+    if not batches and not changes:
+        batches = [batch for batch in state.batches if batch <= last_batch]
+    reason: dict[str, object] = {"batches": batches, "changes": changes, "code": False}
+    if not batches and not changes:
+        reason["code"] = before.code_version != code_version()
+        reason["documents"] = before.code_version == code_version()
+    return reason
 
 
 def new_state(
