@@ -93,6 +93,35 @@ def test_the_parts_of_a_price_of_single_events_are_explained_each(measured: Sand
     assert [one["description"] for one in second["details"]] == ["1.5%", "fixed amount per event"]
 
 
+def test_documents_share_one_allowance_also_when_the_first_is_final(sandbox: Sandbox) -> None:
+    """The closing document uses 10 of 25; usage that arrives for the delayed one afterwards finds the other 15."""
+
+    def amounts() -> list[tuple[str, str, str, int]]:
+        found = sandbox.query(
+            """
+            SELECT d.kind, d.status, l.kind AS line, l.amount_minor FROM current_document AS d JOIN (
+                SELECT document, version, line, kind, amount_minor FROM document_line
+                UNION ALL SELECT document, -1, line, kind, amount_minor FROM draft_line) AS l
+            ON l.document = d.id AND l.version = CASE WHEN d.replaceable THEN -1 ELSE d.version END
+            WHERE customer_id = 'beta' ORDER BY d.kind, l.line
+            """
+        )
+        return [(row.kind, row.status, row.line, int(row.amount_minor)) for row in found]
+
+    sandbox.land(use("beta", "api", "2026-01-03", 100), use("beta", "gb", "2026-01-03", 12))
+    sandbox.apply("discounts: [{id: welcome, customer: beta, amount: 25, start: 2026-01-31, periods: 1}]")
+    sandbox.at("2026-02-04").lock()
+    sandbox.land(use("beta", "gb", "2026-01-09", 40))
+    sandbox.close()
+    sandbox.at("2026-02-06").lock()
+    assert amounts() == [
+        ("closing", "finalized", "usage", 1000),
+        ("closing", "finalized", "discount", -1000),
+        ("delayed", "finalized", "usage", 4000),
+        ("delayed", "finalized", "discount", -1500),
+    ]
+
+
 @pytest.mark.parametrize(
     "change",
     [
