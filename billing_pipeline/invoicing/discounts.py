@@ -5,18 +5,18 @@ part, a true-up at its end. A fixed amount is one allowance for a service period
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.money import EXACT, Money, allocate, from_major
+from billing_pipeline.core.money import Money, allocate, from_major
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.invoicing.discount_line import discount_line
 from billing_pipeline.invoicing.percent import percent_of
 from billing_pipeline.rating.line import RatedLine
 
-T = TypeVar("T")
 Place = TypeVar("Place", bound=Hashable)  # a document, whatever stands for it
 
 
@@ -46,7 +46,10 @@ def discount_lines(
         period: the service period.
         bases: its fee, usage and true-up lines, in the order in which their documents use allowances.
     """
-    return [(one.place, _line(one, period)) for one in discounts_taken(terms, calendar, period, bases)]
+    return [
+        (one.place, discount_line(one.discount, one.amount, [line for line, _ in one.shares], period))
+        for one in discounts_taken(terms, calendar, period, bases)
+    ]
 
 
 def discounts_taken(
@@ -143,37 +146,3 @@ def _take(amount: Money, eligible: Sequence[_Base], rooms: Sequence[int]) -> tup
     for base, share in zip(eligible, shares, strict=True):
         base.left -= share
     return tuple((base.line, share) for base, share in zip(eligible, shares, strict=True))
-
-
-def _line(taken: Taken[Place], period: BillingPeriod) -> RatedLine:
-    """What its lines have in common, it has too."""
-    discount, lines = taken.discount, [line for line, _ in taken.shares]
-    plan, plan_version = _common((line.plan, line.plan_version) for line in lines) or (None, None)
-    return RatedLine(
-        kind="discount",
-        subscription=_common(line.subscription for line in lines),
-        plan=plan,
-        plan_version=plan_version,
-        price=discount.prices[0] if len(discount.prices) == 1 else None,
-        product=None,
-        description=f"Discount {discount.id} ({_words(discount, taken.amount.currency)})",
-        service_start=min(line.service_start for line in lines if line.service_start),
-        service_end=max(line.service_end for line in lines if line.service_end),
-        dimensions={},
-        quantity=None,
-        amount=-taken.amount,
-        start=max(discount.start, period.start),
-    )
-
-
-def _common(values: Iterable[T]) -> T | None:
-    """The one value that all have."""
-    different = set(values)
-    return different.pop() if len(different) == 1 else None
-
-
-def _words(discount: Discount, currency: str) -> str:
-    if discount.percent is not None:
-        return f"{EXACT.normalize(discount.percent):f}%"
-    assert discount.amount is not None, "a discount is a percentage or an amount"  # noqa: S101
-    return f"{from_major(discount.amount, currency)} {currency}"
