@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from uuid import UUID
 
 from billing_pipeline.core.money import EXACT, Money
 from billing_pipeline.core.period import BillingPeriod
@@ -34,6 +35,24 @@ class FinalDocument:
     change: int
     terms: str
     late: bool
+
+
+def correction_of(line: RatedLine, document: UUID, period: BillingPeriod, amount: Money) -> RatedLine:
+    """A line that corrects another by an amount; of an adjustment, what that one adjusts.
+
+    Args:
+        line: on a final document.
+        document: that document.
+        period: the document's.
+        amount: what is added to the line.
+    """
+    if line.kind == "adjustment":
+        return line._replace(amount=amount, quantity=None)
+    description = f"{_prefix(period)}{line.description}"
+    return line._replace(
+        kind="adjustment", description=description, amount=amount, quantity=None, start=None, adjusts=line.kind,
+        adjusts_document=document,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)

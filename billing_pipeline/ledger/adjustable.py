@@ -1,7 +1,7 @@
 """Final documents and what was billed for them, as far as it is not settled: late usage, new terms, customer credit."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -97,36 +97,54 @@ def finals(
         batch: usage after it counts as not received.
         at: only what was final before this instant; None for all that is final.
     """
-    query = text("""
-        SELECT d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue, d.currency,
-               f.batch, f.change, f.terms, v.lock_at, v.covers,
-               v.has_usage AND EXISTS (
-                       SELECT FROM late_usage AS l WHERE l.period = d.period AND l.customer = d.customer
-                       AND l.batch > f.batch AND l.batch <= :batch) AS late
-        FROM unnest(CAST(:codes AS int[]), CAST(:periods AS date[])) AS asked (customer, period)
-        JOIN document AS d ON d.customer = asked.customer AND d.period = asked.period
-        JOIN customer AS c ON c.code = d.customer
-        JOIN finalization AS f ON f.document = d.id
-        JOIN document_version AS v ON v.document = f.document AND v.version = f.version
-        LEFT JOIN document_void AS r ON r.document = d.id
-        WHERE r.replaced_by IS NULL AND d.kind IN ('opening', 'closing', 'delayed')
-          AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
-        ORDER BY v.lock_at, d.issue_date, d.kind
-    """)
     asked = sorted(of)
     values = {"codes": [one[0] for one in asked], "periods": [one[1] for one in asked], "batch": batch, "at": at}
-    rows = connection.execute(query, values).all()
+    rows = connection.execute(_FINALS, values).all()
+    found: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
+    for row, final in zip(rows, _with_lines(connection, rows, at), strict=True):
+        found[row.customer, row.period].append(final)
+    return found
+
+
+def finals_by_id(connection: Connection, ids: Collection[UUID]) -> list[FinalDocument]:
+    """These final documents, of any kind, with what was billed for each so far."""
+    rows = connection.execute(_FINALS_BY_ID, {"ids": list(ids)}).all()
+    return _with_lines(connection, rows, None)
+
+
+_FINAL = """
+    d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue, d.currency, f.batch, f.change,
+    f.terms, v.lock_at, v.covers
+"""
+_OF_DOCUMENT = """
+    JOIN customer AS c ON c.code = d.customer
+    JOIN finalization AS f ON f.document = d.id
+    JOIN document_version AS v ON v.document = f.document AND v.version = f.version
+"""
+_FINALS = text(f"""
+    SELECT {_FINAL}, v.has_usage AND EXISTS (
+            SELECT FROM late_usage AS l WHERE l.period = d.period AND l.customer = d.customer
+            AND l.batch > f.batch AND l.batch <= :batch) AS late
+    FROM unnest(CAST(:codes AS int[]), CAST(:periods AS date[])) AS asked (customer, period)
+    JOIN document AS d ON d.customer = asked.customer AND d.period = asked.period {_OF_DOCUMENT}
+    LEFT JOIN document_void AS r ON r.document = d.id
+    WHERE r.replaced_by IS NULL AND d.kind IN ('opening', 'closing', 'delayed')
+      AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+    ORDER BY v.lock_at, d.issue_date, d.kind
+""")  # noqa: S608 - column names
+_FINALS_BY_ID = text(f"SELECT {_FINAL}, false AS late FROM document AS d {_OF_DOCUMENT} WHERE d.id = ANY(:ids)")  # noqa: S608
+
+
+def _with_lines(connection: Connection, rows: Sequence[Any], at: datetime | None) -> list[FinalDocument]:
     ids = [row.id for row in rows]
     own, corrections = _own_lines(connection, ids), _corrections(connection, ids, at)
-    found: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
+    found = []
     for row in rows:
         identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
         covers = frozenset((one[0], one[1], one[2]) for one in row.covers)
         plan = DocumentPlan(identity, row.currency, row.lock_at, covers)
-        final = FinalDocument(
-            plan, tuple(own[row.id]), tuple(corrections[row.id]), row.batch, row.change, row.terms, row.late
-        )
-        found[row.customer, row.period].append(final)
+        lines, corrected = tuple(own.get(row.id, ())), tuple(corrections.get(row.id, ()))
+        found.append(FinalDocument(plan, lines, corrected, row.batch, row.change, row.terms, row.late))
     return found
 
 
@@ -283,6 +301,12 @@ def take_asked(connection: Connection, period: date, codes: Collection[int]) -> 
     for row in connection.execute(query, {"period": period, "codes": list(codes)}):
         found[row.customer] |= set() if row.batch is None else {row.batch}
     return found
+
+
+def unsettle(connection: Connection, document: UUID) -> None:
+    """What a document carried is to be carried again: another takes its place."""
+    query = text("UPDATE late_usage SET settled_by = NULL WHERE settled_by = :document")
+    connection.execute(query, {"document": document})
 
 
 def late_in(connection: Connection, period: date, codes: Collection[int]) -> dict[int, int]:

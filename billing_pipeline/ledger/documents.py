@@ -183,11 +183,23 @@ def promote_drafts(connection: Connection, period: date, buckets: Collection[int
     return count
 
 
+def register(connection: Connection, identity: DocumentIdentity, code: int, bucket: int, currency: str) -> None:
+    """Make a document known before it has a state."""
+    connection.execute(
+        document.insert().values(id=identity.id, customer=code, bucket=bucket, **_identity(identity, currency))
+    )
+
+
 def _register(connection: Connection, states: Sequence[NewState]) -> None:
     ids = [state.computed.id for state in states]
     known = set(connection.scalars(select(document.c.id).where(among(document.c.id, ids))))
     rows = [  # two versions of a document may be written at once
-        {"id": document_id, "customer": state.code, "bucket": state.bucket, **_identity(state.computed)}
+        {
+            "id": document_id,
+            "customer": state.code,
+            "bucket": state.bucket,
+            **_identity(state.computed.plan.identity, state.computed.plan.currency),
+        }
         for document_id, state in {state.computed.id: state for state in states}.items()
         if document_id not in known
     ]
@@ -196,14 +208,13 @@ def _register(connection: Connection, states: Sequence[NewState]) -> None:
         copy_rows(connection, document, columns, (tuple(row.values()) for row in rows))
 
 
-def _identity(computed: Document) -> dict[str, object]:
-    identity: DocumentIdentity = computed.plan.identity
+def _identity(identity: DocumentIdentity, currency: str) -> dict[str, object]:
     return {
         "kind": str(identity.kind),
         "period": identity.period,
         "issue_date": identity.issue_date,
         "reissue": identity.reissue,
-        "currency": computed.plan.currency,
+        "currency": currency,
     }
 
 
