@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,9 +47,9 @@ def base() -> str:
 
 @pytest.fixture
 def checked(tmp_path: Path, berlin: BillingCalendar) -> Check:
-    """``checked(text, …, existing=None)``: each text is a file of its own."""
+    """``checked(text, …, existing=None, …)``: each text is a file of its own."""
 
-    def check_texts(*texts: str, existing: Catalog | None = None) -> Catalog:
+    def check_texts(*texts: str, existing: Catalog | None = None, **more: Any) -> Catalog:
         for number, text in enumerate(texts):
             (tmp_path / f"{number}.yaml").write_text(text, encoding="utf-8")
         paths = [tmp_path / f"{number}.yaml" for number in range(len(texts))]
@@ -62,6 +63,7 @@ def checked(tmp_path: Path, berlin: BillingCalendar) -> Check:
                 ("file", "manual"),
             ),
             existing=existing,
+            **more,
         )
 
     return check_texts

@@ -32,6 +32,7 @@ products:
 plans:
   - id: p
     currency: USD
+    fees: [{id: f, name: F, amount: "1", every: month, timing: in_advance, prorate: true}]
     prices:
       - id: a
         product: f
@@ -42,7 +43,14 @@ plans:
 customers:
   - {id: c, name: C, locale: de_DE, payment: {gateway: file, collection: send, reference: r}}
 subscriptions:
-  - {id: s, customer: c, start: "2026-01-01", end: null, phases: [{plan: p}, {plan: p, start: "2026-03-01"}]}
+  - id: s
+    customer: c
+    start: "2026-01-01"
+    end: null
+    phases: [{plan: p}, {plan: p, start: "2026-03-01"}]
+    quantities: {f: 2}
+    quantity_changes: [{start: "2026-02-01", quantities: {f: "3"}}]
+    billing_time: anniversary
 """
 
 SCALARS = st.one_of(

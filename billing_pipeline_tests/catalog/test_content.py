@@ -21,12 +21,15 @@ from billing_pipeline.catalog import (
     Customer,
     Discount,
     EventMapping,
+    Fee,
+    FeeCadence,
     Meter,
     Payment,
     Phase,
     Plan,
     PlanPrice,
     Product,
+    QuantityChange,
     Registries,
     Source,
     Subscription,
@@ -132,7 +135,15 @@ def _plans(name: str, meters: tuple[str, ...], products: tuple[str, ...]) -> st.
         DECIMALS,
     )
     lists = st.lists(prices, max_size=2, unique_by=lambda price: price.id).map(tuple) if meters else st.just(())
-    return st.builds(Plan, st.just(name), st.just("USD"), grace=optional(DURATIONS), prices=lists)
+    return st.builds(Plan, st.just(name), st.just("USD"), grace=optional(DURATIONS), fees=_fees(), prices=lists)
+
+
+def _fees() -> st.SearchStrategy[tuple[Fee, ...]]:
+    """Named apart from prices, whose names they may not have."""
+    names = st.integers(0, 9).map("a fee {}".format)
+    timings = st.sampled_from(["in_advance", "in_arrears"])
+    fees = st.builds(Fee, names, DECIMALS, NAMES, st.sampled_from(FeeCadence), timings, st.booleans())
+    return st.lists(fees, max_size=2, unique_by=lambda fee: fee.id).map(tuple)
 
 
 def _customers(name: str) -> st.SearchStrategy[Customer]:
@@ -141,13 +152,19 @@ def _customers(name: str) -> st.SearchStrategy[Customer]:
 
 
 def _subscriptions(name: str, plans: dict[str, Plan]) -> st.SearchStrategy[Subscription]:
-    def build(starts: list[datetime], names: list[str]) -> Subscription:
+    def build(starts: list[datetime], names: list[str], counts: list[Decimal], billing_time: Any) -> Subscription:
         starts.sort()
         phases = tuple(Phase(plan, start, None, 1) for plan, start in zip(names, starts[:-1], strict=False))
-        return Subscription(name, name, starts[0], phases, starts[-1] if len(names) % 2 else None)
+        end = starts[-1] if len(names) % 2 else None
+        fees = [fee.id for plan in names for fee in plans[plan].fees]
+        quantities = dict(zip(fees, counts, strict=False))
+        changes = tuple(QuantityChange(start, dict.fromkeys(fees, counts[-1])) for start in starts[1:3] if counts)
+        return Subscription(name, name, starts[0], phases, end, quantities, changes, billing_time)
 
     starts = st.lists(INSTANTS, min_size=4, max_size=4, unique=True)
-    return st.builds(build, starts, st.lists(st.sampled_from(sorted(plans)), min_size=1, max_size=3))
+    names = st.lists(st.sampled_from(sorted(plans)), min_size=1, max_size=3)
+    counts = st.lists(st.decimals(0, 99, places=6), max_size=3)
+    return st.builds(build, starts, names, counts, st.sampled_from(["calendar", "anniversary"]))
 
 
 def read_back(text: str, place: BillingCalendar, existing: Catalog | None = None) -> Catalog:

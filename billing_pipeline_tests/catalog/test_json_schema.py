@@ -64,6 +64,7 @@ plans:
     grace: 3 days
     fees:
       - {id: platform, name: Platform fee, amount: "100", every: month, timing: in_advance, prorate: true}
+      - {id: setup, amount: 50, every: once}
     prices:
       - id: compute
         product: functions
@@ -104,6 +105,8 @@ subscriptions:
     end: null
     phases: [{plan: payg}, {plan: payg-2027, start: 2027-01-01}]
     quantities: {platform: 3}
+    quantity_changes: [{start: 2026-02-01, quantities: {platform: "4.5"}}]
+    billing_time: anniversary
   - {id: beta-payg, customer: beta, plan: payg, start: 2026-01-01T12:00:00+01:00}
 discounts:
   - {id: launch, customer: acme, percent: "10", start: 2026-01-01, periods: 3, prices: [compute]}
@@ -176,6 +179,15 @@ def test_the_base_catalog_is_valid(base: str) -> None:
         ),
         ("subscriptions: [{id: s, customer: c, start: 2026-01-01}]", "is not valid under any of the given schemas"),
         ("subscriptions: [{id: s, customer: c, plan: p, start: 1.1.2026}]", "'1.1.2026' does not match"),
+        ("plans: [{id: p, fees: [{id: f, amount: 1, every: decade}]}]", "'decade' is not one of ["),
+        (
+            "subscriptions: [{id: s, customer: c, plan: p, start: 2026-01-01, billing_time: never}]",
+            "'never' is not one of ['calendar', 'anniversary']",
+        ),
+        (
+            "subscriptions: [{id: s, customer: c, plan: p, start: 2026-01-01, recorded_at: 2026-01-01}]",
+            "'recorded_at' was unexpected",
+        ),
         ("sources: [{id: s, format: xml}]", "'xml' is not one of ["),
         ("customers: [{id: c, payment: {gateway: paypal}}]", "is not valid under any of the given schemas"),
         ("customers: [{id: ''}]", "'' should be non-empty"),
