@@ -234,6 +234,61 @@ def test_an_end_inside_a_locked_period_is_refused(sandbox: Sandbox) -> None:
         )
 
 
+TEAM = """
+plans: [{id: team, fees: [{id: seat, amount: 10}]}]
+customers: [{id: gamma}]
+subscriptions: [{id: gamma, customer: gamma, plan: team, start: 2026-01-01}]
+"""
+
+
+def seats(more: str) -> str:
+    """Gamma's subscription with what it says of seats."""
+    return f"subscriptions: [{{id: gamma, customer: gamma, plan: team, start: 2026-01-01, {more}}}]"
+
+
+@pytest.mark.parametrize(
+    ("more", "since"),
+    [
+        ("quantities: {seat: 2}", "2026-01-01"),
+        ("quantity_changes: [{start: 2026-01-20, quantities: {seat: 2}}]", "2026-01-20"),
+        ("billing_time: anniversary", "2026-01-01"),
+    ],
+)
+def test_quantities_do_not_change_inside_a_locked_period(sandbox: Sandbox, more: str, since: str) -> None:
+    sandbox.apply(TEAM)
+    with pytest.raises(Refused, match=f"would change from {since}"):
+        sandbox.at("2026-02-20").apply(seats(more))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "quantity_changes: [{start: 2026-02-01, quantities: {seat: 2}}]",
+        "quantity_changes: [{start: 2026-06-01, quantities: {seat: 2}}]",
+        "quantities: {seat: 1}",  # as many as there are unless said otherwise
+        "quantity_changes: [{start: 2026-01-20, quantities: {seat: 1}}, {start: 2026-03-01, quantities: {seat: 9}}]",
+    ],
+)
+def test_quantities_change_from_the_current_period_on(sandbox: Sandbox, more: str) -> None:
+    sandbox.apply(TEAM)
+    assert sandbox.at("2026-02-20").apply(seats(more)).number == 3
+
+
+def test_a_subscription_keeps_when_it_was_first_recorded(sandbox: Sandbox) -> None:
+    first = show(sandbox.billing, "subscriptions", "acme")["recorded_at"]
+    (row,) = sandbox.query("SELECT recorded_at FROM catalog_change WHERE number = 1")
+    assert first == row.recorded_at.isoformat().replace("+00:00", "Z")
+    sandbox.at("2026-01-10").apply(
+        plan("2026-02-01"), "subscriptions: [{id: new, customer: beta, plan: other, start: 2026-03-01}]", OTHER
+    )
+    known = [show(sandbox.billing, "subscriptions", name)["recorded_at"] for name in ("acme", "new")]
+    assert known == [first, "2026-01-10T00:00:00Z"]
+    assert sandbox.at("2026-01-11").apply(export_yaml(sandbox.billing)).changes == ()
+
+
+OTHER = "plans: [{id: other, fees: [{id: support, amount: 5}]}]"
+
+
 def written(sandbox: Sandbox, text: str) -> Path:
     path = sandbox.folder / "written.yaml"
     path.write_text(text)
