@@ -8,8 +8,8 @@ from datetime import date, datetime
 from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.source import Constant, Source
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.ledger import adjustable, checks, manifest, usage_facts
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import checks, manifest, usage_facts
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.usage_facts import Waiting
 from billing_pipeline.operations.context import Billing
@@ -17,7 +17,7 @@ from billing_pipeline.operations.metering import in_lake
 from billing_pipeline.operations.rate import UNRATED
 from billing_pipeline.usage.expectations import ABSURD, Thresholds
 from billing_pipeline.usage.mapping import columns_of
-from billing_pipeline.usage.profiles.facts import Delivery, Magnitudes, PeriodFacts, Quarantined
+from billing_pipeline.usage.profiles.facts import Delivery, LateVolume, Magnitudes, PeriodFacts, Quarantined
 
 EARLIER_PERIODS = 3  # the last ones say what is usual; a year ago was another business
 MAGNITUDES = "magnitudes"  # in the details of the check that looks at them
@@ -48,6 +48,10 @@ def period_facts(
         quarantined=_quarantined(connection, period, catalog, thresholds),
         negative_quantities=usage_facts.negative_quantities(connection, first_day),
         unrated=usage_facts.unrated(connection, first_day, UNRATED),
+        late_volume=[
+            LateVolume(one.customer, one.price, one.dimensions, one.quantity)
+            for _, one in adjustable.kept_not_billable(connection, first_day)
+        ],
         earlier_events=usage_facts.accepted_events(connection, earlier),
         earlier_sources=usage_facts.sources(connection, earlier[0]) if earlier else frozenset(),
         magnitudes=_magnitudes(connection, earlier),

@@ -177,6 +177,15 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             "Correct the events below zero.",
         ),
         Check(
+            "late_volume_usage",
+            Severity.WARNING,
+            "late_volume_quantities",
+            "quantities",
+            "Volume-priced usage came, or was corrected, after its document was final; it is kept and not billable, "
+            "because it would change the price of what was billed.",
+            "Nothing, where it is waived. To bill it, make the document void and issue it again.",
+        ),
+        Check(
             "future_timestamps",
             Severity.WARNING,
             "future_timestamps",

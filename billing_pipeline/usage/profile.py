@@ -14,6 +14,7 @@ from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.expectations import Thresholds
 from billing_pipeline.usage.profiles.cells import cells
 from billing_pipeline.usage.profiles.counts import (
+    late_volume_figures,
     negative_figures,
     pending_figures,
     unpriced_figures,
@@ -40,6 +41,7 @@ FIGURES = (
     "waiting_stops",
     "negative_values",
     "negative_quantities",
+    "late_volume_quantities",
     "future_timestamps",
     "duplicate_keys",
     "hours_without_data",
@@ -94,6 +96,7 @@ def profile(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> Profi
             unpriced_figures(facts),
             pending_figures(facts),
             negative_figures(facts),
+            late_volume_figures(facts),
             duplicate_figures(engine, facts),
             gap_figures(engine, facts, thresholds),
             volume_figures(facts, thresholds),

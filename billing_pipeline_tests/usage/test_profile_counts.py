@@ -7,13 +7,14 @@ import pytest
 
 from billing_pipeline.usage.expectations import Thresholds
 from billing_pipeline.usage.profiles.counts import (
+    late_volume_figures,
     negative_figures,
     pending_figures,
     unpriced_figures,
     unrated_figures,
     volume_figures,
 )
-from billing_pipeline.usage.profiles.facts import NegativeQuantity, PeriodFacts, Unrated
+from billing_pipeline.usage.profiles.facts import LateVolume, NegativeQuantity, PeriodFacts, Unrated
 from billing_pipeline_tests.usage.lake_writer import END, START
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, counts
 
@@ -40,6 +41,22 @@ def test_negative_quantities_name_customer_and_price() -> None:
     )
     assert (figure.value, figure.customers, figure.subject) == (2, (4,), "price compute")
     assert figure.note == "lowest -1,234.5"
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "quantity", "subject", "note"),
+    [
+        ({}, "1500.500", "price api", "+1,500.5 beside what was billed"),
+        ({"tier": "gold", "region": "eu"}, "-3", "price api region=eu, tier=gold", "-3 beside what was billed"),
+    ],
+)
+def test_volume_priced_usage_that_came_late_names_price_and_quantity(
+    dimensions: dict[str, str], quantity: str, subject: str, note: str
+) -> None:
+    facts = PeriodFacts(JANUARY, AFTER, late_volume=[LateVolume(4, "api", dimensions, D(quantity))])
+    (figure,) = late_volume_figures(facts)
+    assert (figure.name, figure.value, figure.customers) == ("late_volume_quantities", 1, (4,))
+    assert (figure.subject, figure.note) == (subject, note)
 
 
 def test_what_rating_holds_is_named() -> None:

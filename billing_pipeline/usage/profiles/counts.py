@@ -42,6 +42,15 @@ def unrated_figures(facts: PeriodFacts) -> Iterator[Figure]:
         yield Figure("unrated_customers", 1, (found.customer,), note=found.reason)
 
 
+def late_volume_figures(facts: PeriodFacts) -> Iterator[Figure]:
+    """Volume-priced quantities that are known otherwise than they were billed, by customer, price and dimensions."""
+    for found in facts.late_volume:
+        values = ", ".join(f"{name}={value}" for name, value in sorted(found.dimensions.items()))
+        subject = f"price {found.price}" + (f" {values}" if values else "")
+        note = f"{found.quantity.normalize():+,f} beside what was billed"
+        yield Figure("late_volume_quantities", 1, (found.customer,), subject=subject, note=note)
+
+
 def volume_figures(facts: PeriodFacts, thresholds: Thresholds) -> Iterator[Figure]:
     """Accepted events of each meter, in percent of the median of the last periods.
 

@@ -93,6 +93,23 @@ class NegativeQuantity:
 
 
 @dataclass(frozen=True, slots=True)
+class LateVolume:
+    """A volume-priced quantity that changed after its line was final.
+
+    Attributes:
+        customer: code.
+        price: id.
+        dimensions: the values that the price tells apart.
+        quantity: known now, less what was billed; in the priced unit.
+    """
+
+    customer: int
+    price: str
+    dimensions: Mapping[str, str]
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Unrated:
     """Quantities that rating found no rate for; it holds the customer's documents itself.
 
@@ -122,6 +139,7 @@ class PeriodFacts:
         quarantined: by source.
         negative_quantities: by customer and price.
         unrated: by customer.
+        late_volume: what is known and not billable, by customer and price.
         earlier_events: accepted events by meter code, in each of the last periods.
         earlier_sources: sources that reported in an earlier period.
         magnitudes: of the last periods together.
@@ -139,6 +157,7 @@ class PeriodFacts:
     quarantined: Sequence[Quarantined] = ()
     negative_quantities: Sequence[NegativeQuantity] = ()
     unrated: Sequence[Unrated] = ()
+    late_volume: Sequence[LateVolume] = ()
     earlier_events: Mapping[int, Sequence[int]] = field(default_factory=dict)
     earlier_sources: frozenset[str] = frozenset()
     magnitudes: Magnitudes = field(default_factory=dict)
