@@ -11,6 +11,7 @@ from billing_pipeline.core.period import DAYS, MONTHS, BillingCalendar, Cadence
 
 # A Monday, the first of a month, a quarter and a year: what calendar weeks, months, quarters and years count from.
 _ALIGNED = date(2001, 1, 1)
+_SHORTEST = 28  # days that every month has
 ONE_DAY = timedelta(days=1)
 
 
@@ -27,24 +28,32 @@ class ServicePeriod:
         return (self.next_day - self.first_day).days
 
 
+# How long each is, in months and in days; that of a one-off fee is the day on which it is due.
+_LENGTHS = {FeeCadence(one.value): (MONTHS.get(one, 0), DAYS.get(one, 0)) for one in Cadence} | {
+    FeeCadence.ONCE: (0, 1)
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """The service periods of one cadence, without gap or overlap; those of a one-off fee are single days.
+    """The service periods of one cadence, without gap or overlap.
 
     Attributes:
-        every: how long each is.
+        months: how long each is, or 0.
+        days: likewise, where it is not months.
         anchor: a day on which one starts. Months count from it, so that the 31st comes back after each shorter month.
     """
 
-    every: FeeCadence
+    months: int
+    days: int
     anchor: date
 
     @classmethod
     def of(cls, every: FeeCadence, subscription: Subscription, calendar: BillingCalendar) -> "Rhythm":
         """As the subscription is billed: from its own first day, or like the calendar."""
         if subscription.billing_time == "anniversary":
-            return cls(every, calendar.local_day(subscription.start))
-        return cls(every, calendar.first_day if every.value == calendar.cadence.value else _ALIGNED)
+            return cls(*_LENGTHS[every], calendar.local_day(subscription.start))
+        return cls(*_LENGTHS[every], calendar.first_day if every.value == calendar.cadence.value else _ALIGNED)
 
     def holding(self, day: date) -> ServicePeriod:
         """The service period that holds a local day."""
@@ -60,23 +69,14 @@ class Rhythm:
             day = period.next_day
 
     def _index(self, day: date) -> int:
-        months = self._months
-        if not months:
-            return (day - self.anchor).days // self._days
-        index = ((day.year - self.anchor.year) * 12 + day.month - self.anchor.month) // months
+        if not self.months:
+            return (day - self.anchor).days // self.days
+        index = ((day.year - self.anchor.year) * 12 + day.month - self.anchor.month) // self.months
         return index if self._nth(index) <= day else index - 1
 
     def _nth(self, index: int) -> date:
-        if not self._months:
-            return self.anchor + timedelta(days=index * self._days)
-        month = self.anchor.month - 1 + index * self._months
-        first = date(self.anchor.year + month // 12, month % 12 + 1, 1)
-        return first.replace(day=min(self.anchor.day, monthrange(first.year, first.month)[1]))
-
-    @property
-    def _months(self) -> int:
-        return 0 if self.every is FeeCadence.ONCE else MONTHS.get(Cadence(self.every.value), 0)
-
-    @property
-    def _days(self) -> int:
-        return 1 if self.every is FeeCadence.ONCE else DAYS[Cadence(self.every.value)]
+        if not self.months:
+            return self.anchor + timedelta(days=index * self.days)
+        years, month = divmod(self.anchor.month - 1 + index * self.months, 12)
+        year, day = self.anchor.year + years, self.anchor.day
+        return date(year, month + 1, day if day <= _SHORTEST else min(day, monthrange(year, month + 1)[1]))
