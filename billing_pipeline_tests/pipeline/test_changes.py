@@ -1,6 +1,7 @@
 """Plans, quantities, ends and discounts as Dagster jobs: launched by hand, and by GraphQL as an API's caller does."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from billing_pipeline.operations.catalog import show
 from billing_pipeline_tests.pipeline.month import Month, plain
 from billing_pipeline_tests.sandbox import Sandbox, use
 
+ROOT = Path(__file__).parents[2]
 SCALE = """
 meters: [{id: seconds, aggregation: sum}]
 plans:
@@ -121,7 +123,7 @@ query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status
 def api(sandbox: Sandbox, tmp_path: Path) -> Iterator[WorkspaceProcessContext]:
     """What answers the web server's GraphQL over that ledger; the runs that it launches are processes of their own."""
     sandbox.apply(SCALE)
-    target = ModuleTarget("billing_pipeline.definitions", None, None, "billing")
+    target = ModuleTarget("billing_pipeline.definitions", None, None, "billing_pipeline")
     with (
         dg.instance_for_test(temp_dir=str(tmp_path), overrides=AT_ONCE) as instance,
         WorkspaceProcessContext(instance, target) as workspace,
@@ -138,11 +140,17 @@ def ask(api: WorkspaceProcessContext, query: str, **variables: Any) -> Any:
 
 def launch(api: WorkspaceProcessContext, job: str, config: Mapping[str, Any]) -> Any:
     selector = {
-        "repositoryLocationName": "billing",
+        "repositoryLocationName": "billing_pipeline",
         "repositoryName": "__repository__",
         "jobName": job,
     }
     return ask(api, LAUNCH, params={"selector": selector, "runConfigData": config, "mode": "default"})
+
+
+def documented() -> str:
+    """The mutation that the documentation shows."""
+    (found,) = re.findall(r"```graphql\n(.*?)```", (ROOT / "docs" / "operating.md").read_text(), re.DOTALL)
+    return str(found)
 
 
 @pytest.mark.slow
@@ -151,7 +159,7 @@ def test_the_api_is_dagsters_graphql(api: WorkspaceProcessContext, sandbox: Sand
     assert wrong["__typename"] == "RunConfigValidationInvalid"
     assert "plann" in str(wrong["errors"])
 
-    launched = launch(api, "assign_plan", {"customer": "acme", "plan": "scale", "start": "1767225600"})
+    launched = ask(api, documented().replace("dry_run: true", "dry_run: false"))
     deadline = time.monotonic() + 90
     while (run := ask(api, RUN, id=launched["run"]["runId"]))["status"] not in {"SUCCESS", "FAILURE"}:
         assert time.monotonic() < deadline, run
@@ -160,5 +168,6 @@ def test_the_api_is_dagsters_graphql(api: WorkspaceProcessContext, sandbox: Sand
     entries = [entry for event in run["eventConnection"]["events"] for entry in event.get("metadataEntries", ())]
     (result,) = [json.loads(entry["jsonString"]) for entry in entries if entry]
     assert (result["change"], result["subscription"], result["start"]) == (3, "acme", "2026-01-01T00:00:00Z")
+    assert [row.actor for row in sandbox.query("SELECT actor FROM catalog_change WHERE number = 3")] == ["shop"]
     phases: Any = show(sandbox.billing, "subscription", "acme")["phases"]
     assert [one["plan"] for one in phases] == ["scale"]
