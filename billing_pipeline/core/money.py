@@ -3,10 +3,11 @@
 Amounts are exact decimals until they stand on a line; there they are rounded once, by :func:`round_amount`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation, Overflow
 from enum import StrEnum
+from functools import cache
 
 from billing_pipeline.core.errors import CatalogError, RatingError, nearest
 
@@ -92,13 +93,29 @@ def round_amount(amount: Decimal, currency: str, rounding: Rounding = Rounding.H
     Raises:
         RatingError: the amount is beyond LARGEST_AMOUNT.
     """
-    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
-        raise RatingError(
-            f"An amount of {amount:.6E} {currency} is larger than any bill ({LARGEST_AMOUNT:.0E}).",
-            hint="Check the quantity's unit and the price.",
-        )
-    minor = _INEXACT.scaleb(amount, minor_digits(currency)).to_integral_value(_DECIMAL_ROUNDING[rounding], _INEXACT)
-    return Money(int(minor), currency)
+    return rounder(currency, rounding)(amount)
+
+
+@cache
+def rounder(currency: str, rounding: Rounding) -> Callable[[Decimal], Money]:
+    """:func:`round_amount` for many amounts of one currency. Raises CatalogError for an unknown currency."""
+    mode, digits = _DECIMAL_ROUNDING[rounding], minor_digits(currency)
+    minor_unit, minor_units = Decimal(1).scaleb(-digits), Decimal(10**digits)
+    largest, smallest = LARGEST_AMOUNT, -LARGEST_AMOUNT
+    make, set_minor, set_currency = Money.__new__, Money.__dict__["minor"].__set__, Money.__dict__["currency"].__set__
+
+    def rounded(amount: Decimal) -> Money:
+        if not smallest <= amount <= largest:
+            raise RatingError(
+                f"An amount of {amount:.6E} {currency} is larger than any bill ({LARGEST_AMOUNT:.0E}).",
+                hint="Check the quantity's unit and the price.",
+            )
+        money = make(Money)  # for every line: its slots set one by one take a third of the time of __init__
+        set_minor(money, int(amount.quantize(minor_unit, mode, _INEXACT) * minor_units))
+        set_currency(money, currency)
+        return money
+
+    return rounded
 
 
 def from_major(amount: Decimal, currency: str) -> Money:

@@ -81,8 +81,8 @@ class Price:
         Raises:
             RatingError: nothing matches and there is no default; never a silent zero.
         """
-        rate = self.index.find(dimensions) if self.rates else None
-        model = rate.model if rate else self.default
+        rate = self.index.find(dimensions)
+        model = self.default if rate is None else rate.model
         if model is None:
             raise self._unpriced(dimensions)
         return model
@@ -196,14 +196,7 @@ def charge(
     """
     model = price.rate_for(dimensions)
     with Exactly():
-        details = _details(model, quantity, price.included if included is None else included, measures)
-        amount = sum_of(details)
-        if not is_settled(amount):
-            details = tuple([detail._replace(amount=settle(detail.amount)) for detail in details])
-            amount = sum_of(details)
-    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
-        raise too_large()
-    return Charge(amount, details)
+        return _charge(model, quantity, price.included if included is None else included, measures)
 
 
 def amount_of(
@@ -215,25 +208,34 @@ def amount_of(
     measures: Iterable[Decimal] | None = None,
 ) -> Decimal:
     """The amount of :func:`charge`, to the last digit, without its reasons."""
-    if price.needs != "quantity":
-        return charge(price, quantity, dimensions, measures=measures).amount
+    model = price.rate_for(dimensions)
     with Exactly():
-        amount = quantity_amount(price, quantity, dimensions, price.included if included is None else included)
+        amount = amount_at(model, quantity, price.included if included is None else included, measures)
     if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
         raise too_large()
     return amount
 
 
-def quantity_amount(price: Price, quantity: Decimal, dimensions: Mapping[str, str], included: Decimal) -> Decimal:
-    """The same for a price of a quantity, among a million lines: within ``Exactly``, and not yet held to a bill's size.
-
-    Raises:
-        RatingError: no rate matches.
-    """
-    model = cast(QuantityModel, price.rate_for(dimensions))
+def amount_at(
+    model: PriceModel, quantity: Decimal, included: Decimal, measures: Iterable[Decimal] | None = None
+) -> Decimal:
+    """The same at one rate, for a million lines: within ``Exactly``, and held to a bill's size when it is rounded."""
+    if model.needs != "quantity":
+        return _charge(model, quantity, included, measures).amount
     if included:
         quantity -= included
-    return settle(model.amount_of(quantity if quantity > 0 else ZERO))
+    return settle(model.amount_of(quantity if quantity > ZERO else ZERO))  # noqa: FURB136 - max costs a call a line
+
+
+def _charge(model: PriceModel, quantity: Decimal, included: Decimal, measures: Iterable[Decimal] | None) -> Charge:
+    details = _details(model, quantity, included, measures)
+    amount = sum_of(details)
+    if not is_settled(amount):
+        details = tuple([detail._replace(amount=settle(detail.amount)) for detail in details])
+        amount = sum_of(details)
+    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
+        raise too_large()
+    return Charge(amount, details)
 
 
 def sum_of(details: Iterable[LineDetail]) -> Decimal:

@@ -1,20 +1,25 @@
 """A segment's price, ready to charge: parsed, with what of included units and bounds falls on its days."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 
 from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.money import Money, Rounding, round_amount
+from billing_pipeline.core.money import Money, Rounding, rounder
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import prorated
 from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.line import RatedLine
-from billing_pipeline.rating.price import ZERO, Charge, Price, amount_of, charge, parse_price, quantity_amount
+from billing_pipeline.rating.price import Charge, Price, charge, parse_price
+
+_OWN = RatedLine._fields.index("dimensions")  # from here on a line says what is its own: also quantity and amount
+_OWN_END = RatedLine._fields.index("amount") + 1
 
 _PARSED: dict[int, tuple[PlanPrice, Price]] = {}  # by identity; keeps the key alive, so that no identity is reused
 
@@ -35,9 +40,8 @@ class Pricing:
         price: as it is charged.
         conversions: from the metered to the priced unit, one after the other.
         included: free units of the segment.
-        days: local days of the segment; the day of a change belongs to what comes after it.
-        days_of_period: of the whole billing period.
         description: what stands on the invoice: the product or price, and the unit.
+        round: the one rounding of a line.
     """
 
     terms: Terms
@@ -46,51 +50,38 @@ class Pricing:
     price: Price
     conversions: tuple[Convert, ...]
     included: Decimal
-    days: int
-    days_of_period: int
     description: str
     currency: str
     rounding: Rounding
+    round: Callable[[Decimal], Money]
 
     @classmethod
     def of(cls, terms: Terms, segment: Segment, calendar: BillingCalendar) -> "Pricing":
         """The pricing of a segment, which lies within one period."""
-        period = calendar.period_of(segment.start)
-        assert period is not None, "a segment lies in a period"  # noqa: S101
         price, meter = segment.price, terms.meters[segment.price.meter]
-        days = _days(terms, segment, calendar)
         product = terms.products[price.product].name if price.product else price.id
         return cls(
             terms,
             segment,
             calendar,
             price=parsed(price),
-            conversions=tuple(one for one in (meter.convert, price.convert) if one),
-            included=_part(price.included, days, period.days),
-            days=days,
-            days_of_period=period.days,
+            conversions=tuple([one for one in (meter.convert, price.convert) if one]),
+            included=_part_of(price.included, terms, segment, calendar),
             description=f"{product} ({meter.unit})" if meter.unit else product,
             currency=segment.plan.currency,
             rounding=terms.account.rounding,
+            round=rounder(segment.plan.currency, terms.account.rounding),
         )
 
     def part_of(self, whole: Decimal) -> Decimal:
         """What of a bound falls on the segment's days."""
-        return _part(whole, self.days, self.days_of_period)
+        return _part_of(whole, self.terms, self.segment, self.calendar)
 
     def quantity(self, metered: Decimal) -> Decimal:
         """The pricing quantity."""
         for conversion in self.conversions:
             metered = convert(metered, conversion)
         return metered
-
-    def amount(self, quantity: Decimal, dimensions: Mapping[str, str]) -> Decimal:
-        """What a pricing quantity costs, within ``Exactly``; a negative one is rated as zero, and a check names it."""
-        return quantity_amount(self.price, quantity, dimensions, self.included)
-
-    def events_amount(self, measures: Sequence[Decimal] | None, dimensions: Mapping[str, str]) -> Decimal:
-        """What single events cost; raises RatingError where they, or their amounts, are not known."""
-        return amount_of(self.price, ZERO, dimensions, measures=self.measures(measures))
 
     def measures(self, metered: Sequence[Decimal] | None) -> Sequence[Decimal] | None:
         """Values of single events in the priced unit; amounts are money, which is not converted."""
@@ -105,32 +96,63 @@ class Pricing:
         measures = self.measures(measures)
         return charge(self.price, quantity, dimensions, included=self.included, measures=measures)
 
-    def round(self, amount: Decimal) -> Money:
-        """The one rounding of a line."""
-        return round_amount(amount, self.currency, self.rounding)
-
     def service(self, start: datetime, cut: datetime) -> tuple[date, date]:
         """The local days ``[start, end)`` of what was used from ``start`` to ``cut``."""
-        return self.calendar.local_day(start), end_day(cut, self.calendar)
+        return _service(start, cut, self.calendar)
 
-    def line(self, kind: str, description: str, service: tuple[date, date], amount: Money) -> RatedLine:
-        """A line of this segment, without quantity and dimensions."""
+    def intervals(self) -> list["Interval"]:
+        """The segment, cut where it is measured."""
+        start, nothing, found = self.segment.start, Money(0, self.currency), []
+        for cut in self.segment.cuts:
+            line = self.line("usage", self.description, self.service(start, cut), nothing, start)
+            found.append(Interval(cut, line[:_OWN], line[_OWN_END:]))
+            start = cut
+        return found
+
+    def line(
+        self, kind: str, description: str, service: tuple[date, date], amount: Money, start: datetime
+    ) -> RatedLine:
+        """A line of this segment that counts from ``start``, without quantity and dimensions."""
         segment = self.segment
         plan, price = segment.plan, segment.price
         return RatedLine(
             kind, segment.subscription, plan.id, plan.version, price.id, price.product, description, *service, {}, None,
-            amount, segment.phase_start, segment.start,
+            amount, segment.phase_start, start,
         )  # fmt: skip
 
 
+class Interval(NamedTuple):
+    """From one cut to the next, with what all lines of it have in common.
+
+    Attributes:
+        before: the fields of a line that stand before its own: dimensions, quantity and amount.
+        after: those that stand after them.
+    """
+
+    cut: datetime
+    before: tuple[object, ...]
+    after: tuple[object, ...]
+
+
+def _part_of(whole: Decimal, terms: Terms, segment: Segment, calendar: BillingCalendar) -> Decimal:
+    if not whole:
+        return whole
+    period = calendar.period_of(segment.start)
+    assert period is not None, "a segment lies in a period"  # noqa: S101
+    days = _days(terms, segment, calendar)
+    return whole if days == period.days else prorated(whole, days, period.days)
+
+
 def _days(terms: Terms, segment: Segment, calendar: BillingCalendar) -> int:
+    """Local days of a segment; the day of a change belongs to what comes after it."""
     ends = {one.end for one in terms.subscriptions if one.id == segment.subscription}
     last = end_day(segment.end, calendar) if segment.end in ends else calendar.local_day(segment.end)
     return (last - calendar.local_day(segment.start)).days
 
 
-def _part(whole: Decimal, days: int, days_of_period: int) -> Decimal:
-    return whole if days == days_of_period or not whole else prorated(whole, days, days_of_period)
+@lru_cache(maxsize=1024)  # customers of one plan share them
+def _service(start: datetime, cut: datetime, calendar: BillingCalendar) -> tuple[date, date]:
+    return calendar.local_day(start), end_day(cut, calendar)
 
 
 def end_day(cut: datetime, calendar: BillingCalendar) -> date:

@@ -1,8 +1,9 @@
 """Rates by dimension: which one prices a combination of dimension values."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations, groupby
+from operator import itemgetter
 
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.rating.price_models import PriceModel
@@ -18,15 +19,37 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class RateTable:
+    """The rates that match the same dimensions.
+
+    Attributes:
+        names: the dimensions.
+        key: what ``rates`` knows a combination of their values by; raises KeyError where one is absent.
+    """
+
+    names: tuple[str, ...]
+    key: Callable[[Mapping[str, str]], object]
+    rates: dict[object, Rate] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, names: tuple[str, ...]) -> "RateTable":
+        """An empty table."""
+        return cls(names, itemgetter(*names) if names else lambda _: None)
+
+
+@dataclass(frozen=True, slots=True)
 class RateIndex:
     """Rates by what they match, the most specific first: one look-up for each set of dimensions that is matched."""
 
-    tables: tuple[tuple[tuple[str, ...], Mapping[tuple[str, ...], Rate]], ...]
+    tables: tuple[RateTable, ...]
 
     def find(self, dimensions: Mapping[str, str]) -> Rate | None:
         """The most specific rate that matches; an absent dimension is an empty one."""
-        for names, rates in self.tables:
-            rate = rates.get(tuple([dimensions.get(name, "") for name in names]))
+        for table in self.tables:
+            try:
+                rate = table.rates.get(table.key(dimensions))
+            except KeyError:
+                rate = table.rates.get(table.key({**dict.fromkeys(table.names, ""), **dimensions}))
             if rate is not None:
                 return rate
         return None
@@ -60,15 +83,15 @@ def index_rates(rates: Sequence[Rate]) -> RateIndex:
     """Prepare ``rates`` for look-up. Raises CatalogError where two are equally specific for the same values."""
     if not rates:
         return _NO_RATES
-    tables: dict[tuple[str, ...], dict[tuple[str, ...], Rate]] = {}
+    tables: dict[tuple[str, ...], RateTable] = {}
     for i, rate in enumerate(rates):
         names = tuple(sorted(rate.match))
-        table = tables.setdefault(names, {})
-        values = tuple(rate.match[name] for name in names)
-        if values in table:
+        table = tables.setdefault(names, RateTable.of(names))
+        key = table.key(rate.match)
+        if key in table.rates:
             raise CatalogError(f"A second rate matches {written(rate.match)}.", path=("rates", i, "match"))
-        table[values] = rate
-    index = RateIndex(tuple(sorted(tables.items(), key=lambda entry: -len(entry[0]))))
+        table.rates[key] = rate
+    index = RateIndex(tuple(sorted(tables.values(), key=lambda table: -len(table.names))))
     refuse_ties(index)
     return index
 
@@ -79,9 +102,9 @@ def refuse_ties(index: RateIndex) -> None:
     Two rates of equally many dimensions tie where their values can occur together and nothing more specific matches
     both. Rates that name the same dimensions cannot: they differ in a value.
     """
-    for _, group in groupby(index.tables, key=lambda entry: len(entry[0])):
-        for (_, some), (_, others) in combinations(list(group), 2):
-            for first, second, both in _compatible(some.values(), others.values()):
+    for _, group in groupby(index.tables, key=lambda table: len(table.names)):
+        for some, others in combinations(group, 2):
+            for first, second, both in _compatible(some.rates.values(), others.rates.values()):
                 best = index.find(both)
                 if best is None or len(best.match) == len(first.match):
                     raise CatalogError(

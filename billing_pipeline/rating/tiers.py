@@ -45,7 +45,8 @@ class Step:
     """One tier, ready to price: what it says on a line, and what all tiers below it cost when they are full.
 
     Attributes:
-        base: what is due here before any unit of this tier: all tiers below, and this one's flat amount.
+        below: the details of all tiers below.
+        offset: within a tier an amount is a straight line: offset + quantity × unit amount.
     """
 
     description: str
@@ -53,7 +54,7 @@ class Step:
     unit_amount: Decimal
     flat: tuple[LineDetail, ...]
     below: tuple[LineDetail, ...]
-    base: Decimal
+    offset: Decimal
 
     def all_of(self, quantity: Decimal) -> tuple[LineDetail, ...]:
         """All of ``quantity`` at this tier's amounts."""
@@ -63,10 +64,6 @@ class Step:
     def climb_to(self, quantity: Decimal) -> tuple[LineDetail, ...]:
         """Each tier its own part of a ``quantity`` that ends in this one."""
         return self.below + self.all_of(quantity - self.start)
-
-    def amount_to(self, quantity: Decimal) -> Decimal:
-        """What the details of ``climb_to`` add up to, in one multiplication."""
-        return self.base + (quantity - self.start) * self.unit_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +81,11 @@ class Ladder:
         """The tier that holds ``quantity``."""
         return self.steps[bisect_left(self.bounds, quantity)]
 
+    def amount_to(self, quantity: Decimal) -> Decimal:
+        """What the details of a climb to ``quantity`` add up to: one look-up and one multiplication."""
+        step = self.steps[bisect_left(self.bounds, quantity)]
+        return step.offset + quantity * step.unit_amount
+
     def at_zero(self, zero_usage: ZeroUsage) -> tuple[LineDetail, ...]:
         """What is due where nothing was used."""
         return self.steps[0].flat if zero_usage == "first_tier_flat" else ()
@@ -98,8 +100,9 @@ def ladder(tiers: Sequence[Tier], descriptions: Sequence[str] = ()) -> Ladder:
         for start, tier, description in zip(starts, tiers, descriptions or ranges(tiers), strict=True):
             below = steps[-1].climb_to(start) if steps else ()
             flat = flat_detail(tier, description)
-            base = sum([detail.amount for detail in below + flat], ZERO)
-            steps.append(Step(description, start, tier.unit_amount, flat, below, base))
+            at_start = sum([detail.amount for detail in below + flat], ZERO)
+            offset = at_start - start * tier.unit_amount
+            steps.append(Step(description, start, tier.unit_amount, flat, below, offset))
     return Ladder(bounds, tuple(steps))
 
 

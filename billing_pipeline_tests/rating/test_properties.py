@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog.meter import Convert
+from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import EXACT, round_amount
 from billing_pipeline.rating.between import between
 from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.cumulative import invoices, running_amounts
 from billing_pipeline.rating.price import Price, amount_of, charge, parse_price
+from billing_pipeline.rating.price_models import PRICE_MODELS
 
 D = Decimal
 Terms = dict[str, Any]
@@ -87,6 +90,34 @@ def test_an_amount_without_reasons_is_the_same_amount(terms: Terms, usage: Decim
     assert amount_of(price, quantity) == charge(price, quantity).amount
     assert amount_of(price, -quantity) == charge(price, -quantity).amount
     assert amount_of(price, quantity, included=D(0)) == charge(price, quantity, included=D(0)).amount
+
+
+@given(OF_QUANTITIES, st.decimals(0, 10**18 - 1, places=12), st.sampled_from(["1", "3", "3600"]))
+def test_an_amount_without_reasons_is_the_same_however_large(terms: Terms, usage: Decimal, divide_by: str) -> None:
+    price = parse_price(terms)
+    quantity = convert(usage, Convert(D(divide_by)))
+    try:
+        charged = charge(price, quantity).amount
+    except RatingError:
+        with pytest.raises(RatingError, match="larger than any bill"):
+            amount_of(price, quantity)
+    else:
+        assert amount_of(price, quantity) == charged
+
+
+def test_every_model_is_proven_here() -> None:
+    """Amounts may be computed faster than by adding the reasons; whoever does so is compared to them above."""
+    proven = {
+        "per_unit",
+        "package",
+        "graduated",
+        "volume",
+        "stairstep",
+        "graduated_percentage",
+        "percentage",
+        "dynamic",
+    }
+    assert proven == PRICE_MODELS.keys()
 
 
 @given(OF_EVENTS, EVENTS)

@@ -1,5 +1,6 @@
 """Rating: quantities of segments become lines, rounded once; what has no rate is named."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -126,6 +127,28 @@ def test_between_two_cuts_the_difference_is_charged(cumulative: list[D], days: s
     assert sum(line.quantity or 0 for line in lines) == cumulative[-1]
     exact = charge(parse_price(whole.price.price), cumulative[-1], {}).amount
     assert abs(sum(line.amount.minor for line in lines) - exact * 100) <= D("0.5") * len(lines)
+
+
+@given(quantities=st.lists(st.decimals(-5, 1000, places=3), max_size=4), events=st.integers(0, 2))
+@pytest.mark.parametrize("plan", ["tiers", "regions", "entry"])
+def test_a_cut_before_any_usage_changes_no_amount(plan: str, quantities: list[D], events: int) -> None:
+    """A segment that nothing cuts is rated like one that is cut where nothing had been measured yet."""
+    terms = terms_of(PRICED + subscribed(f"{plan} 2026-01-01"))
+    (whole,) = segments(terms, JANUARY)
+    early = datetime(2026, 1, 2, tzinfo=UTC)
+    cut = replace(whole, cuts=(early, whole.end))
+    values = [{"region": "eu"}, {"region": "us"}, {}, {"region": ""}] if plan == "regions" else [{}]
+    found = [
+        MeteredQuantity(whole.key, whole.start, whole.end, region, quantity, events)
+        for quantity, region in zip(quantities, values, strict=False)
+    ]
+    uncut, again = rate(terms, [whole], found, UTC_MONTHS), rate(terms, [cut], found, UTC_MONTHS)
+    expected = [(line.dimensions, line.quantity, line.amount) for line in uncut.lines]
+    if plan == "entry":  # what is due without usage is due at the first cut
+        assert sum(line.amount.minor for line in again.lines) == sum(line.amount.minor for line in uncut.lines)
+    else:
+        assert [(line.dimensions, line.quantity, line.amount) for line in again.lines] == expected
+    assert len(again.problems) == len(uncut.problems)
 
 
 TIERED = terms_of(PRICED + subscribed("tiers 2026-01-01"))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.price_models.model import EventModel, Example, Needs
+from billing_pipeline.rating.price_models.model import EventModel, Example
 from billing_pipeline.rating.tiers import ONE, ZERO
 
 
@@ -22,7 +22,7 @@ class Dynamic(EventModel):
     amount_field: str = "amount"
     multiplier: Decimal = ONE
 
-    needs: ClassVar[Needs] = "amounts"
+    needs: ClassVar = "amounts"
     example: ClassVar = Example(
         case={
             "price": {"model": "dynamic", "amount_field": "cost", "multiplier": "1.2"},

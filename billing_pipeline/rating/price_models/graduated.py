@@ -46,4 +46,4 @@ class Graduated(QuantityModel):
 
     def amount_of(self, quantity: Decimal) -> Decimal:
         """One multiplication, however many tiers there are."""
-        return self.ladder.step(quantity).amount_to(quantity) if quantity else QuantityModel.amount_of(self, quantity)
+        return self.ladder.amount_to(quantity) if quantity else QuantityModel.amount_of(self, quantity)

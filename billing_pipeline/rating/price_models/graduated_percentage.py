@@ -61,4 +61,4 @@ class GraduatedPercentage(QuantityModel):
 
     def amount_of(self, quantity: Decimal) -> Decimal:
         """One multiplication, however many tiers there are."""
-        return self.ladder.step(quantity).amount_to(quantity) if quantity else ZERO
+        return self.ladder.amount_to(quantity) if quantity else ZERO

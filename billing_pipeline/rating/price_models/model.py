@@ -32,7 +32,7 @@ class QuantityModel(ABC):
     """Prices one aggregated quantity."""
 
     __slots__ = ()
-    needs: ClassVar[Needs] = "quantity"
+    needs: ClassVar[Literal["quantity"]] = "quantity"
     adjustable: ClassVar[bool] = True  # whether usage received after the lock can be billed as a difference
     example: ClassVar[Example]
 
@@ -53,7 +53,7 @@ class EventModel(ABC):
     """Prices measures of single events: their values, or the amounts that they carry (``needs`` says which)."""
 
     __slots__ = ()
-    needs: ClassVar[Needs]
+    needs: ClassVar[Literal["events", "amounts"]]
     adjustable: ClassVar[bool] = True
     example: ClassVar[Example]
 

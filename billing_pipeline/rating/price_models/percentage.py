@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.rating.detail import LineDetail, plain
-from billing_pipeline.rating.price_models.model import EventModel, Example, Needs
+from billing_pipeline.rating.price_models.model import EventModel, Example
 from billing_pipeline.rating.tiers import ZERO
 
 _NO_LIMIT = Decimal("Infinity")
@@ -37,7 +37,7 @@ class Percentage(EventModel):
     minimum_per_event: Decimal | None = None
     maximum_per_event: Decimal | None = None
 
-    needs: ClassVar[Needs] = "events"
+    needs: ClassVar = "events"
     example: ClassVar = Example(
         case={
             "price": {"model": "percentage", "rate": "1.5", "fixed_amount": "0.30", "free_events": 1},
