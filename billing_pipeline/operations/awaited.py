@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from billing_pipeline.catalog import Source
+from billing_pipeline.catalog import Catalog, Source
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import watermarks
 from billing_pipeline.ledger.database import Connection
@@ -55,6 +55,35 @@ def _awaited(
     if complete_at is not None and complete_at <= at:
         return None
     return Awaited(source.id, period.end, _deadline(billing, period, source))
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A required source that had not delivered a period by its deadline: documents with usage lock without it.
+
+    Attributes:
+        deadline: which has passed.
+        delivered: when it delivered after all; None: it has not yet.
+    """
+
+    source: str
+    deadline: datetime
+    delivered: datetime | None
+
+
+def missed(
+    billing: Billing, connection: Connection, period: BillingPeriod, catalog: Catalog, at: datetime
+) -> list[Missed]:
+    """The gaps in what the period's documents know, by the catalog given; found from what is recorded, for good."""
+    found = []
+    for source in catalog.sources.values():
+        deadline = _deadline(billing, period, source)
+        if not source.required or deadline is None or deadline > at:
+            continue
+        delivered = watermarks.passed_at(connection, source.id, period.end)
+        if delivered is None or delivered > deadline:
+            found.append(Missed(source.id, deadline, delivered))
+    return found
 
 
 def delivered_at(billing: Billing, connection: Connection, period: BillingPeriod, source: Source) -> datetime | None:

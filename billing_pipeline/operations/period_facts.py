@@ -12,12 +12,20 @@ from billing_pipeline.ledger import adjustable, checks, manifest, usage_facts
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.usage_facts import Waiting
+from billing_pipeline.operations.awaited import missed
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.metering import in_lake
 from billing_pipeline.operations.rate import UNRATED
 from billing_pipeline.usage.expectations import ABSURD, Thresholds
 from billing_pipeline.usage.mapping import columns_of
-from billing_pipeline.usage.profiles.facts import Delivery, LateVolume, Magnitudes, PeriodFacts, Quarantined
+from billing_pipeline.usage.profiles.facts import (
+    Delivery,
+    LateVolume,
+    Magnitudes,
+    MissedDeadline,
+    PeriodFacts,
+    Quarantined,
+)
 
 EARLIER_PERIODS = 3  # the last ones say what is usual; a year ago was another business
 MAGNITUDES = "magnitudes"  # in the details of the check that looks at them
@@ -48,6 +56,10 @@ def period_facts(
         quarantined=_quarantined(connection, period, catalog, thresholds),
         negative_quantities=usage_facts.negative_quantities(connection, first_day),
         unrated=usage_facts.unrated(connection, first_day, UNRATED),
+        missed_deadlines=[
+            MissedDeadline(one.source, one.deadline, one.delivered)
+            for one in (missed(billing, connection, period, catalog, now) if catalog else ())
+        ],
         late_volume=[
             LateVolume(one.customer, one.price, one.dimensions, one.quantity)
             for _, one in adjustable.kept_not_billable(connection, first_day)

@@ -135,6 +135,14 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             holds=False,
         ),
         Check(
+            "missed_deadlines",
+            Severity.WARNING,
+            "missed_deadlines",
+            "sources",
+            "A required source had not delivered the period by its deadline; documents lock without what it owes.",
+            "Ask the source. What it delivers after the lock becomes adjustments.",
+        ),
+        Check(
             "quarantine_rate",
             Severity.WARNING,
             "quarantined_percent",

@@ -21,7 +21,7 @@ from billing_pipeline.usage.profiles.counts import (
     unrated_figures,
     volume_figures,
 )
-from billing_pipeline.usage.profiles.deliveries import duplicate_figures, quarantine_figures
+from billing_pipeline.usage.profiles.deliveries import duplicate_figures, missed_figures, quarantine_figures
 from billing_pipeline.usage.profiles.facts import Magnitudes, PeriodFacts
 from billing_pipeline.usage.profiles.figure import Figure
 from billing_pipeline.usage.profiles.hours import gap_figures
@@ -37,6 +37,7 @@ FIGURES = (
     "absurd_values",
     "quarantined_percent",
     "unrated_customers",
+    "missed_deadlines",
     "unpriced_events",
     "waiting_stops",
     "negative_values",
@@ -93,6 +94,7 @@ def profile(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> Profi
             value_figures(engine, counted, facts, thresholds, absurd),
             quarantine_figures(facts),
             unrated_figures(facts),
+            missed_figures(facts),
             unpriced_figures(facts),
             pending_figures(facts),
             negative_figures(facts),

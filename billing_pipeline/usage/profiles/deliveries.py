@@ -1,6 +1,7 @@
 """Figures of sources and their deliveries: keys repeated within one delivery, and what waits in quarantine."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 import ibis
 import ibis.expr.types as ir
@@ -26,6 +27,18 @@ def quarantine_figures(facts: PeriodFacts) -> Iterator[Figure]:
                 note=note,
                 batch=source.batch,
             )
+
+
+def missed_figures(facts: PeriodFacts) -> Iterator[Figure]:
+    """Required sources that had not delivered the period by their deadline."""
+    for found in facts.missed_deadlines:
+        note = f"expected by {_minute(found.deadline)}, "
+        note += f"delivered {_minute(found.delivered)}" if found.delivered else "not delivered yet"
+        yield Figure("missed_deadlines", 1, subject=f"source {found.source}", note=note)
+
+
+def _minute(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def duplicate_figures(engine: Engine, facts: PeriodFacts) -> Iterator[Figure]:

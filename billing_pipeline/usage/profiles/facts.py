@@ -93,6 +93,20 @@ class NegativeQuantity:
 
 
 @dataclass(frozen=True, slots=True)
+class MissedDeadline:
+    """A required source that had not delivered the period when it was waited for no longer.
+
+    Attributes:
+        source: id.
+        delivered: when it delivered after all; None: it has not yet.
+    """
+
+    source: str
+    deadline: datetime
+    delivered: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class LateVolume:
     """A volume-priced quantity that changed after its line was final.
 
@@ -139,6 +153,7 @@ class PeriodFacts:
         quarantined: by source.
         negative_quantities: by customer and price.
         unrated: by customer.
+        missed_deadlines: of required sources.
         late_volume: what is known and not billable, by customer and price.
         earlier_events: accepted events by meter code, in each of the last periods.
         earlier_sources: sources that reported in an earlier period.
@@ -157,6 +172,7 @@ class PeriodFacts:
     quarantined: Sequence[Quarantined] = ()
     negative_quantities: Sequence[NegativeQuantity] = ()
     unrated: Sequence[Unrated] = ()
+    missed_deadlines: Sequence[MissedDeadline] = ()
     late_volume: Sequence[LateVolume] = ()
     earlier_events: Mapping[int, Sequence[int]] = field(default_factory=dict)
     earlier_sources: frozenset[str] = frozenset()
