@@ -61,7 +61,7 @@ class Doc:
     status: str
     version: int
     total: Decimal
-    lines: tuple[tuple[str, Mapping[str, str], Decimal, Decimal], ...]
+    lines: tuple[tuple[str, Mapping[str, str], Decimal | None, Decimal], ...]
     number: str | None = None
     cutoff: datetime | None = None
     reason: Mapping[str, Any] = field(default_factory=dict)
@@ -172,7 +172,7 @@ class Sandbox:
 
 def _doc(row: Any) -> Doc:
     lines = tuple(
-        (price, dimensions, Decimal(quantity), Decimal(amount).scaleb(-2))
+        (price, dimensions, None if quantity is None else Decimal(quantity), Decimal(amount).scaleb(-2))
         for price, dimensions, quantity, amount in row.all_lines
     )
     return Doc(
@@ -253,7 +253,10 @@ def _database(url: str, name: str) -> str:
 
 def lines_of(doc: Doc) -> Sequence[tuple[str, str, str]]:
     """(price, quantity, amount) of each line, as text."""
-    return [(price, f"{quantity.normalize():f}", f"{amount:.2f}") for price, _, quantity, amount in doc.lines]
+    return [
+        (price, "" if quantity is None else f"{quantity.normalize():f}", f"{amount:.2f}")
+        for price, _, quantity, amount in doc.lines
+    ]
 
 
 MONTH = (

@@ -12,6 +12,7 @@ from billing_pipeline.invoicing.document import DocumentPlan
 from billing_pipeline.rating.line import RatedLine
 
 _NOT_COMPARED = frozenset({"tax", "credit", "adjustment"})  # they follow from the document that carries the difference
+_PREFIX = "Adjustment of "
 _Same = tuple[object, ...]
 
 
@@ -91,15 +92,17 @@ def adjustments(now: Iterable[RatedLine], final: FinalDocument, period: BillingP
         if line.kind not in _NOT_COMPARED:
             sums.setdefault(_same(line), _Sum(line)).add(line, 1)
     _add_billed(sums, final, period, sign=-1)
-    prefix = _prefix(period)
-    return [
-        _as(one, "adjustment")._replace(
-            description=f"{prefix}{one.line.description}", adjusts=one.line.kind,
-            adjusts_document=final.plan.identity.id, start=None,
-        )
-        for one in sums.values()
-        if one.minor
-    ]  # fmt: skip
+    return [_adjustment(one, final, period) for one in sums.values() if one.minor]
+
+
+def _adjustment(one: _Sum, final: FinalDocument, period: BillingPeriod) -> RatedLine:
+    line = _as(one, "adjustment")
+    # A fee in advance pays for another period than its document's; people want to read which.
+    named = f"{_PREFIX}{line.service_start}: " if one.line.kind == "fee" else _prefix(period)
+    return line._replace(
+        description=f"{named}{one.line.description}", adjusts=one.line.kind, adjusts_document=final.plan.identity.id,
+        start=None,
+    )  # fmt: skip
 
 
 def _add_billed(sums: dict[_Same, _Sum], final: FinalDocument, period: BillingPeriod, *, sign: int) -> None:
@@ -115,7 +118,7 @@ def _add_billed(sums: dict[_Same, _Sum], final: FinalDocument, period: BillingPe
 
 
 def _prefix(period: BillingPeriod) -> str:
-    return f"Adjustment of {period.key}: "
+    return f"{_PREFIX}{period.key}: "
 
 
 def _same(line: RatedLine) -> _Same:
@@ -123,9 +126,10 @@ def _same(line: RatedLine) -> _Same:
     whose = (line.kind, line.subscription, line.price)
     if line.kind == "fee":
         return (*whose, line.plan)  # one line a fee, whatever parts its service period is split into
-    what = line.description if line.kind == "discount" else ""
+    if line.kind == "discount":
+        return line.kind, line.description  # its days follow the lines that it lowers
     dimensions = tuple(sorted(line.dimensions.items()))
-    return (*whose, _at(line.phase_start), dimensions, line.service_start, line.service_end, what)
+    return (*whose, _at(line.phase_start), dimensions, line.service_start, line.service_end)
 
 
 def _at(instant: datetime | None) -> str:

@@ -12,7 +12,7 @@ from time import monotonic
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.assemble import fees_in
+from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.invoicing.document import is_fee
 from billing_pipeline.ledger import adjustable, carrying, documents, manifest, periods
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -33,9 +33,16 @@ _LATE_COST = 20  # a late row makes its customer's other rows be read again; abo
 
 @dataclass(frozen=True, slots=True)
 class _Why:
-    """What made a customer dirty."""
+    """What made a customer dirty.
+
+    Attributes:
+        batches: with usage of the customer in the period.
+        asked: with late usage of another period, that documents of this one may carry.
+        changes: of the catalog.
+    """
 
     batches: frozenset[int] = frozenset()
+    asked: frozenset[int] = frozenset()
     changes: tuple[int, ...] = ()
 
 
@@ -101,16 +108,18 @@ def _dirty(work: Work, codes: Mapping[str, int], states: Mapping[str, CustomerSt
         for code in customers & ids.keys():
             batches[ids[code]].add(batch)
     asked = adjustable.take_asked(work.connection, work.first_day, list(ids))
-    for code, why in asked.items():
-        batches[ids[code]] |= why
     changed, numbers = set[str](), tuple[int, ...]()
     if span.through.change > span.after.change:
         changed = _changed(work, work.view(span.through.change), codes, states)
         known = ledger_catalog.recorded_at(work.connection, span.after.change, span.through.change)
         numbers = tuple(number for number, _ in known)
     return {
-        one: _Why(frozenset(batches.get(one, ())), numbers if one in changed else ())
-        for one in {*batches, *changed, *grown}
+        one: _Why(
+            frozenset(batches.get(one, ())),
+            frozenset(asked.get(codes[one], ())),
+            numbers if one in changed else (),
+        )
+        for one in {*batches, *changed, *grown, *(ids[code] for code in asked)}
     }
 
 
@@ -159,7 +168,8 @@ def _changed(work: Work, view: CatalogView, codes: Mapping[str, int], states: Ma
             continue
         terms, state = view.terms(customer), states.get(customer)
         if state is None:
-            if next(segments(terms, period), None) or next(fees_in(terms, period, calendar), None):
+            in_force = list(segments(terms, period))
+            if in_force or document_plans(terms, period, calendar, in_force):
                 changed.add(customer)
         elif state.terms != terms.fingerprint:
             changed.add(customer)
@@ -243,7 +253,7 @@ def _states(
             bucket=codes[customer] % work.billing.facts.buckets,
             terms=view.terms(customer).fingerprint if customer in known else "",
             pending="rate",
-            batches=tuple(sorted(why.batches.union(states[customer].batches if customer in states else ()))),
+            batches=tuple(sorted(why.batches.union(why.asked, states[customer].batches if customer in states else ()))),
             changes=tuple(sorted({*why.changes, *(states[customer].changes if customer in states else ())})),
         )
         for customer, why in dirty.items()

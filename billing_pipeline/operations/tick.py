@@ -13,12 +13,15 @@ from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.deliver import deliver
 from billing_pipeline.operations.delivery_json import summary_json
-from billing_pipeline.operations.dirty import standings
+from billing_pipeline.operations.dirty import Standing, standings
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
 from billing_pipeline.operations.tick_report import TickReport, TickStep
 from billing_pipeline.operations.units import Progress, no_progress
 
 Watch = Callable[[str], Progress]  # what is being done → who is told how far it is
+
+
+_ROUNDS = 3  # late usage reaches the document that carries it in the second
 
 
 def no_watch(label: str) -> Progress:  # noqa: ARG001 - a Watch
@@ -49,19 +52,32 @@ class _Tick:
         """All steps, in the order of the data's path."""
         started = monotonic()
         self._land()
-        known = standings(self.billing)
-        closed = [one.period for one in known if one.dirty and self._close(one.period)]
-        if closed:
-            known = standings(self.billing)
+        closed, known = self._close_dirty()
         checks = {period: self._check(period) for period in unchecked(self.billing, known)}
         if checks:
             known = standings(self.billing)
-        for one in lockable(self.billing, known, closed):
-            if checks.get(one.period, True):
-                self._lock(one.period)
+        due = [one for one in lockable(self.billing, known, closed) if checks.get(one.period, True)]
+        for one in due:
+            self._lock(one.period)
+        if due:
+            self._close_dirty()
         self._deliver()
         self.report.seconds = monotonic() - started
         return self.report
+
+    def _close_dirty(self) -> tuple[list[BillingPeriod], list[Standing]]:
+        """Close what is dirty, and what that makes dirty: late usage of one period is billed in another."""
+        closed: list[BillingPeriod] = []
+        known = standings(self.billing)
+        refused = set[BillingPeriod]()
+        for _ in range(_ROUNDS):
+            dirty = [one.period for one in known if one.dirty and one.period not in refused]
+            if not dirty:
+                break
+            for period in dirty:
+                (closed.append if self._close(period) else refused.add)(period)
+            known = standings(self.billing)
+        return closed, known
 
     def _step(self, name: str, period: BillingPeriod | None, work: Callable[[], object]) -> bool:
         """Do one thing and note it; whether it could be done. A result of None is not worth a note."""
