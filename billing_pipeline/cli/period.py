@@ -1,10 +1,11 @@
-"""billing close, check and lock: the work on one period."""
+"""billing close, check, lock and period report: the work on one period."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, Period, example, open_billing
+from billing_pipeline.cli.report import add_to as add_report
 from billing_pipeline.cli.show import counts, print_json, progress, say, table
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("close", epilog=example("billing close 2026-01-01"))(close)
     app.command("check", epilog=example("billing check 2026-01-01 --strict"))(check)
     app.command("lock", epilog=example("billing lock 2026-01-01"))(lock)
+    add_report(app)
 
 
 def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:

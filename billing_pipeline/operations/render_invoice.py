@@ -123,10 +123,10 @@ class _Paper:
 
     def _line(self, line: KnownLine, details: tuple[PaperDetail, ...]) -> PaperLine:
         adjusts = self._adjusts(line) if line.kind == "adjustment" else None
-        unit = self._unit(line)
+        meter, unit = self._unit(line)
         return PaperLine(
             kind=line.kind,
-            description=_own_words(line.description, adjusts, unit),
+            description=_own_words(line.description, adjusts, meter),
             product=self._catalog.products[line.product].name if line.product else None,
             price=line.price,
             service=(line.service_start, line.service_end) if line.service_start and line.service_end else None,
@@ -145,14 +145,14 @@ class _Paper:
         period = self.calendar.period_of(self.calendar.midnight(day)) if day else None
         return (period.first_day, period.next_day - _A_DAY) if period else None
 
-    def _unit(self, line: KnownLine) -> str:
-        """What the quantity counts, after conversion: ``GB-s``, or ``× 1000 GB-s``."""
+    def _unit(self, line: KnownLine) -> tuple[str, str]:
+        """The meter's unit, and what the quantity counts after conversion: ``× 1000 GB-s``."""
         if "usage" not in {line.kind, line.adjusts} or line.plan is None or line.plan_version is None:
-            return ""
+            return "", ""
         price = self.view.plan_versions[line.plan, line.plan_version].price(line.price or "")
         meter = self._catalog.meters[price.meter]
         divisors = [one.divide_by for one in (meter.convert, price.convert) if one and one.divide_by != 1]
-        return " ".join([*(f"× {plain(one)}" for one in divisors), meter.unit]).strip()
+        return meter.unit, " ".join([*(f"× {plain(one)}" for one in divisors), meter.unit]).strip()
 
 
 def _own_words(description: str, adjusts: tuple[date, date] | None, unit: str) -> str:

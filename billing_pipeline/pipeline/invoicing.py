@@ -3,6 +3,7 @@
 import dagster as dg
 
 from billing_pipeline.operations.invoice import invoice
+from billing_pipeline.operations.period_report import write_period_report
 from billing_pipeline.operations.period_summary import invoice_summary
 from billing_pipeline.pipeline import in_the_way
 from billing_pipeline.pipeline.metadata import Metadata, command, described, money, table
@@ -34,6 +35,9 @@ def invoices(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
         "changed, the last first": table(summary.changed),
         **waiting,
         "line by line": command(f"invoices list --period {period.key}"),
+        "report": dg.MetadataValue.path(write_period_report(ledger, period)),
+        "report, as it stands": command(f"period report {period.key}"),
+        "an invoice as PDF": command("invoices render NUMBER"),
     }
     metadata = {**shown, **described(report, summary.documents, summary.totals)}
     return dg.MaterializeResult(metadata=metadata, check_results=[nothing_waits])

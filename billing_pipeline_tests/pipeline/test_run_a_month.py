@@ -1,6 +1,7 @@
 """A month through the real assets, on a real ledger: from what landed to what is owed."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ def test_a_correction_reaches_the_invoice(month: Month) -> None:
     ]
     shown = run.metadata("invoices")
     assert (shown["invoices"], shown["total"], shown["total USD"]) == (1, "$3.50", 3.5)
+    assert "<title>" in Path(shown["report"]).read_text()
+    assert shown["an invoice as PDF"] == "`billing invoices render NUMBER`"
 
 
 def test_from_the_periods_end_a_correction_is_a_version_that_says_why(month: Month) -> None:

@@ -52,7 +52,8 @@ _HEAD, _HEAD_FIGURE = (_style("head", 7, font=BOLD, color=SOFT), _style("head f"
 _FACT = ParagraphStyle("fact", parent=_HEAD, fontSize=7.5, leading=_TEXT.leading)
 _DUE, _DUE_FIGURE = _style("due", 10.5, font=BOLD), _style("due figure", 10.5, font=BOLD, right=True)
 _MARKED = _style("marked", 8, color=WARN)
-_MOST, _MOST_IN_HEAD, _LINES_OF_ADDRESS = 1000, 150, 15  # characters at once; lines
+_MOST_IN_FOOT = 60
+_MOST, _MOST_IN_HEAD, _LINES_OF_ADDRESS = 500, 150, 15  # characters at once; lines
 _MORE = Row("", "", "", "", "", "", "", detail=True)
 _TIGHT = [("LEFTPADDING", (0, 0), (0, -1), 0), ("RIGHTPADDING", (-1, 0), (-1, -1), 0)]
 _TOP = ("VALIGN", (0, 0), (-1, -1), "TOP")
@@ -100,7 +101,7 @@ class _Setting:
         buyer = [self._write(one.words.bill_to, _HEAD), Spacer(0, 1 * mm), self._write(_short(one.buyer), _BUYER)]
         facts = Table(
             [[self._write(label, _FACT), self._write(_short(value), _TEXT)] for label, value in one.facts],
-            colWidths=[0.19 * _WIDTH, 0.29 * _WIDTH],
+            colWidths=[0.205 * _WIDTH, 0.275 * _WIDTH],
             style=[_TOP, *_TIGHT, ("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)],
         )
         yield Table(
@@ -216,7 +217,7 @@ class _NumberedPages(Canvas):
 
     def _finish(self, number: int, pages: int) -> None:
         ink = Ink(self._sheet.locale.replace("-", "_"))
-        foot = f"{self._sheet.seller} · {self._sheet.title}"
+        foot = f"{self._sheet.seller[:_MOST_IN_FOOT]} · {self._sheet.title}"
         _draw(self, ink.markup(foot), _SMALL, _MARGIN, 0.75 * _WIDTH)
         page = self._sheet.words.page.format(number, pages)
         _draw(self, ink.markup(page), _SMALL_FIGURE, _MARGIN + 0.75 * _WIDTH, 0.25 * _WIDTH)

@@ -1,0 +1,52 @@
+"""Revenue by product and by service day: each line spread evenly, and exactly, over the days that it pays for."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from billing_pipeline.core.money import Money, allocate
+
+_A_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """Lines of one product, or of what is no product, and one service period ``[start, end)``."""
+
+    name: str
+    service: tuple[date, date] | None
+    lines: int
+    amount: Money
+
+
+@dataclass(slots=True)
+class Product:
+    """What one product comes to. ``by_day`` leaves out lines without a service period."""
+
+    name: str
+    amount: Money
+    lines: int = 0
+    by_day: dict[date, int] = field(default_factory=lambda: defaultdict(int))
+
+
+def by_currency(sold: Iterable[Sold]) -> Mapping[str, list[Product]]:
+    """The products of each currency, largest first."""
+    products: dict[tuple[str, str], Product] = {}
+    for one in sold:
+        currency = one.amount.currency
+        product = products.setdefault((currency, one.name), Product(one.name, Money(0, currency)))
+        product.amount += one.amount
+        product.lines += one.lines
+        if one.service:
+            _spread(product, one.amount, *one.service)
+    found: dict[str, list[Product]] = {currency: [] for currency in sorted({key[0] for key in products})}
+    for (currency, _), product in sorted(products.items(), key=lambda item: (-item[1].amount.minor, item[0])):
+        found[currency].append(product)
+    return found
+
+
+def _spread(product: Product, amount: Money, start: date, end: date) -> None:
+    days = max((end - start).days, 1)
+    for at, part in enumerate(allocate(amount, (1,) * days)):
+        product.by_day[start + at * _A_DAY] += part.minor
