@@ -47,7 +47,9 @@ def assign_plan(
         version = _plan(theirs, plan)
         standing = _named(theirs, subscription) if subscription else _only(theirs, since)
         made = _moved(theirs, standing, version, since) if standing else _new(theirs, version, since)
-        return Wanted(made, since, f"plan assign {customer} {plan} --subscription {made.id} --start {instant(since)}")
+        words = f"plan assign {customer} {plan} --subscription {made.id} --start {instant(since)}"
+        note = f"It still ends on {written(made.end, theirs.calendar)}." if made.end else ""
+        return Wanted(made, since, words, note)
 
     return change_customer(billing, customer, want, dry_run=dry_run)
 

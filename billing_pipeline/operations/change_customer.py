@@ -140,7 +140,9 @@ def change_customer(
             changed = Changed(customer, wanted, recorded.number, dry_run, recorded.changes)
             changed = replace(changed, notes=(wanted.note,) if wanted.note else ())
             if dry_run:
-                changed = replace(changed, documents=_documents(billing, connection, changed), number=None)
+                # What is read of a change that is taken back, nobody may remember by its number.
+                apart = replace(billing, _views={})
+                changed = replace(changed, documents=_documents(apart, connection, changed), number=None)
                 trial.rollback()
     return changed if dry_run else _shown(billing, changed)
 

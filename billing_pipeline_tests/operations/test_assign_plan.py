@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from billing_pipeline.catalog import Phase, Subscription
-from billing_pipeline.core.errors import Refused
+from billing_pipeline.core.errors import LedgerError, Refused
 from billing_pipeline.operations.assign_plan import assign_plan
 from billing_pipeline.operations.change_customer import Changed
 from billing_pipeline.operations.close import close
@@ -285,6 +285,42 @@ def test_of_two_at_once_the_second_sees_the_first(sandbox: Sandbox) -> None:
     assert phases(sandbox) == [("basic", "2026-01-01", 1), ("dear", "2026-02-01", 1)]
     for other in others:
         other.ledger.close()
+
+
+def test_an_end_that_is_to_come_stays_and_is_said(sandbox: Sandbox) -> None:
+    sandbox.at("2026-01-20").apply(
+        "subscriptions: [{id: acme, customer: acme, plan: basic, start: 2026-01-01, end: 2026-03-01}]"
+    )
+    changed = assign_plan(sandbox.billing, "acme", "dear")
+    assert (changed.number, changed.notes) == (3, ("It still ends on 2026-03-01.",))
+    assert subscription(sandbox).end == instant("2026-03-01")
+
+
+def test_what_keeps_documents_from_being_shown_does_not_undo_the_change(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise LedgerError("The disk is full.", hint="Make room.")
+
+    monkeypatch.setattr("billing_pipeline.operations.change_customer.preview", full)
+    with pytest.raises(LedgerError, match="full"):
+        assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear", dry_run=True)
+    assert changes(sandbox) == 1
+    changed = assign_plan(sandbox.billing, "acme", "dear")
+    assert (changed.number, changed.documents, changes(sandbox)) == (2, None, 2)
+    assert changed.notes == ("What this does to documents cannot be shown: The disk is full. Make room.",)
+    assert changed.to_json()["documents"] is None
+
+
+def test_a_dry_run_is_not_remembered_by_the_number_that_the_next_change_gets(sandbox: Sandbox) -> None:
+    sandbox.land(use("acme", "api", "2026-01-05", 10))
+    sandbox.at("2026-01-20")
+    assign_plan(sandbox.billing, "acme", "dear", start="current-period", dry_run=True)
+    changed = assign_plan(sandbox.billing, "acme", "mixed", start="current-period")
+    assert changed.number == 2
+    assert phases(sandbox) == [("mixed", "2026-01-01", 1)]
+    sandbox.close()
+    assert [one.total for one in sandbox.documents("acme") if one.lines] == [D(1)]
 
 
 def test_nothing_recorded_is_overwritten(sandbox: Sandbox) -> None:

@@ -120,6 +120,15 @@ def test_it_ends(sandbox: Sandbox) -> None:
     assert changes(sandbox) == ["subscription cancel beta --end 2026-01-20T10:00:00Z"]
 
 
+def test_what_was_paid_in_advance_and_is_not_used_comes_back(sandbox: Sandbox) -> None:
+    """Two seats at a dollar a day: twelve days of January, and all of February's."""
+    sandbox.at("2026-01-18").lock()
+    changed = cancel_subscription(sandbox.billing, "acme", end="2026-01-20", dry_run=True)
+    assert effects(changed) == [("closing", "2026-02-01", "62.00", "-24.00")]
+    changed = cancel_subscription(sandbox.billing, "acme", end="2026-01-20T00:00:01Z")  # this day is paid for
+    assert effects(changed) == [("closing", "2026-02-01", "62.00", "-22.00")]
+
+
 def test_a_dry_run_ends_nothing(sandbox: Sandbox) -> None:
     sandbox.land(use("beta", "api", "2026-01-25", 30))
     changed = cancel_subscription(sandbox.at("2026-01-20").billing, "beta", end="current-period", dry_run=True)
