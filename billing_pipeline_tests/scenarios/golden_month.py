@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -74,7 +74,8 @@ class Scenario:
     @cached_property
     def finals(self) -> Sequence[Content]:
         """Finalized and void documents, all there must be at the end."""
-        return self.expected["documents"]
+        finals: Sequence[Content] = self.expected["documents"]
+        return finals
 
     @cached_property
     def known(self) -> Mapping[datetime, list[Content]]:
@@ -95,7 +96,7 @@ class Scenario:
             steps[one.at].append(one)
         given = self.script.get("ticks")
         runs = {self.instant(one) for one in given} if given else self._every_day() | set(steps)
-        moments = sorted({self.until, *runs, *self.known})
+        moments = sorted({self.until, *runs, *steps, *self.known})
         assert moments[0] >= self.start, "nothing happens before the catalog is applied"
         assert moments[-1] == self.until, "nothing happens after the end"
         return [(moment, steps[moment], moment in runs) for moment in moments]
@@ -119,7 +120,8 @@ def names() -> Sequence[str]:
 class _Texts(yaml.SafeLoader):
     """All scalars stay text; ``<<`` takes over what another mapping says."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}
+
+_Texts.yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}
 
 
 def _read(path: Path) -> Content:
