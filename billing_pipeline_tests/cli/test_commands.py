@@ -14,7 +14,7 @@ PROMISED = """
     init up down demo status tick clock catalog.check catalog.apply catalog.show catalog.export catalog.schema
     usage.land usage.history usage.quarantine.list usage.quarantine.replay usage.watermark check close lock
     hold.list hold.place hold.release invoices.list invoices.show invoices.diff invoices.render period.report
-    payments.list payments.deliver payments.mark-paid quote clock.set
+    export.ledger export.focus payments.list payments.deliver payments.mark-paid quote clock.set
     plan.assign subscription.change subscription.cancel discount.add discount.end
 """
 
