@@ -117,6 +117,21 @@ def test_what_is_delivered_or_past_its_deadline_is_awaited_no_longer(sandbox: Sa
     assert found(sandbox) == InTheWay(due=7)
 
 
+def test_a_document_without_usage_waits_for_no_source(sandbox: Sandbox) -> None:
+    """Fees in arrears are due with their grace; a hold keeps them, a source does not."""
+    sandbox.apply(
+        CATALOG.replace("format: csv,", REQUIRED),
+        "plans: [{id: flat, fees: [{id: base, amount: '5', timing: in_arrears}]}]\ncustomers: [{id: theta}]\n"
+        "subscriptions: [{id: theta, customer: theta, plan: flat, start: 2026-01-01}]",
+    )
+    sandbox.at("2026-02-05").close()
+    way = found(sandbox)
+    assert (way.due, way.waiting, way.causes[0].documents) == (8, 7, 7)
+    place(sandbox.billing, ["theta"], JANUARY, "disputed")
+    assert [(one.name, one.documents) for one in found(sandbox).causes] == [("manual", 1), ("usage", 7)]
+    assert found(sandbox).waiting == 8
+
+
 def test_counts_are_of_all_however_few_are_shown(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_the_way, "_SHOWN", 2)
     place(sandbox.billing, NAMES, JANUARY, "disputed")
