@@ -1,5 +1,6 @@
 """The report of a period: one HTML file for whoever answers for it."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def write_period_report(billing: Billing, period: BillingPeriod) -> Path:
     written = period_report(billing, period).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".html.tmp")
+        partial = folder / f".{period.key}.{os.getpid()}.tmp"  # two runs may write at once
         partial.write_bytes(written)
         partial.replace(target)  # a reader sees the old one or the new one
     except OSError as error:

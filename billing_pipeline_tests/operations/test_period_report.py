@@ -61,7 +61,7 @@ def read(html: str) -> dict[str, list[list[str]]]:
     for caption, body in re.findall(r"<caption[^>]*>(.*?)</caption>.*?<tbody>(.*?)</tbody>", html, re.DOTALL):
         rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
         tables[unescape(caption)] = [
-            [unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] for row in rows
+            [unescape(cell) for cell in re.findall(r"<td[^>]*><bdi>(.*?)</bdi></td>", row)] for row in rows
         ]
     return tables
 

@@ -147,6 +147,7 @@ def test_a_person_sees_the_path_closes_a_month_and_reads_what_came_of_it(reader:
     reader.comes_to(f"/assets/invoices?view=partitions&partition={month}", "Materialized")
     reader.reads("invoices", "2").reads("total", "$2,304.00").reads("largest", "$2,234.00")
     reader.reads("changed, the last first", "$1,000.00").reads("changed, the last first", "batch 2")
+    reader.reads("report", f"reports/{month}.html").reads("an invoice as PDF", "billing invoices render NUMBER")
     reader.keeps("3-invoices")
 
     reader.open("/assets/deduped_usage?view=checks&checkDetail=negative_values")

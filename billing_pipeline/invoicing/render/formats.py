@@ -48,7 +48,7 @@ class Formats:
         digits, written = minor_digits(amount.currency), parse_pattern(pattern)
         written.frac_prec = (digits, digits)
         with localcontext(EXACT):
-            return str(written.apply(amount.amount, self.locale, currency=amount.currency, currency_digits=False))
+            return _unmarked(written.apply(amount.amount, self.locale, currency=amount.currency, currency_digits=False))
 
     def figure(self, amount: Money) -> str:
         """``1.234,50``: an amount in a column that names the currency."""
@@ -68,16 +68,18 @@ class Formats:
         with localcontext(EXACT):
             own = -int(EXACT.normalize(number).as_tuple().exponent)
             pattern.frac_prec = (digits, max(digits, own))
-            return str(pattern.apply(number, self.locale))
+            return _unmarked(pattern.apply(number, self.locale))
 
     def day(self, one: date) -> str:
         """``01.02.2026``."""
-        return format_date(one, "medium", locale=self.locale)
+        return _unmarked(format_date(one, "medium", locale=self.locale))
 
     def span(self, start: date, end: date) -> str:
         """The days of ``[start, end)``: ``1.–31. Jan. 2026``."""
         last = end - _A_DAY
-        return self.day(start) if last <= start else format_interval(start, last, "yMMMd", locale=self.locale)
+        return (
+            self.day(start) if last <= start else _unmarked(format_interval(start, last, "yMMMd", locale=self.locale))
+        )
 
     def period(self, first: date, last: date) -> str:
         """A billing period by its first and last day: ``Januar 2026``, a year, or its days."""
@@ -87,3 +89,8 @@ class Formats:
             if (first.month, last.month, first.year) == (1, 12, last.year):
                 return format_skeleton("y", first, locale=self.locale)
         return self.span(first, last + _A_DAY)
+
+
+def _unmarked(written: object) -> str:
+    """Without marks of direction: our words run from the left, and a minus must stand before its figure."""
+    return "".join(sign for sign in str(written) if unicodedata.category(sign) != "Cf")

@@ -26,6 +26,7 @@ from reportlab.platypus import (
 )
 
 from billing_pipeline.invoicing.render.document import PaperDocument
+from billing_pipeline.invoicing.render.formats import FALLBACK, Formats
 from billing_pipeline.invoicing.render.ink import BOLD, PLAIN, Ink
 from billing_pipeline.invoicing.render.sheet import Group, Row, Sheet, sheet
 
@@ -61,7 +62,7 @@ _TOP = ("VALIGN", (0, 0), (-1, -1), "TOP")
 
 def invoice_pdf(document: PaperDocument) -> bytes:
     """The document as a PDF file."""
-    written = sheet(document)
+    written = sheet(_readable(document))
     target = BytesIO()
     made = BaseDocTemplate(
         target, pagesize=A4, title=written.title, author=written.seller, subject=written.buyer,
@@ -71,6 +72,14 @@ def invoice_pdf(document: PaperDocument) -> bytes:
     made.addPageTemplates(PageTemplate(frames=[frame]))
     made.build(_Setting(written).flowables(), canvasmaker=partial(_NumberedPages, sheet=written))
     return target.getvalue()
+
+
+def _readable(document: PaperDocument) -> PaperDocument:
+    """The document; where its customer's months cannot be printed, in English formats: a day must be legible."""
+    ink, locale = Ink(""), Formats.of(document.buyer.locale).locale
+    for month in locale.months["format"]["abbreviated"].values():
+        ink.markup(month)
+    return replace(document, buyer=replace(document.buyer, locale=FALLBACK)) if ink.missing else document
 
 
 class _Setting:
@@ -101,12 +110,12 @@ class _Setting:
         buyer = [self._write(one.words.bill_to, _HEAD), Spacer(0, 1 * mm), self._write(_short(one.buyer), _BUYER)]
         facts = Table(
             [[self._write(label, _FACT), self._write(_short(value), _TEXT)] for label, value in one.facts],
-            colWidths=[0.205 * _WIDTH, 0.275 * _WIDTH],
+            colWidths=[0.205 * _WIDTH, 0.315 * _WIDTH],
             style=[_TOP, *_TIGHT, ("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)],
         )
         yield Table(
             [[seller, self._write(one.heading, _HEADING)], [buyer, facts]],
-            colWidths=[0.52 * _WIDTH, 0.48 * _WIDTH],
+            colWidths=[0.48 * _WIDTH, 0.52 * _WIDTH],
             style=[_TOP, *_TIGHT, ("RIGHTPADDING", (1, 0), (1, -1), 0), ("TOPPADDING", (0, 1), (-1, 1), 8 * mm)],
         )
         if one.mark:

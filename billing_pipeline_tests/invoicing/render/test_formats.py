@@ -21,7 +21,7 @@ NARROW, WIDE = "\u202f", "\u00a0"  # spaces at which no line breaks
         ("de-DE", Money(123450, "EUR"), f"1.234,50{WIDE}€"),  # as HTML names it
         ("de_DE", Money(1234500, "KWD"), f"1.234,500{WIDE}KWD"),  # ISO 4217: three decimals
         ("en_US", Money(1234500, "KWD"), f"KWD{WIDE}1,234.500"),
-        ("ar_KW", Money(1234500, "KWD"), f"\u200f1,234.500{WIDE}KWD"),  # its sign is written from the right
+        ("ar_KW", Money(-1234500, "KWD"), f"-1,234.500{WIDE}KWD"),  # its sign is written from the right
         ("ja_JP", Money(1234, "JPY"), "￥1,234"),
         ("en_US", Money(1234, "JPY"), "¥1,234"),
         ("fr_FR", Money(123450000, "EUR"), f"1{NARROW}234{NARROW}500,00{WIDE}€"),

@@ -64,6 +64,12 @@ def test_chinese_characters_look_as_the_customer_writes_them() -> None:
     assert list(fonts.values()) == ["HeiseiKakuGo-W5", "HYGothic-Medium", "MSung-Light", "STSong-Light", "STSong-Light"]
 
 
+@pytest.mark.parametrize("locale", ["ar_KW", "he_IL", "hi_IN", "th_TH"])
+def test_days_are_legible_where_the_customers_script_is_not(locale: str) -> None:
+    assert invoice_pdf(document(buyer=to(locale))) == invoice_pdf(document(buyer=to("en_US")))
+    assert invoice_html(document(buyer=to(locale))) != invoice_html(document(buyer=to("en_US")))
+
+
 def long_one(lines: int) -> PaperDocument:
     return document(lines=every_kind(details=REASONS) * lines, detailed=True)
 
