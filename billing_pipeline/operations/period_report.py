@@ -6,6 +6,7 @@ from pathlib import Path
 
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.core.errors import SettingsError
+from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.render.revenue import Sold
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -50,7 +51,7 @@ def period_report(billing: Billing, period: BillingPeriod) -> str:
         as_of=(now, batch, change),
         documents=invoices.documents,
         final=invoices.final,
-        totals=invoices.totals,
+        totals=_totals(invoices.by_status),
         by_status=invoices.by_status,
         sold=list(_sold(sold, catalog)),
         changed=[(one.documents, one.difference) for one in changed],
@@ -86,6 +87,16 @@ def write_period_report(billing: Billing, period: BillingPeriod) -> Path:
             hint="Make room there, or set BILLING_HOME to a folder that can be written.",
         ) from error
     return target
+
+
+def _totals(by_status: Sequence[Row]) -> list[Money]:
+    """One a currency, without void documents."""
+    totals: dict[str, Money] = {}
+    for row in by_status:
+        amount = row["total"]
+        if isinstance(amount, Money) and row["status"] != "void":
+            totals[amount.currency] = totals.get(amount.currency, Money(0, amount.currency)) + amount
+    return [totals[currency] for currency in sorted(totals)]
 
 
 def _state(*, ended: bool, final: bool) -> str:

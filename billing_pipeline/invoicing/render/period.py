@@ -27,7 +27,7 @@ class PeriodFacts:
     Attributes:
         state: open, in grace or locked.
         as_of: when it was read, with the last batch and catalog change then.
-        totals: of all documents, one a currency.
+        totals: of all documents that are not void, one a currency.
         sold: the lines of the documents, by product and service period.
         changed: (documents, difference) by currency.
         waiting: what due documents wait for, in a sentence.
