@@ -4,14 +4,17 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
+from billing_pipeline.ledger import adjustable
+from billing_pipeline.ledger.catalog import customer_codes
 from billing_pipeline.operations.booked import Wanted
+from billing_pipeline.operations.credit_note import credit
 from billing_pipeline.operations.export_focus import export_focus
 from billing_pipeline.operations.export_ledger import export_ledger
 from billing_pipeline.operations.tick import tick
+from billing_pipeline.operations.void import void
 from billing_pipeline_tests.sandbox import SOURCE, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
@@ -41,10 +44,10 @@ discounts: [{id: launch, customer: acme, percent: "10", start: 2026-01-01}]
 )
 
 
-@pytest.fixture
-def sandbox(postgres: Server, tmp_path: Path) -> Iterator[Sandbox]:
+@pytest.fixture(scope="module")
+def sandbox(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """April: January to March are final, with usage of January that came and went late."""
-    with open_sandbox(postgres, tmp_path, CATALOG) as made:
+    with open_sandbox(postgres, tmp_path_factory.mktemp("books"), CATALOG) as made:
         made.land(use("acme", "api", "2026-01-05", "1000", "eu"), use("beta", "api", "2026-01-15", "50", "us"))
         deliveries = {
             "2026-02-01": (),
@@ -86,6 +89,28 @@ def test_the_books_say_what_the_documents_say(sandbox: Sandbox) -> None:
         accounts
     )
     assert accounts["income:discount"] > 0
+
+
+def test_what_is_undone_by_hand_leaves_the_books_with_the_credit_that_customers_have(sandbox: Sandbox) -> None:
+    """An invoice is void and issued again, another is lowered: the liability is what the ledger says is left."""
+    with sandbox.fork() as forked:
+        forked.at("2026-05-01").lock("2026-04-01")  # and nothing is handed to a gateway yet
+        numbers = dict(forked.query("SELECT customer_id, max(number) FROM current_document GROUP BY 1"))
+        reissued = void(forked.billing, numbers["beta"], reason="wrong address", reissue=True)
+        assert reissued.reissue is not None
+        lowered = credit(forked.billing, numbers["acme"], Decimal(12), reason="goodwill")
+        export_ledger(forked.billing, Wanted(), str(forked.folder / "ledger.csv"))
+        rows = rows_of(forked, "ledger.csv")
+        entries = {row["entry"] for row in rows}
+        assert {numbers["beta"], f"{numbers['beta']}-void", reissued.reissue, lowered.number} <= entries
+        owed = sum(
+            Decimal(row["credit"] or 0) - Decimal(row["debit"] or 0)
+            for row in rows
+            if row["account"] == "liabilities:customer-credit"
+        )
+        with forked.billing.ledger.begin() as connection:
+            left = adjustable.credit(connection, list(customer_codes(connection).values()))
+    assert owed == Decimal(sum(left.values())).scaleb(-2) >= Decimal(lowered.total.removeprefix("-"))
 
 
 def test_what_an_invoice_is_billed_in_focus_is_its_total(sandbox: Sandbox) -> None:
