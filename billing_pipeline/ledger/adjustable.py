@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.invoicing.adjustment import FinalDocument
 from billing_pipeline.invoicing.complete import OtherDocument
 from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind, DocumentPlan
@@ -61,9 +62,25 @@ class NotBillable:
     reason: str
 
 
+_VOID = "document_void AS r ON r.document = d.id AND (CAST(:at AS timestamptz) IS NULL OR r.voided_at < :at)"
+# Adjustments on final documents, and credit notes that correct; what was issued again has been replaced.
+_CORRECTING = f"""
+    FROM document_line AS l
+    JOIN finalization AS f ON f.document = l.document AND f.version = l.version
+    JOIN document AS d ON d.id = l.document
+    LEFT JOIN {_VOID}
+    LEFT JOIN credit_note AS n ON n.document = d.id
+    WHERE r.replaced_by IS NULL AND coalesce(n.correction, true)
+      AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+"""
+
+
 def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
-    """The periods with final documents for which usage came late, or whose fees other terms may have changed."""
-    query = text("""
+    """The periods with final documents for which usage came late, or whose fees other terms may have changed.
+
+    Also those with a document that was issued again, as long as others bill adjustments of it.
+    """
+    query = text(f"""
         WITH asked AS (SELECT * FROM unnest(CAST(:codes AS int[]), CAST(:terms AS text[])) AS a (customer, terms))
         SELECT d.customer, d.period FROM late_usage AS l
         JOIN document AS d ON d.customer = l.customer AND d.period = l.period
@@ -78,7 +95,14 @@ def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
         JOIN finalization AS f ON f.document = d.id
         WHERE asked.terms <> '' AND f.terms <> asked.terms AND d.issue_date > :since
           AND d.kind IN ('opening', 'closing') AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
-    """)
+        UNION
+        SELECT d.customer, d.period FROM document AS d JOIN document_void AS v ON v.document = d.id
+        WHERE d.customer = ANY(:codes) AND v.replaced_by IS NOT NULL
+          AND (CAST(:at AS timestamptz) IS NULL OR v.voided_at < :at) AND EXISTS (
+            SELECT {_CORRECTING} AND l.adjusts_document = v.document
+            GROUP BY l.adjusts, l.subscription, l.plan, l.price, l.description, l.dimensions, l.phase_start
+            HAVING sum(l.amount_minor) <> 0)
+    """)  # noqa: S608 - column names
     values = {
         "codes": list(wanted.codes), "terms": list(wanted.codes.values()), "since": wanted.since,
         "batch": wanted.batch, "at": wanted.at,
@@ -90,6 +114,8 @@ def finals(
     connection: Connection, of: Collection[CustomerPeriod], batch: int, at: datetime | None = None
 ) -> dict[CustomerPeriod, list[FinalDocument]]:
     """The final documents of these customers and periods, with what was billed for each so far.
+
+    Of those that were issued again there is only what other documents billed for them.
 
     Args:
         connection: of the ledger.
@@ -108,27 +134,28 @@ def finals(
 
 def finals_by_id(connection: Connection, ids: Collection[UUID]) -> list[FinalDocument]:
     """These final documents, of any kind, with what was billed for each so far."""
-    rows = connection.execute(_FINALS_BY_ID, {"ids": list(ids)}).all()
+    rows = connection.execute(_FINALS_BY_ID, {"ids": list(ids), "at": None}).all()
     return _with_lines(connection, rows, None)
 
 
 _FINAL = """
     d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue, d.currency, f.batch, f.change,
-    f.terms, v.lock_at, v.covers
+    f.terms, v.lock_at, v.covers, r.replaced_by IS NOT NULL AS replaced
 """
-_OF_DOCUMENT = """
+_OF_DOCUMENT = f"""
     JOIN customer AS c ON c.code = d.customer
     JOIN finalization AS f ON f.document = d.id
     JOIN document_version AS v ON v.document = f.document AND v.version = f.version
+    LEFT JOIN {_VOID}
 """
 _FINALS = text(f"""
-    SELECT {_FINAL}, v.has_usage AND EXISTS (
+    SELECT {_FINAL}, v.has_usage AND r.replaced_by IS NULL AND EXISTS (
             SELECT FROM late_usage AS l WHERE l.period = d.period AND l.customer = d.customer
             AND l.batch > f.batch AND l.batch <= :batch) AS late
     FROM unnest(CAST(:codes AS int[]), CAST(:periods AS date[])) AS asked (customer, period)
     JOIN document AS d ON d.customer = asked.customer AND d.period = asked.period {_OF_DOCUMENT}
-    LEFT JOIN document_void AS r ON r.document = d.id
-    WHERE r.replaced_by IS NULL AND d.kind IN ('opening', 'closing', 'delayed')
+    WHERE d.kind IN ('opening', 'closing', 'delayed')
+      AND (r.replaced_by IS NULL OR EXISTS (SELECT FROM document_line WHERE adjusts_document = d.id))
       AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
     ORDER BY v.lock_at, d.issue_date, d.kind
 """)  # noqa: S608 - column names
@@ -138,13 +165,14 @@ _FINALS_BY_ID = text(f"SELECT {_FINAL}, false AS late FROM document AS d {_OF_DO
 def _with_lines(connection: Connection, rows: Sequence[Any], at: datetime | None) -> list[FinalDocument]:
     ids = [row.id for row in rows]
     own, corrections = _own_lines(connection, ids), _corrections(connection, ids, at)
+    own = {row.id: own.get(row.id, []) for row in rows if not row.replaced}
     found = []
     for row in rows:
         identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
         covers = frozenset((one[0], one[1], one[2]) for one in row.covers)
         plan = DocumentPlan(identity, row.currency, row.lock_at, covers)
         lines, corrected = tuple(own.get(row.id, ())), tuple(corrections.get(row.id, ()))
-        found.append(FinalDocument(plan, lines, corrected, row.batch, row.change, row.terms, row.late))
+        found.append(FinalDocument(plan, lines, corrected, row.batch, row.change, row.terms, row.late, row.replaced))
     return found
 
 
@@ -159,18 +187,24 @@ def _own_lines(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, l
 
 
 def _corrections(connection: Connection, ids: Collection[UUID], at: datetime | None) -> Mapping[UUID, list[RatedLine]]:
-    """Adjustments on other final documents, and credit notes that correct; what was issued again has been replaced."""
+    """Adjustments on other final documents, and credit notes that correct."""
     query = text(f"""
-        SELECT l.adjusts_document AS of, d.currency, {_LINES} FROM document_line AS l
-        JOIN finalization AS f ON f.document = l.document AND f.version = l.version
-        JOIN document AS d ON d.id = l.document
-        LEFT JOIN document_void AS r ON r.document = d.id
-        LEFT JOIN credit_note AS n ON n.document = d.id
-        WHERE l.adjusts_document = ANY(:ids) AND r.replaced_by IS NULL AND coalesce(n.correction, true)
-          AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+        SELECT l.adjusts_document AS of, d.currency, {_LINES} {_CORRECTING} AND l.adjusts_document = ANY(:ids)
         ORDER BY f.cutoff, l.document, l.line
-    """)  # noqa: S608 - column names
+    """)
     return _by_document(connection.execute(query, {"ids": list(ids), "at": at}))
+
+
+def credited_lines(connection: Connection, document: UUID) -> list[RatedLine]:
+    """The lines of all credit notes that lower a document."""
+    query = text(f"""
+        SELECT n.credits AS of, d.currency, {_LINES} FROM credit_note AS n
+        JOIN document AS d ON d.id = n.document
+        JOIN finalization AS f ON f.document = n.document
+        JOIN document_line AS l ON l.document = f.document AND l.version = f.version
+        WHERE n.credits = :document ORDER BY f.finalized_at, l.document, l.line
+    """)  # noqa: S608 - column names
+    return list(_by_document(connection.execute(query, {"document": document})).get(document, ()))
 
 
 def _by_document(rows: Iterable[Any]) -> Mapping[UUID, list[RatedLine]]:
@@ -189,18 +223,18 @@ def _by_document(rows: Iterable[Any]) -> Mapping[UUID, list[RatedLine]]:
 
 def credit(connection: Connection, codes: Collection[int], at: datetime | None = None) -> dict[int, int]:
     """Customer credit that final documents have left, in minor units, by customer; without those that have none."""
-    query = text("""
+    query = text(f"""
         SELECT d.customer,
                sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) AS left_over
         FROM document_version AS v
         JOIN finalization AS f ON f.document = v.document AND f.version = v.version
         JOIN document AS d ON d.id = v.document
-        LEFT JOIN document_void AS r ON r.document = v.document
+        LEFT JOIN {_VOID}
         WHERE (v.total_minor < 0 OR v.customer_credit_applied_minor <> 0) AND d.customer = ANY(:codes)
           AND r.document IS NULL AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
         GROUP BY d.customer
         HAVING sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) <> 0
-    """)
+    """)  # noqa: S608 - column names
     return {row.customer: int(row.left_over) for row in connection.execute(query, {"codes": list(codes), "at": at})}
 
 
@@ -213,6 +247,7 @@ def others(
         FROM current_document
         WHERE customer = ANY(:codes) AND period IS DISTINCT FROM :period
           AND kind IN ('opening', 'closing', 'delayed', 'adjustment')
+          AND reissue = 0  -- one issued again was never a draft
           AND (status = 'draft' OR cutoff >= :at)
     """)
     found: dict[int, list[OtherDocument]] = defaultdict(list)
@@ -251,15 +286,43 @@ def unmetered(connection: Connection, buckets: Collection[int], batch: int) -> l
 
 
 def to_visit(
-    connection: Connection, codes: Collection[int], running: date, batch: int | None = None
+    connection: Connection,
+    codes: Collection[int],
+    calendar: BillingCalendar,
+    now: datetime,
+    batch: int | None = None,
 ) -> list[tuple[date, int, int | None]]:
-    """The periods of these customers' documents that are not final; where there are none, the running one."""
+    """The periods of these customers' documents that are not final.
+
+    Where there are none, those in which late usage was received that no final document carries, or the running one.
+    """
     open_documents = others(connection, codes, None)
+    alone = [code for code in codes if code not in open_documents]
+    received = late_received(connection, alone)
     visits: list[tuple[date, int, int | None]] = []
     for code in sorted(codes):
-        days = {one.order[-1] for one in open_documents.get(code, ())} or {running}
+        days = {one.order[-1] for one in open_documents.get(code, ())}
+        days = days or {_period_of(calendar, at) for at in received.get(code, ()) or (now,)}
         visits += ((day, code, batch) for day in sorted(days))
     return visits
+
+
+def _period_of(calendar: BillingCalendar, at: datetime) -> date:
+    period = calendar.period_of(at)
+    assert period is not None, "nothing is final before the first period"  # noqa: S101
+    return period.first_day
+
+
+def late_received(connection: Connection, codes: Collection[int]) -> dict[int, set[datetime]]:
+    """When late usage of these customers was received that no final document carries, by customer."""
+    query = text("""
+        SELECT DISTINCT l.customer, b.received_at FROM late_usage AS l JOIN batch AS b ON b.number = l.batch
+        WHERE l.customer = ANY(:codes) AND l.settled_by IS NULL
+    """)
+    found: dict[int, set[datetime]] = defaultdict(set)
+    for row in connection.execute(query, {"codes": list(codes)}):
+        found[row.customer].add(row.received_at)
+    return found
 
 
 def note_late(connection: Connection, period: date, late: Iterable[tuple[int, int]]) -> None:
@@ -301,6 +364,12 @@ def take_asked(connection: Connection, period: date, codes: Collection[int]) -> 
     for row in connection.execute(query, {"period": period, "codes": list(codes)}):
         found[row.customer] |= set() if row.batch is None else {row.batch}
     return found
+
+
+def asked(connection: Connection, period: date, codes: Collection[int]) -> set[int]:
+    """Those of the customers whose documents of the period are to be computed again."""
+    query = text("SELECT customer FROM revisit WHERE period = :period AND customer = ANY(:codes)")
+    return set(connection.scalars(query, {"period": period, "codes": list(codes)}))
 
 
 def unsettle(connection: Connection, document: UUID) -> None:

@@ -5,7 +5,7 @@ known now. The difference to what was billed for it goes on the customer's first
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
@@ -61,7 +61,11 @@ def besides(
     finals = adjustable.finals(connection, differing, as_of.batch, at) if differing else {}
     found = _Differences(work, terms, as_of).of(finals)
     others = adjustable.others(connection, concerned, work.first_day, at)
-    receipts = concerned if _holds_now(work, at) else adjustable.receipts(connection, concerned, work.first_day)
+    receipts = adjustable.receipts(connection, concerned, work.first_day) | {
+        code
+        for code, instants in adjustable.late_received(connection, concerned).items()
+        if any(work.period.start <= one < work.period.end for one in instants)
+    }
     return {
         terms[code].customer.id: Beside(
             adjustments=tuple(found[code].adjustments),
@@ -89,12 +93,6 @@ def _differing(work: Work, terms: Mapping[int, Terms], as_of: AsOf, at: datetime
     asked = {code: one.fingerprint if _has_fees(one) else "" for code, one in terms.items()}
     since = work.first_day - timedelta(days=_A_MONTH + max((_longest(one) for one in terms.values()), default=0))
     return adjustable.unsettled(work.connection, Unsettled(asked, since, as_of.batch, at))
-
-
-def _holds_now(work: Work, at: datetime | None) -> bool:
-    """Whether the period is the one in which things are received."""
-    last = work.billing.now(work.connection) if at is None else at - timedelta(microseconds=1)
-    return work.period.start <= last < work.period.end
 
 
 def _has_fees(terms: Terms) -> bool:
@@ -129,8 +127,12 @@ class _Differences:
             work = replace(self._work, period=self._calendar.period(day.isoformat()))
             rated = self._rated(work, by_customer)
             for code, some in by_customer.items():
+                standing = [one for one in some if not one.replaced]
+                for final in standing:
+                    self._compare(work.period, code, final, standing, rated)
                 for final in some:
-                    self._compare(work.period, code, final, some, rated)
+                    if final.replaced:
+                        self._keep(code, adjustments((), final, work.period))
         return self._found
 
     def _rated(
@@ -177,7 +179,10 @@ class _Differences:
         keyed: list[Keyed] = [(segment_key(line), line) for line in usage]
         covers = final.plan.covers | {key for key, _ in fees}
         now = lines_on(terms, period, self._calendar, [*keyed, *fees], replace(final.plan, covers=covers))
-        for line in adjustments(now, final, period):
+        self._keep(code, adjustments(now, final, period))
+
+    def _keep(self, code: int, lines: Iterable[RatedLine]) -> None:
+        for line in lines:
             day = self._closed_by(code, line)
             if day is None:
                 self._found[code].adjustments.append(line)

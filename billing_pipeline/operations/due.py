@@ -12,10 +12,10 @@ from billing_pipeline.operations.dirty import Standing
 
 
 def unchecked(billing: Billing, known: Sequence[Standing]) -> list[BillingPeriod]:
-    """Periods that are not locked and in which something happened since they were checked."""
+    """Periods in which something happened since they were checked."""
     with billing.ledger.begin() as connection:
         days = overview.unchecked(connection)
-    return [one.period for one in known if one.period.first_day in days and not one.progress.locked]
+    return [one.period for one in known if one.period.first_day in days]
 
 
 def lockable(billing: Billing, known: Sequence[Standing], closed: Collection[BillingPeriod] = ()) -> list[Standing]:

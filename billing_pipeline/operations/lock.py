@@ -190,11 +190,15 @@ def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
 
 
 def _concerned(locking: _Locking, cuts: Sequence[Cut]) -> set[int]:
-    """Codes of the customers whose documents depend on final ones: late usage, changed fees, customer credit."""
+    """Codes of the customers whose documents depend on final ones: late usage, changed fees, customer credit.
+
+    Also those of whom something became final since their documents were computed.
+    """
     found = set[int]()
     for as_of, same in by_moment(locking.work, cuts).items():
         codes = {one: locking.states[one].code for one in sorted({cut.plan.identity.customer for cut in same})}
         found |= unsettled(locking.work, codes, as_of)
+        found |= adjustable.asked(locking.work.connection, locking.work.first_day, codes.values())
     return found
 
 
@@ -225,14 +229,8 @@ def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int])
         adjustable.settle(work.connection, carriers)
     newest = AsOf(manifest.newest_batch(work.connection), ledger_catalog.newest_change(work.connection))
     again = {*concerned, *unsettled(work, codes, newest)}
-    adjustable.ask_again(work.connection, adjustable.to_visit(work.connection, again, _running(locking)))
-
-
-def _running(locking: _Locking) -> date:
-    """First day of the period in which things are received now."""
-    period = locking.work.billing.calendar.period_of(locking.now)
-    assert period is not None, "documents are due only once the first period has started"  # noqa: S101
-    return period.first_day
+    visits = adjustable.to_visit(work.connection, again, work.billing.calendar, locking.now)
+    adjustable.ask_again(work.connection, visits)
 
 
 def _bring_to_cutoff(

@@ -217,12 +217,10 @@ def _note_late(work: Work, codes: Mapping[str, int], dirty: Mapping[str, _Why], 
     late = {code: some for code, some in batches.items() if any(not is_fee(key) for key in final[code].keys)}
     if not late:
         return
-    running = work.billing.calendar.period_of(now)
-    assert running is not None, "what is final was due in a period"  # noqa: S101
     pairs = [(code, batch) for code, some in sorted(late.items()) for batch in sorted(some)]
     adjustable.note_late(work.connection, work.first_day, pairs)
     for code, some in sorted(late.items()):
-        visits = adjustable.to_visit(work.connection, [code], running.first_day, max(some))
+        visits = adjustable.to_visit(work.connection, [code], work.billing.calendar, now, max(some))
         adjustable.ask_again(work.connection, [one for one in visits if one[0] != work.first_day])
 
 

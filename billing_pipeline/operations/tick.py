@@ -56,11 +56,11 @@ class _Tick:
         checks = {period: self._check(period) for period in unchecked(self.billing, known)}
         if checks:
             known = standings(self.billing)
-        due = [one for one in lockable(self.billing, known, closed) if checks.get(one.period, True)]
-        for one in due:
-            self._lock(one.period)
-        if due:
-            self._close_dirty()
+        while due := [one.period for one in lockable(self.billing, known, closed) if checks.get(one.period, True)]:
+            locked = sum(self._lock(period) for period in due)
+            closed, known = self._close_dirty()
+            if not locked:
+                break  # else what became final may call for a document that is due, too
         self._deliver()
         self.report.seconds = monotonic() - started
         return self.report
@@ -117,11 +117,20 @@ class _Tick:
 
         return self._step("check", period, lambda: checked(self.billing, period).to_json())
 
-    def _lock(self, period: BillingPeriod) -> bool:
+    def _lock(self, period: BillingPeriod) -> int:
+        """How many documents became final."""
         from billing_pipeline.operations.lock import lock
 
-        progress = self.watch(f"lock {period.key}")
-        return self._step("lock", period, lambda: lock(self.billing, period, progress=progress).to_json())
+        progress, finalized = self.watch(f"lock {period.key}"), 0
+
+        def work() -> object:
+            nonlocal finalized
+            report = lock(self.billing, period, progress=progress)
+            finalized = int(report.counts["finalized"])
+            return report.to_json()
+
+        self._step("lock", period, work)
+        return finalized
 
     def _deliver(self) -> None:
         if due_payments(self.billing):
