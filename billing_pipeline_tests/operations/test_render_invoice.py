@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.core.errors import Refused
+from billing_pipeline.operations.credit_note import credit
 from billing_pipeline.operations.render_invoice import Form, paper_document, render_invoice
+from billing_pipeline.operations.void import void
 from billing_pipeline_tests.sandbox import JANUARY, SOURCE, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
@@ -130,3 +132,29 @@ def test_late_usage_is_grouped_under_the_period_that_it_adjusts(sandbox: Sandbox
         "0.80",
     )
     assert [day.isoformat() for day in line.adjusts or ()] == ["2026-01-01", "2026-01-31"]
+
+
+def test_a_void_invoice_names_the_one_in_its_place(sandbox: Sandbox) -> None:
+    sandbox.at("2026-02-04").lock()
+    void(sandbox.billing, "2026-000001", reason="wrong address", reissue=True)
+    made = paper_document(sandbox.billing, "2026-000001")
+    assert (made.status, made.replaced_by) == ("void", "2026-000002")
+    assert b"2026-000002 ersetzt es" in render_invoice(sandbox.billing, "2026-000001", form="html").content
+    assert paper_document(sandbox.billing, "2026-000002").status == "finalized"
+
+
+def test_a_credit_note_names_what_it_lowers_and_why(sandbox: Sandbox) -> None:
+    sandbox.at("2026-02-04").lock()
+    note = credit(sandbox.billing, "2026-000001", D(3), reason="an outage")
+    made = paper_document(sandbox.billing, str(note.number), details=True)
+    assert (made.kind, made.corrects, made.reason, str(made.total)) == (
+        "credit_note",
+        "2026-000001",
+        "an outage",
+        "-3.00",
+    )
+    assert [(one.kind, one.description) for one in made.lines] == [
+        ("adjustment", "requests"),
+        ("adjustment", "Serverless functions"),
+    ]
+    assert render_invoice(sandbox.billing, str(note.number)).content.startswith(b"%PDF-")
