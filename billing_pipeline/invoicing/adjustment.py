@@ -27,6 +27,7 @@ class FinalDocument:
         change: the last catalog change recorded before its cutoff.
         terms: fingerprint of the customer's terms as known then.
         late: whether usage of its period was received after its cutoff.
+        replaced: it is void and was issued again: its own lines count no more, and its corrections are to be undone.
     """
 
     plan: DocumentPlan
@@ -36,6 +37,7 @@ class FinalDocument:
     change: int
     terms: str
     late: bool
+    replaced: bool = False
 
 
 def correction_of(line: RatedLine, document: UUID, period: BillingPeriod, amount: Money) -> RatedLine:

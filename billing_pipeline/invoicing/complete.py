@@ -87,7 +87,7 @@ def _carrying(made: Sequence[Document], terms: Terms, period: BillingPeriod, bes
     for day, line in beside.ended:
         for place, one in enumerate(found):
             if one.plan.identity.kind is DocumentKind.CLOSING and one.plan.identity.period == day:
-                found[place] = _adding(one, [line])
+                found[place] = carrying(one, [line])
     if not beside.adjustments:
         return found
     carriers = [place for place, one in enumerate(found) if one.plan.identity.kind in CARRIERS]
@@ -95,14 +95,15 @@ def _carrying(made: Sequence[Document], terms: Terms, period: BillingPeriod, bes
     if carriers:
         first = min(carriers, key=lambda place: found[place].plan.order)
         if elsewhere is None or found[first].plan.order < elsewhere:
-            found[first] = _adding(found[first], beside.adjustments)
+            found[first] = carrying(found[first], beside.adjustments)
     elif elsewhere is None and beside.receipt:
         plan = adjustment_plan(terms.customer.id, terms.customer.currency, period)
-        found.append(_adding(Document(plan, ()), beside.adjustments))
+        found.append(carrying(Document(plan, ()), beside.adjustments))
     return found
 
 
-def _adding(document: Document, adjustments: Iterable[RatedLine]) -> Document:
+def carrying(document: Document, adjustments: Iterable[RatedLine]) -> Document:
+    """A document with adjustments of others."""
     return replace(document, lines=(*document.lines, *sorted(adjustments, key=_order)))
 
 

@@ -58,6 +58,12 @@ def lock_buckets(connection: Connection, period: date, buckets: Sequence[int]) -
     return [BucketProgress(row.bucket, row.through_batch, row.through_change, row.closed) for row in locked]
 
 
+def lock_everywhere(connection: Connection, buckets: Sequence[int]) -> None:
+    """Lock these buckets in every period that knows them, in the order in which a run of several periods does."""
+    query = select(period_bucket.c.bucket).where(period_bucket.c.bucket.in_(list(buckets)))
+    connection.execute(query.order_by(period_bucket.c.period, period_bucket.c.bucket).with_for_update())
+
+
 def advance(connection: Connection, period: date, buckets: Sequence[int], batch: int, change: int) -> None:
     """Note that the buckets are metered through a batch and a catalog change."""
     connection.execute(

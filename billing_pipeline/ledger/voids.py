@@ -10,16 +10,16 @@ from billing_pipeline.ledger.documents import StoredDocument, register
 from billing_pipeline.ledger.payments import PaymentStep
 from billing_pipeline.ledger.payments import record as record_steps
 from billing_pipeline.ledger.tables import credit_note, document_void
+from billing_pipeline.payments.gateways import DEFAULT_GATEWAY
 from billing_pipeline.payments.handoff import PaymentStatus
 
-_STOPPED = {"queued", "failed", "awaiting_payment_method"}
+_STOPPED = {PaymentStatus.QUEUED, PaymentStatus.FAILED, PaymentStatus.AWAITING_PAYMENT_METHOD}
 
 
 def record(
     connection: Connection,
-    document: UUID,
-    replaced_by: DocumentIdentity | None,
     stored: StoredDocument,
+    replaced_by: DocumentIdentity | None,
     at: datetime,
     actor: str,
     reason: str,
@@ -29,7 +29,7 @@ def record(
         register(connection, replaced_by, stored.code, stored.bucket, stored.currency)
     connection.execute(
         insert(document_void).values(
-            document=document,
+            document=stored.id,
             voided_at=at,
             actor=actor,
             reason=reason,
@@ -39,14 +39,16 @@ def record(
 
 
 def stop_payment(connection: Connection, document: UUID, at: datetime, actor: str) -> str | None:
-    """Stop asking for a document's payment where it is still ours; returns where it was, None: nowhere."""
-    query = text("SELECT status, attempts FROM payment WHERE document = :document FOR UPDATE")
+    """Stop asking for a document's payment; returns the status in which it cannot be stopped any more, else None."""
+    query = text("SELECT status, gateway, attempts, reference FROM payment WHERE document = :document FOR UPDATE")
     row = connection.execute(query, {"document": document}).one_or_none()
     if row is None:
         return None
-    if row.status in _STOPPED:
-        step = PaymentStep(document, PaymentStatus.NOT_DUE, "the invoice is void", row.attempts)
+    nobody_asked = row.status == PaymentStatus.SUBMITTED and row.gateway == DEFAULT_GATEWAY  # a person looks for money
+    if row.status in _STOPPED or nobody_asked:
+        step = PaymentStep(document, PaymentStatus.NOT_DUE, "the invoice is void", row.attempts, row.reference)
         record_steps(connection, [step], at, actor)
+        return None
     return str(row.status)
 
 
@@ -57,24 +59,6 @@ def credit_notes(connection: Connection, document: UUID) -> list[str]:
         WHERE n.credits = :document ORDER BY f.number
     """)
     return list(connection.scalars(query, {"document": document}))
-
-
-def credited(connection: Connection, document: UUID) -> int:
-    """Minor units that credit notes gave back of a document before tax; positive."""
-    query = text("""
-        SELECT coalesce(sum(-v.subtotal_minor), 0) FROM credit_note AS n
-        JOIN document_version AS v ON v.document = n.document WHERE n.credits = :document
-    """)
-    return int(connection.scalar(query, {"document": document}) or 0)
-
-
-def total(connection: Connection, document: UUID) -> int:
-    """Minor units that a document asks for, or gives where negative."""
-    query = text("""
-        SELECT v.total_minor FROM finalization AS f
-        JOIN document_version AS v ON v.document = f.document AND v.version = f.version WHERE f.document = :document
-    """)
-    return int(connection.scalar(query, {"document": document}) or 0)
 
 
 def record_credit_note(

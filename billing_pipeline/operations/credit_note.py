@@ -3,9 +3,9 @@
 Goodwill leaves what counts as billed unchanged; a correction lowers it, so that late usage is compared with the rest.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 
 from billing_pipeline.catalog.terms import Terms
@@ -15,10 +15,10 @@ from billing_pipeline.invoicing.adjustment import FinalDocument, correction_of
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.ledger import adjustable, documents, voids
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.invoices import known_document
 from billing_pipeline.operations.issued_by_hand import ByHand, next_reissue
-from billing_pipeline.operations.work import Work
 from billing_pipeline.rating.line import RatedLine
+
+_FOLLOWING = frozenset({"tax", "credit"})  # they follow from the lines that a credit note can lower
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,76 +71,105 @@ def credit(
         Refused: no such invoice or line, not final, void, a credit note itself, or more than is left of it.
     """
     with billing.ledger.begin() as connection:
-        known = known_document(connection, name)
-        running = billing.calendar.period_of(billing.now(connection))
-        assert running is not None, "what is final was due in a period"  # noqa: S101
-        own = billing.calendar.period(known.period.isoformat())
-        bucket = known.code % billing.facts.buckets
-        hand = ByHand.of(billing, Work(billing, connection, own, (bucket,)), known)
+        hand = ByHand.of(billing, connection, name)
         if hand.stored.kind == DocumentKind.CREDIT_NOTE:
             raise Refused(f"{hand.number} is a credit note itself.", hint="Name the invoice that it lowers.")
-        (final,) = adjustable.finals_by_id(connection, [known.id])
-        left = Money(sum(one.amount.minor for one in _lowered(final)), known.currency)
-        left -= Money(voids.credited(connection, known.id), known.currency)
-        lines = _lines(hand, _lowered(final), left, amount, line)
-        view = billing.view(connection, hand.as_of.change, customers=[known.customer])
-        assert view.catalog is not None, "there are documents, so there is a catalog"  # noqa: S101
-        then = billing.view(connection, final.change, customers=[known.customer]).terms(known.customer)
-        made = _document(hand, running.first_day, lines, then)
-        number = hand.issue(made, view.terms(known.customer), view.catalog, {"credits": hand.number})
-        voids.record_credit_note(connection, made.id, known.id, billing.actor, reason, correction=correction)
+        (final,) = adjustable.finals_by_id(connection, [hand.stored.id])
+        left = _left(hand, final)
+        parts = _parts(hand, final, left, amount, line)
+        lines = [
+            _lowering(hand, one, -part) for one, part in zip(final.lines, parts, strict=True) if part.minor
+        ]  # fmt: skip
+        made = _document(hand, lines, sum(one.minor for one in left), hand.terms(final.change))
+        number = hand.issue(made, {"credits": hand.number})
+        voids.record_credit_note(connection, made.id, hand.stored.id, billing.actor, reason, correction=correction)
         hand.pass_on()
-        credit_left = adjustable.credit(connection, [known.code]).get(known.code, 0)
+        code = hand.stored.code
+        credit_left = adjustable.credit(connection, [code]).get(code, 0)
         if dry_run:
             connection.rollback()
     return Credited(
         number=None if dry_run else number,
         credits=hand.number,
-        customer=known.customer,
-        currency=known.currency,
+        customer=hand.stored.customer,
+        currency=hand.stored.currency,
         total=str(made.total),
-        credit=str(Money(credit_left, known.currency)),
+        credit=str(Money(credit_left, hand.stored.currency)),
         correction=correction,
         dry_run=dry_run,
     )
 
 
-def _lowered(final: FinalDocument) -> list[RatedLine]:
-    """The lines that a credit note can lower: all but tax and prepaid credits, which follow from them."""
-    return [one for one in final.lines if one.kind not in {"tax", "credit"}]
+def _lowering(hand: ByHand, line: RatedLine, amount: Money) -> RatedLine:
+    return correction_of(line, hand.stored.id, hand.work.period, amount)
 
 
-def _lines(
-    hand: ByHand, lines: Sequence[RatedLine], left: Money, amount: Decimal | None, number: int | None
-) -> list[RatedLine]:
+def _left(hand: ByHand, final: FinalDocument) -> list[Money]:
+    """What earlier credit notes left of each line of the invoice; nothing of those that follow from others."""
+    given: dict[tuple[object, ...], int] = defaultdict(int)
+    for line in adjustable.credited_lines(hand.work.connection, hand.stored.id):
+        given[_said(line)] -= line.amount.minor
+    found = []
+    for line in final.lines:
+        said = _said(_lowering(hand, line, line.amount))
+        lowest, highest = sorted((0, line.amount.minor))
+        taken = min(max(given[said], lowest), highest)
+        given[said] -= taken
+        found.append(Money(0 if line.kind in _FOLLOWING else line.amount.minor - taken, line.amount.currency))
+    return found
+
+
+def _said(line: RatedLine) -> tuple[object, ...]:
+    """What a line of a credit note says beside its amount."""
+    return (
+        line.kind, line.subscription, line.plan, line.plan_version, line.price, line.description, line.service_start,
+        line.service_end, tuple(sorted(line.dimensions.items())), line.phase_start, line.adjusts, line.adjusts_document,
+    )  # fmt: skip
+
+
+def _parts(
+    hand: ByHand, final: FinalDocument, left: Sequence[Money], amount: Decimal | None, number: int | None
+) -> list[Money]:
+    """How much of each line is given back; all that is left exactly as it stands, else in proportion."""
+    asked = list(left)
     if number is not None:
-        if not 1 <= number <= len(lines):
-            raise Refused(f"Invoice {hand.number} has lines 1 to {len(lines)}.", hint="See: billing invoices show")
-        lines = [lines[number - 1]]
-    most = min(left, Money(sum(one.amount.minor for one in lines), left.currency))
-    wanted = most if amount is None else from_major(amount, left.currency)
+        if not 1 <= number <= len(left) or final.lines[number - 1].kind in _FOLLOWING:
+            raise Refused(
+                f"Invoice {hand.number} has no line {number} that can be lowered.", hint="See: billing invoices show"
+            )
+        asked = [one if place == number else replace(one, minor=0) for place, one in enumerate(left, start=1)]
+    currency = hand.stored.currency
+    most = Money(min(sum(one.minor for one in some) for some in (asked, left)), currency)
+    wanted = most if amount is None else from_major(amount, currency)
     if not 0 < wanted.minor <= most.minor:
         raise Refused(
-            f"{wanted} {left.currency} cannot be credited: {most} {left.currency} of it are left.",
+            f"{wanted} {currency} cannot be credited: {Money(max(most.minor, 0), currency)} {currency} are left.",
             hint="Name an amount above zero that is no more than that.",
         )
-    weights = [max(one.amount.minor, 0) for one in lines]
-    parts = allocate(wanted, weights)
-    return [
-        correction_of(one, hand.stored.id, hand.work.period, -part)
-        for one, part in zip(lines, parts, strict=True)
-        if part.minor
-    ]
+    if wanted.minor == sum(one.minor for one in asked):
+        return asked
+    return list(allocate(wanted, [max(one.minor, 0) for one in asked]))
 
 
-def _document(hand: ByHand, period: date, lines: Sequence[RatedLine], then: Terms) -> Document:
+def _document(hand: ByHand, lines: Sequence[RatedLine], left: int, then: Terms) -> Document:
     """The credit note, taxed as the invoice was."""
     billing, stored = hand.work.billing, hand.stored
     issue_date = billing.calendar.local_day(hand.now)
-    identity = DocumentIdentity(stored.customer, DocumentKind.CREDIT_NOTE, period, issue_date)
-    plan = DocumentPlan(identity, stored.currency, hand.now, frozenset())
-    taken = documents.current(hand.work.connection, period, [stored.code])
-    ordinal = next_reissue(taken, Document(plan, ()))
-    made = Document(replace(plan, identity=replace(identity, reissue=ordinal)), tuple(lines))
-    taxes = billing.taxes.lines(then.customer, made.subtotal, issue_date, then.account.rounding)
-    return replace(made, lines=(*made.lines, *taxes))
+    identity = DocumentIdentity(stored.customer, DocumentKind.CREDIT_NOTE, hand.running, issue_date)
+    taken = documents.current(hand.work.connection, hand.running, [stored.code])
+    identity = replace(identity, reissue=next_reissue(taken.values(), identity))
+    made = Document(DocumentPlan(identity, stored.currency, hand.now, frozenset()), tuple(lines))
+    before = Money(left, stored.currency)
+    return replace(made, lines=(*lines, *_taxes(hand, then, before, before + made.subtotal)))
+
+
+def _taxes(hand: ByHand, then: Terms, before: Money, after: Money) -> Iterator[RatedLine]:
+    """By how much the taxes fall as what is left falls: credit notes of a whole invoice give all of its tax back."""
+
+    def due(taxable: Money) -> list[RatedLine]:
+        billing, issued = hand.work.billing, hand.stored.issue_date
+        return billing.taxes.lines(then.customer, taxable, issued, then.account.rounding)
+
+    rest = {line.description: line.amount for line in due(after)}
+    for line in due(before):
+        yield line._replace(amount=rest.get(line.description, replace(line.amount, minor=0)) - line.amount)

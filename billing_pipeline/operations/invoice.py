@@ -8,7 +8,7 @@ from time import monotonic
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.complete import NOTHING
-from billing_pipeline.invoicing.document import Billed
+from billing_pipeline.invoicing.document import Billed, DocumentKind
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import documents, manifest, periods
 from billing_pipeline.ledger.database import Connection
@@ -137,7 +137,8 @@ def _as_of_end(writing: Writing, billed: Mapping[int, Billed]) -> Snapshot:
     """
     work = writing.work
     as_of = _known_at_end(work.connection, work.period)
-    versioned = {one.customer for one in writing.present.values() if not one.replaceable and one.kind != "opening"}
+    kinds = {DocumentKind.OPENING, DocumentKind.CREDIT_NOTE}  # they are final while their period still runs
+    versioned = {one.customer for one in writing.present.values() if not one.replaceable and one.kind not in kinds}
     later = {
         one: state.code
         for one, state in writing.customers.items()

@@ -56,7 +56,7 @@ def _computed(
     codes = {head.customer: head.code for head in heads}
     wanted = {head.id: head for head in heads}
     nothing_billed = dict.fromkeys(codes.values(), Billed())
-    for computed in compute(work, codes, as_of, nothing_billed, run.at).values():
+    for computed in compute(work, codes, as_of, nothing_billed, run.at, run.at + _MOMENT).values():
         for one in computed.documents:
             if one.id in wanted:
                 yield _known(one, wanted[one.id], as_of.batch, as_of.change, run.at)
