@@ -137,7 +137,7 @@ def _reason(reason: Found) -> str:
     if reason.get("first"):
         return "first"
     words = [f"{name} {', '.join(map(str, reason[name]))}" for name in ("batches", "changes") if reason.get(name)]
-    return "; ".join(words) or "the program"
+    return "; ".join(words) or ("another document became final" if reason.get("documents") else "the program")
 
 
 def diff(
@@ -183,5 +183,7 @@ def _reasons(reasons: Found) -> Iterator[str]:
     for one in reasons.get("catalog_changes", ()):
         changed = ", ".join(f"{entry['kind']} {entry['id']}" for entry in one["changed"])
         yield f"Because of catalog change {one['number']} by {one['actor']} at {one['recorded_at']}: {changed}."
+    if reasons.get("documents"):
+        yield "Because another document of the customer became final."
     if reasons.get("code"):
         yield f"The program differs: {reasons['code']['old']} → {reasons['code']['new']}."

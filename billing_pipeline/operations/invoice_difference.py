@@ -169,4 +169,5 @@ def _reasons(connection: Connection, before: KnownDocument, after: KnownDocument
             for one in causes.catalog_changes(connection, changes, after.customer)
         ],
         "code": code,
+        "documents": any(step.get("documents") for step in steps),
     }

@@ -153,7 +153,8 @@ def _in_words(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
     for row, reason in zip(rows, reasons, strict=True):
         words = [names[number] for number in reason.get("batches", ())]
         words += [f"catalog change {number}" for number in reason.get("changes", ())]
-        row["because"] = ", ".join(words) or "the program changed"
+        other = "another document became final" if reason.get("documents") else "the program changed"
+        row["because"] = ", ".join(words) or other
     return rows
 
 

@@ -1,10 +1,12 @@
 """Invoicing: rated lines on documents, and what stands in the way of their lock."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from billing_pipeline.operations.invoice import invoice
 from billing_pipeline.operations.period_report import write_period_report
-from billing_pipeline.operations.period_summary import invoice_summary
+from billing_pipeline.operations.period_summary import InvoiceSummary, invoice_summary
 from billing_pipeline.pipeline import in_the_way
 from billing_pipeline.pipeline.metadata import Metadata, command, described, money, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
@@ -27,17 +29,25 @@ def invoices(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
     report = invoice(ledger, period)
     summary = invoice_summary(ledger, period)
     waiting, nothing_waits = in_the_way.shown(billing, context.partition_key)
-    shown: Metadata = {
+    metadata = {**_shown(summary), **waiting, **_links(write_period_report(ledger, period), period.key)}
+    metadata |= described(report, summary.documents, summary.totals)
+    return dg.MaterializeResult(metadata=metadata, check_results=[nothing_waits])
+
+
+def _shown(summary: InvoiceSummary) -> Metadata:
+    return {
         "invoices": summary.documents,
         "total": money(summary.totals),
         "by status, when computed": table(summary.by_status),
         "largest": table(summary.largest),
         "changed, the last first": table(summary.changed),
-        **waiting,
-        "line by line": command(f"invoices list --period {period.key}"),
-        "report": dg.MetadataValue.path(write_period_report(ledger, period)),
-        "report, as it stands": command(f"period report {period.key}"),
+    }
+
+
+def _links(report: Path, key: str) -> Metadata:
+    return {
+        "line by line": command(f"invoices list --period {key}"),
+        "report": dg.MetadataValue.path(report),
+        "report, as it stands": command(f"period report {key}"),
         "an invoice as PDF": command("invoices render NUMBER"),
     }
-    metadata = {**shown, **described(report, summary.documents, summary.totals)}
-    return dg.MaterializeResult(metadata=metadata, check_results=[nothing_waits])
