@@ -49,7 +49,7 @@ def assign_plan(
         made = _moved(theirs, standing, version, since) if standing else _new(theirs, version, since)
         words = f"plan assign {customer} {plan} --subscription {made.id} --start {instant(since)}"
         note = f"It still ends on {written(made.end, theirs.calendar)}." if made.end else ""
-        return Wanted(made, since, words, note)
+        return Wanted(made, since, words, note, firm=True)
 
     return change_customer(billing, customer, want, dry_run=dry_run)
 

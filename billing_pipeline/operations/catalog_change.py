@@ -98,13 +98,42 @@ def _refuse_locked(
         affected = _FIRST_DIFFERENCE[change.kind](old, new, billing.calendar)
         if affected is None or affected >= current.start:
             continue
-        earliest = earliest_start(billing, connection, made, new.customer, now)
-        if max(affected, billing.calendar.midnight(billing.calendar.first_day)) < earliest:
-            raise Refused(
-                f"{change.kind.capitalize()} {new.id} would change from {affected.isoformat()} on, inside a period "
-                f"that is locked for customer {new.customer}.",
-                hint=f"The earliest start is {earliest.isoformat()}.{_taking_over(old)}",
-            )
+        whose = f"{change.kind.capitalize()} {new.id}"
+        refuse_locked_start(billing, connection, made, new.customer, affected, now, whose, _taking_over(old))
+
+
+def refuse_locked_start(
+    billing: Billing,
+    connection: Connection,
+    made: Catalog,
+    customer: str,
+    start: datetime,
+    now: datetime,
+    whose: str,
+    hint: str = "",
+) -> None:
+    """Refuse a start inside a period that is locked for a customer, naming the earliest one.
+
+    Args:
+        billing: of the run.
+        connection: of the ledger.
+        made: the catalog with the change in it.
+        customer: id.
+        start: from when something would change.
+        now: the ledger's clock.
+        whose: what would change, for people.
+        hint: more to say.
+    """
+    current = billing.calendar.period_of(now)
+    if current is None or start >= current.start:
+        return
+    earliest = earliest_start(billing, connection, made, customer, now)
+    if max(start, billing.calendar.midnight(billing.calendar.first_day)) < earliest:
+        raise Refused(
+            f"{whose} would change from {start.isoformat()} on, inside a period that is locked for customer "
+            f"{customer}.",
+            hint=f"The earliest start is {earliest.isoformat()}.{hint}",
+        )
 
 
 def _taking_over(old: object | None) -> str:

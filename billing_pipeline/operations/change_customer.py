@@ -16,7 +16,7 @@ from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.operations.catalog import changes_json
-from billing_pipeline.operations.catalog_change import CAN, record_change
+from billing_pipeline.operations.catalog_change import CAN, record_change, refuse_locked_start
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.invoice_json import Json
 from billing_pipeline.operations.preview import DocumentChange, preview
@@ -55,12 +55,14 @@ class Wanted:
         since: from when that bills otherwise.
         words: the verb's words, as they are recorded: every instant in full.
         note: what a person should know of it.
+        firm: whether a start inside what is locked is refused also where nothing would change.
     """
 
     made: Subscription | Discount
     since: datetime
     words: str
     note: str = ""
+    firm: bool = False
 
     @property
     def kind(self) -> str:
@@ -135,6 +137,9 @@ def change_customer(
         theirs = _theirs(billing, connection, customer)
         wanted = want(theirs)
         made = _checked(theirs, wanted)
+        if wanted.firm:
+            whose = f"{wanted.kind.capitalize()} {wanted.made.id}"
+            refuse_locked_start(billing, connection, made, customer, wanted.since, theirs.now, whose)
         with connection.begin_nested() as trial:
             recorded = record_change(billing, connection, theirs.catalog, made, action=wanted.words, at=theirs.now)
             changed = Changed(customer, wanted, recorded.number, dry_run, recorded.changes)
