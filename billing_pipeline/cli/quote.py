@@ -2,14 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, example, pairs
-from billing_pipeline.cli.show import print_json, say, table
+from billing_pipeline.cli.show import Step, print_json, progress, say, table
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import Rounding
 
@@ -62,7 +64,11 @@ def quote(  # noqa: PLR0917 - an option is a parameter
     as_json: Json = False,
     actor: Actor = None,  # noqa: ARG001 - nothing is recorded
 ) -> None:
-    """Price a quantity or events: the exact amount, the rounded one, and the reasons tier by tier."""
+    """Price a quantity or events: the exact amount, the rounded one, and the reasons tier by tier.
+
+    With --jsonl a case that cannot be priced has an "error" on its line, the others go on, and the exit code is 0;
+    large files are rated by BILLING_WORKERS processes. Without it, what cannot be priced exits with 2.
+    """
     if jsonl is not None:
         _lines(jsonl, currency, rounding)
         return
@@ -87,22 +93,43 @@ def quote(  # noqa: PLR0917 - an option is a parameter
 
 
 def _lines(place: str, currency: str, rounding: Rounding) -> None:
-    from billing_pipeline.rating.quote import quote_lines
+    """Each answer is written at once: another program may wait for it before it asks again."""
+    from billing_pipeline.operations.quote_cases import quote_cases
 
+    with (
+        _opened(place) as file,
+        closing(quote_cases(file, currency, rounding, _workers)) as answers,
+        _progress() as step,
+    ):
+        rated = 0
+        for results in answers:
+            sys.stdout.buffer.write(results)
+            sys.stdout.buffer.flush()
+            rated += results.count(b"\n")
+            step(rated, None)
+
+
+def _opened(place: str) -> BufferedIOBase:
     if place == "-":
-        _write(quote_lines(sys.stdin, currency=currency, rounding=rounding))
-        return
+        return cast("BufferedIOBase", sys.stdin.buffer)
     try:
-        with Path(place).open(encoding="utf-8-sig") as file:
-            _write(quote_lines(file, currency=currency, rounding=rounding))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogError(
-            f"{place} cannot be read: {error}", hint="Give a UTF-8 file with a JSON object a line."
-        ) from error
+        return Path(place).open("rb")
+    except OSError as error:
+        hint = "Give a UTF-8 file with a JSON object a line."
+        raise CatalogError(f"{place} cannot be read: {error}", hint=hint) from error
 
 
-def _write(results: Iterable[str]) -> None:
-    sys.stdout.writelines(f"{result}\n" for result in results)
+@contextmanager
+def _progress() -> Iterator[Step]:
+    """How many cases are rated, where results do not run over the same screen."""
+    with nullcontext() if sys.stdout.isatty() else progress() as bar:
+        yield bar("cases") if bar else lambda _done, _all: None
+
+
+def _workers() -> int:
+    from billing_pipeline.settings import load_settings
+
+    return load_settings().workers
 
 
 def _one(case: dict[str, object], currency: str, rounding: Rounding, *, as_json: bool) -> None:

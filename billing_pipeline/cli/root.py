@@ -1,7 +1,8 @@
 """The root of the command line: what every command shares when it ends, well or badly.
 
 Exit codes: 0 done; 2 refused, by a rule or because the command was misused; 1 anything unexpected, with its traceback;
-130 interrupted. With ``--json`` whatever ends a command is ``{"error": {"code", "message", "hint"}}`` on stdout.
+or, without a word, where nobody reads on (``| head``); 130 interrupted. With ``--json`` whatever ends a command is
+``{"error": {"code", "message", "hint"}}`` on stdout.
 """
 
 import json

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _WIDE = 200  # columns where nobody's terminal says how many there are
 
-Step = Callable[[int, int], None]  # done, in all
+Step = Callable[[int, int | None], None]  # done, in all where that is known
 
 
 def print_json(content: object) -> None:

@@ -24,7 +24,14 @@ from billing_pipeline.rating.tiers import ONE, ZERO
 
 Result = dict[str, object]
 
-_DECODER = json.JSONDecoder(parse_float=str)  # numbers stay text until they are read as decimals: no float ever exists
+
+def _refuse(constant: str) -> None:
+    """NaN and infinities are no JSON, although Python reads and writes them."""
+    raise ValueError(constant)
+
+
+# Numbers stay text until they are read as decimals: no float ever exists.
+_DECODER = json.JSONDecoder(parse_float=str, parse_constant=_refuse)
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -39,17 +46,21 @@ def quote(case: Mapping[str, object], *, currency: str = "USD", rounding: Roundi
     return result
 
 
-def quote_lines(lines: Iterable[str], *, currency: str = "USD", rounding: Rounding = Rounding.HALF_UP) -> Iterator[str]:
-    """Rate JSON lines: a result a line, in order; blank lines are skipped."""
+def quote_lines(
+    lines: Iterable[str | bytes], *, currency: str = "USD", rounding: Rounding = Rounding.HALF_UP
+) -> Iterator[str]:
+    """Rate JSON lines: a result a line, in order. A blank line is a bad case too, so that n lines give n results."""
     for line in lines:
-        if line.strip():
+        try:
             yield _ENCODER.encode(_quote_line(line, currency, rounding))
+        except RecursionError:  # reading, rating and writing follow what is nested
+            yield _ENCODER.encode({"error": error_fields(CatalogError("The case is nested too deeply."))})
 
 
-def _quote_line(line: str, currency: str, rounding: Rounding) -> Result:
+def _quote_line(line: str | bytes, currency: str, rounding: Rounding) -> Result:
     try:
-        case = _DECODER.decode(line)
-    except (ValueError, RecursionError) as error:
+        case = _DECODER.decode(line if isinstance(line, str) else line.decode())
+    except ValueError as error:
         return {"error": error_fields(CatalogError(f"The line is no JSON: {error}"))}
     return quote(case, currency=currency, rounding=rounding)
 

@@ -1,6 +1,5 @@
 """Reading one quote case: what is priced, and what of."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,10 +33,9 @@ _MOST_DECIMALS = {"value": 12, "multiplier": 6}
 
 
 _ADDED, _COUNTED = Meter("quoted", "sum"), Meter("quoted", "count")
-# Prices by their JSON text: cases mostly quote the same few.
+# Prices by how Python writes them, which tells a text from a number: cases mostly quote the same few.
 _PRICES: dict[str, "QuotedPrice"] = {}
 _MOST_PRICES = 10_000
-_ENCODER = json.JSONEncoder(default=repr)  # repr tells a Decimal from a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) ->
 
 def quoted_price(terms: object) -> QuotedPrice:
     """A price with what may stand inside a quoted one; the same terms are read once. Raises CatalogError."""
-    text = _ENCODER.encode(terms)
+    text = repr(terms)
     known = _PRICES.get(text)
     if known is None:
         if len(_PRICES) >= _MOST_PRICES:
@@ -179,4 +177,15 @@ def _dimensions(value: object, path: Path) -> Mapping[str, str]:
     """Dimension values as text; absent and empty are the same."""
     if value is None:
         return NO_DIMENSIONS
-    return {name: str(item) for name, item in mapping(value, path).items() if item not in {None, ""}}
+    return {
+        name: item if isinstance(item, str) else _label(item, (*path, name))
+        for name, item in mapping(value, path).items()
+        if item is not None and item != ""
+    }
+
+
+def _label(value: object, path: Path) -> str:
+    """A dimension value that is written without quotes."""
+    if isinstance(value, int | Decimal):
+        return str(value)
+    raise CatalogError(f"{scalars.shown(value)} is no text.", hint="Write it in quotes.", path=path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from decimal import Decimal
 
 from billing_pipeline.core.errors import RatingError
@@ -48,7 +48,8 @@ def usages(case: Case) -> list[Usage]:
     groups: dict[tuple[tuple[str, str], ...], list[QuotedEvent]] = {} if price.by else {(): []}
     for event in events:
         groups.setdefault(tuple(sorted(price.combination(event.dimensions).items())), []).append(event)
-    quantities = {values: aggregate(group, case.meter, _period_end(case)) for values, group in groups.items()}
+    period_end = _period_end(case)
+    quantities = {values: aggregate(group, case.meter, period_end) for values, group in groups.items()}
     if price.tiers_per == "subscription":
         with Exactly():
             quantities = {(): sum(quantities.values(), ZERO)}
@@ -85,5 +86,7 @@ def _period_end(case: Case) -> datetime:
     if case.period_end is not None:
         return case.period_end
     first = min((event.timestamp for event in case.events or () if event.timestamp != NO_TIME), default=NO_TIME)
+    if first.year == MAXYEAR:
+        raise RatingError(f"The month of {first.isoformat()} has no end.", hint="Give period_end.")
     years, month = divmod(first.month, 12)
     return datetime(first.year + years, month + 1, 1, tzinfo=UTC)

@@ -1,6 +1,8 @@
 """billing quote: one case for people and machines, many cases a line each, and drawings. Needs no ledger."""
 
 import json
+import subprocess
+import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -80,6 +82,20 @@ def test_a_case_a_line_a_result_a_line(tmp_path: Path) -> None:
     assert results[1]["error"]["code"] == "catalog_error"
     piped = CliRunner().invoke(app, ["quote", "--jsonl", "-"], input=file.read_text())
     assert piped.stdout == lines
+
+
+def test_nobody_need_read_all_results(tmp_path: Path) -> None:
+    """As in ``billing quote --jsonl cases.jsonl | head -1``: no traceback, no message."""
+    file = tmp_path / "cases.jsonl"
+    file.write_text((json.dumps({"price": VOLUME, "quantity": "1"}) + "\n") * 20_000)
+    words = [sys.executable, "-c", "from billing_pipeline.cli import app; app()", "quote", "--jsonl", str(file)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        assert program.stderr
+        assert json.loads(program.stdout.readline())["amount"] == "0.10"
+        program.stdout.close()
+        assert not program.stderr.read()
+    assert program.returncode == 1
 
 
 def test_many_cases_are_fast(tmp_path: Path) -> None:

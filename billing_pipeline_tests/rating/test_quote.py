@@ -1,13 +1,12 @@
 """The quote format, a contract with other programs: what goes in, what comes out, and what a bad case gives."""
 
-import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from billing_pipeline.core.money import Rounding
-from billing_pipeline.rating.quote import quote, quote_lines
+from billing_pipeline.rating.quote import quote
 
 D = Decimal
 Case = dict[str, Any]
@@ -239,26 +238,6 @@ def test_a_bad_case_gives_an_error(case: Any, code: str, field: str | None, mess
     assert error["code"] == code
     assert error.get("field") == field
     assert message in error["message"]
-
-
-def test_a_bad_line_does_not_stop_the_others() -> None:
-    lines = ["", '{"id": "a", "price": {"model": "per_unit", "unit_amount": 0.1}, "quantity": 3}', "{", "[1]", "  \n"]
-    lines.append('{"id": "b", "price": {"model": "per_unit", "unit_amount": "x"}, "quantity": 3}')
-    lines.append('{"id": "c", "price": {"model": "per_unit", "unit_amount": 1E-2}, "quantity": 30}\n')
-    lines.append('{"id": "d", "price": {"model": "per_unit", "unit_amount": NaN}, "quantity": 30}')
-    results = [json.loads(line) for line in quote_lines(lines)]
-    assert [result.get("id") for result in results] == ["a", None, None, "b", "c", "d"]
-    assert [result.get("amount") for result in results] == ["0.30", None, None, None, "0.30", None]
-    assert [bool(result.get("error")) for result in results] == [False, True, True, True, False, True]
-    assert "no JSON" in results[1]["error"]["message"]
-
-
-def test_numbers_of_a_json_line_are_never_binary() -> None:
-    line = (
-        '{"price": {"model": "per_unit", "unit_amount": 0.000000000001}, "quantity": 999999999999999999.000000000001}'
-    )
-    (result,) = quote_lines([line])
-    assert json.loads(result)["amount"] == "999999.999999999999000000000001"
 
 
 def test_a_price_with_other_numbers_is_another_price() -> None:
