@@ -12,8 +12,10 @@ from decimal import Decimal
 from functools import reduce
 from itertools import pairwise
 
+from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import LedgerError
-from billing_pipeline.core.money import EXACT
+from billing_pipeline.core.money import EXACT, round_amount
+from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger import known_documents
 from billing_pipeline.ledger.known_documents import KnownDocument
 from billing_pipeline.ledger.known_lines import KnownLine
@@ -26,6 +28,7 @@ from billing_pipeline.operations.work import Work
 from billing_pipeline.operations.written import day, plain
 from billing_pipeline.rating.between import between
 from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.fees import fee_detail
 from billing_pipeline.rating.line import MeteredQuantity
 from billing_pipeline.rating.price import ZERO, Charge
 from billing_pipeline.rating.pricing import Pricing
@@ -54,7 +57,28 @@ def explain_invoice(billing: Billing, name: str, *, version: int | None = None) 
             work = Work(billing, connection, period, (one.code % billing.facts.buckets,))
             metering = meter_customers(work, view, {one.customer: one.code}, one.as_of_batch, one.recorded_at)
             events = _Events.of(metering.quantities.get(one.customer, ()))
-    return [_explained(one, place, pricings, events) for place in range(len(one.lines))]
+    fees = {
+        place: _fee(line, view, terms, billing.calendar) for place, line in enumerate(one.lines) if line.kind == "fee"
+    }
+    return [_explained(one, place, pricings, events, fees.get(place, ())) for place in range(len(one.lines))]
+
+
+def _fee(line: KnownLine, view: CatalogView, terms: Terms, calendar: BillingCalendar) -> Sequence[LineDetail]:
+    """A fee's quantity and days. Raises LedgerError where they do not come to what was billed."""
+    assert line.subscription, "a fee names its subscription"  # noqa: S101
+    assert line.service_start, "a fee says from when it pays"  # noqa: S101
+    assert line.service_end, "a fee says until when it pays"  # noqa: S101
+    plan = view.plan_versions[line.plan or "", line.plan_version or 0]
+    fee = next(one for one in plan.fees if one.id == line.price)
+    service = line.service_start, line.service_end
+    detail = fee_detail(terms, calendar, line.subscription, fee, service, line.quantity or ZERO)
+    made = round_amount(detail.amount, plan.currency, terms.account.rounding)
+    if made != line.amount:
+        raise LedgerError(
+            f"The fee {line.description!r} was billed at {line.amount}; this version of the program makes it {made}.",
+            hint="Install the version that the invoice names to see its reasons.",
+        )
+    return (detail,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +103,9 @@ class _Events:
         return ()
 
 
-def _explained(document: KnownDocument, place: int, pricings: list[Pricing], events: _Events) -> Json:
+def _explained(
+    document: KnownDocument, place: int, pricings: list[Pricing], events: _Events, fee: Sequence[LineDetail]
+) -> Json:
     line, earlier = document.lines[place], document.lines[:place]
     charge = _charge(line, earlier, pricings, events) if line.kind == "usage" else None
     return {
@@ -90,7 +116,7 @@ def _explained(document: KnownDocument, place: int, pricings: list[Pricing], eve
         "quantity": plain(line.quantity),
         "amount": str(line.amount),
         "currency": document.currency,
-        "details": [_written(detail) for detail in charge.details] if charge else [],
+        "details": [_written(detail) for detail in (charge.details if charge else fee)],
     }
 
 

@@ -7,16 +7,20 @@ period is named by a :data:`FeeKey`, so that what it cost once can be compared w
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
-from billing_pipeline.catalog.plan import FeeCadence, Plan
+from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
 from billing_pipeline.catalog.subscription import Subscription
 from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.rating.bounds import prorated
+from billing_pipeline.rating.detail import LineDetail, plain
 from billing_pipeline.rating.fee_periods import ONE_DAY
 from billing_pipeline.rating.fee_schedule import IN_ADVANCE, FeeKey, Schedule
 from billing_pipeline.rating.line import RatedLine
 
-__all__ = ["FeeKey", "FeesDue", "fee_key", "fees_due", "fees_of"]
+__all__ = ["FeeKey", "FeesDue", "fee_detail", "fee_key", "fees_due", "fees_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +103,28 @@ def _subscription(terms: Terms, subscription_id: str | None) -> Subscription:
 def _kind(key: FeeKey) -> tuple[FeeCadence, str]:
     _, every, timing = key[2].split(":")
     return FeeCadence(every), timing
+
+
+def fee_detail(
+    terms: Terms, calendar: BillingCalendar, subscription: str, fee: Fee, service: tuple[date, date], quantity: Decimal
+) -> LineDetail:
+    """Why a fee line comes to its amount: so many, for so many days of its service period; unrounded.
+
+    Args:
+        terms: of the line's customer.
+        calendar: gives local days.
+        subscription: id.
+        fee: as the plan version says that the line names.
+        service: local days ``[start, end)`` that the line pays for.
+        quantity: how many.
+    """
+    schedule = Schedule.of(_subscription(terms, subscription), terms, calendar)
+    whole, days = schedule.rhythm(fee.every).holding(service[0]), (service[1] - service[0]).days
+    amount = EXACT.multiply(fee.amount, quantity)
+    if not fee.prorate or days == whole.days:
+        return LineDetail(f"{fee.name}, {_EACH[fee.every]}", quantity, fee.amount, amount)
+    described = f"{fee.name}, {days} of {whole.days} days at {plain(fee.amount)} {_EACH[fee.every]}"
+    return LineDetail(described, quantity, None, prorated(amount, days, whole.days))
+
+
+_EACH = {every: "once" if every is FeeCadence.ONCE else f"each {every}" for every in FeeCadence}
