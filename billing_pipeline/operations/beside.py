@@ -81,7 +81,7 @@ def besides(
 
 def unsettled(work: Work, codes: Mapping[str, int], as_of: AsOf) -> set[int]:
     """Codes of the customers for whom :func:`besides` may find something."""
-    view = work.billing.view(work.connection, as_of.change, customers=sorted(codes))
+    view = work.view(as_of.change, codes)
     known = work.known_customers(view)
     terms = {code: view.terms(one) for one, code in codes.items() if one in known}
     differing = {code for code, _ in _differing(work, terms, as_of, None)}
