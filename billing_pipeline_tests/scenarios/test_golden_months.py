@@ -14,13 +14,9 @@ from billing_pipeline_tests.servers import Server
 
 # scenario → what it waits for
 PENDING: dict[str, str] = {
-    "cancellation_with_discount_and_tax": "the discount of a shortened fee is adjusted by one line",
-    "cancelled_with_late_usage": "adjustment documents are issued by a late run too",
     "credit_notes": "billing invoices credit",
     "void_alone_is_waived": "billing invoices void",
     "void_with_reissue": "billing invoices void",
-    "worked_example_5_backdating": "a call that would change nothing is refused for its start all the same",
-    "yearly_fee_cancelled_in_march": "the credit of a fee has a closing document of its own where nothing else is due",
 }
 
 
