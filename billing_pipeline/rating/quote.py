@@ -86,8 +86,9 @@ def _at_once(case: Case) -> Result:
         details += _bound(sum_of(details), case.quoted)
         amount, quantity = sum_of(details), sum((usage.quantity for usage in used), ZERO)
     minimum, maximum = case.quoted.minimum, case.quoted.maximum
-    lines.append(true_up(lines, case.currency, minimum=minimum, maximum=maximum, rounding=case.rounding))
-    rounded = sum(lines, Money(0, case.currency))
+    if minimum is not None or maximum is not None:
+        lines.append(true_up(lines, case.currency, minimum=minimum, maximum=maximum, rounding=case.rounding))
+    rounded = Money(sum([line.minor for line in lines]), case.currency)
     return _result(quantity, amount, rounded, details)
 
 

@@ -35,7 +35,7 @@ _MOST_DECIMALS = {"value": 12, "multiplier": 6}
 _ADDED, _COUNTED = Meter("quoted", "sum"), Meter("quoted", "count")
 # Prices by how Python writes them, which tells a text from a number: cases mostly quote the same few.
 _PRICES: dict[str, "QuotedPrice"] = {}
-_MOST_PRICES = 10_000
+_MOST_PRICES = 1_000  # more of them are slower to find than to read: they no longer fit a processor's memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ T = TypeVar("T")
 MAXIMUM_DECIMALS = 12
 _STEPS = tuple(Decimal(1).scaleb(-places) for places in range(MAXIMUM_DECIMALS + 1))
 LARGEST_NUMBER = Decimal(10) ** 18
+_ORDINARY = re.compile(r"[0-9]{1,18}(\.[0-9]{1,12})?\Z")  # within all bounds as it stands; nearly all prices are
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?\Z")
 
 
@@ -96,6 +97,8 @@ class at:  # noqa: N801 - reads as a preposition
 
 def decimal(value: object, path: Path) -> Decimal:
     """An exact number of at most 12 decimals, zero or more. Raises CatalogError; a float is refused."""
+    if isinstance(value, str) and _ORDINARY.match(value):
+        return Decimal(value)
     number = number_of(value, path)
     if number < 0:
         raise CatalogError(f"{value} is negative.", hint="Prices, sizes and bounds are zero or more.", path=path)
@@ -149,14 +152,14 @@ def choice(value: object, allowed: Sequence[str], path: Path) -> str:
 
 def mapping(value: object, path: Path) -> Mapping[str, object]:
     """Fields by name. Raises CatalogError."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):  # asking an abstract class alone takes longer
         raise CatalogError(f"{value!r} has no fields.", hint="Write it as name: value pairs.", path=path)
     return value
 
 
 def listed(value: object, path: Path) -> Sequence[object]:
     """A list. Raises CatalogError."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not isinstance(value, list | Sequence) or isinstance(value, str):
         raise CatalogError(f"{value!r} is no list.", path=path)
     return value
 

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import EXACT
@@ -40,8 +40,7 @@ class Tier:
     at_least_one: ClassVar[tuple[str, ...]] = ("unit_amount", "flat_amount")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One tier, ready to price: what it says on a line, and what all tiers below it cost when they are full.
 
     Attributes:
