@@ -53,7 +53,12 @@ def use(customer: str, meter: str, timestamp: str, value: object, region: str | 
 
 @dataclass(frozen=True, slots=True)
 class Doc:
-    """A document as it stands. ``lines`` are (price, dimensions, quantity, amount), in their order."""
+    """A document as it stands.
+
+    Attributes:
+        lines: (price, dimensions, quantity, amount), in their order.
+        kinds: of the lines.
+    """
 
     customer: str
     kind: str
@@ -67,6 +72,7 @@ class Doc:
     reason: Mapping[str, Any] = field(default_factory=dict)
     replaceable: bool = False
     covers: Sequence[Sequence[str]] = ()
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass
@@ -114,10 +120,10 @@ class Sandbox:
         found = self.query(
             """
             SELECT *, (SELECT coalesce(jsonb_agg(jsonb_build_array(price, dimensions, quantity::text,
-                       amount_minor::text) ORDER BY line), '[]') FROM (
-                SELECT line, price, dimensions, quantity, amount_minor FROM document_line
+                       amount_minor::text, kind) ORDER BY line), '[]') FROM (
+                SELECT line, price, dimensions, quantity, amount_minor, kind FROM document_line
                 WHERE document = d.id AND version = d.version AND NOT d.replaceable
-                UNION ALL SELECT line, price, dimensions, quantity, amount_minor FROM draft_line
+                UNION ALL SELECT line, price, dimensions, quantity, amount_minor, kind FROM draft_line
                 WHERE document = d.id AND d.replaceable) AS lines) AS all_lines
             FROM current_document AS d
             WHERE customer_id = coalesce(:customer, customer_id) AND period = coalesce(:period, period)
@@ -173,7 +179,7 @@ class Sandbox:
 def _doc(row: Any) -> Doc:
     lines = tuple(
         (price, dimensions, None if quantity is None else Decimal(quantity), Decimal(amount).scaleb(-2))
-        for price, dimensions, quantity, amount in row.all_lines
+        for price, dimensions, quantity, amount, _ in row.all_lines
     )
     return Doc(
         customer=row.customer_id,
@@ -188,6 +194,7 @@ def _doc(row: Any) -> Doc:
         reason=row.reason,
         replaceable=row.replaceable,
         covers=row.covers,
+        kinds=tuple(kind for *_, kind in row.all_lines),
     )
 
 

@@ -161,8 +161,10 @@ def _row(event: Event) -> Row:
 
 
 def _lines(doc: Doc) -> list[tuple[str, str | None, Fraction, int]]:
+    """Those of its own period; what came too late for an earlier document stands beside them."""
     found = [
-        (price, dimensions.get("region"), Fraction(quantity), int(amount * 100))
-        for price, dimensions, quantity, amount in doc.lines
+        (price, dimensions.get("region"), Fraction(quantity or 0), int(amount * 100))
+        for (price, dimensions, quantity, amount), kind in zip(doc.lines, doc.kinds, strict=True)
+        if kind != "adjustment"
     ]
     return sorted(found, key=str)
