@@ -60,7 +60,8 @@ class Plan:
         grace: overrides the product's and the account's grace.
         fees: flat amounts that recur, or are due once.
         prices: what usage costs.
-        minimum: minimum spend of the whole plan, as a true-up line.
+        minimum: minimum spend of the whole plan, usage and fees in arrears, as a true-up line.
+        maximum: maximum spend of the same, as a credit on such a line.
     """
 
     id: Id
@@ -72,6 +73,7 @@ class Plan:
     fees: tuple[Fee, ...] = ()
     prices: tuple[PlanPrice, ...] = ()
     minimum: NotNegative | None = None
+    maximum: NotNegative | None = None
 
     def price(self, price_id: str) -> PlanPrice:
         """The price of that id. Raises KeyError where the plan has none."""

@@ -19,7 +19,7 @@ from billing_pipeline.invoicing.document import (
     Order,
     is_fee,
 )
-from billing_pipeline.invoicing.minimum import plan_true_ups
+from billing_pipeline.invoicing.plan_bounds import has_bounds, plan_true_ups
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.rating.fees import FeesDue, fee_key, fees_due
 from billing_pipeline.rating.line import RatedLine
@@ -186,7 +186,7 @@ class _Composition:
         return [tuple(some) for some in lines]
 
     def _true_ups(self, counted: Sequence[RatedLine]) -> Iterator[tuple[int, RatedLine]]:
-        if any(plan.minimum is not None for plan in self.terms.plans.values()):
+        if any(has_bounds(plan) for plan in self.terms.plans.values()):
             where = {id(plan): place for place, plan in enumerate(self.plans)}
             for plan, line in plan_true_ups(self.terms, self.calendar, self.in_force, self.plans, counted):
                 yield where[id(plan)], line

@@ -78,7 +78,10 @@ GENERAL: tuple[tuple[str, str, Example], ...] = (
     ),
     (
         "Minimum spend",
-        "`minimum` is reached by a true-up line, also without any usage.",
+        (
+            "`minimum` is reached by a true-up line, also without any usage. Beside a plan's `prices`, a `minimum` is of "
+            "the plan: of all its usage and fees in arrears."
+        ),
         Example(
             case={"price": {"model": "per_unit", "unit_amount": "0.10", "minimum": "10.00"}, "quantity": "30"},
             amount="10.00",
@@ -87,7 +90,7 @@ GENERAL: tuple[tuple[str, str, Example], ...] = (
     ),
     (
         "Maximum spend",
-        "`maximum` is kept by a credit line.",
+        "`maximum` is kept by a true-up line that is a credit; a plan may have one of its own, too.",
         Example(
             case={"price": {"model": "per_unit", "unit_amount": "0.10", "maximum": "500.00"}, "quantity": "6000"},
             amount="500.00",

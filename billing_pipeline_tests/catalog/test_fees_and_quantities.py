@@ -167,13 +167,31 @@ plans:
     billing: on_demand
     fees: [{id: seat, amount: 1}]
     minimum: 5
-    prices: [{id: compute, meter: compute, minimum: 5, price: {model: per_unit, unit_amount: 1}}]
+    maximum: 9
+    prices: [{id: compute, meter: compute, minimum: 5, maximum: 9, price: {model: per_unit, unit_amount: 1}}]
 """
     found = {(one.field, one.message) for one in problems_of(base, text)}
     assert found >= {
         ("fees", "On demand, only usage is billed; there are no fees."),
         ("minimum", "On demand, there is no minimum spend."),
         ("prices[0].minimum", "On demand, there is no minimum spend."),
+        ("maximum", "On demand, there is no maximum spend."),
+        ("prices[0].maximum", "On demand, there is no maximum spend."),
+    }
+
+
+def test_bounds_of_a_plan_and_of_its_prices_do_not_cross(problems_of: FindProblems, base: str) -> None:
+    text = """
+plans:
+  - id: crossed
+    minimum: 9
+    maximum: 5
+    prices: [{id: compute, meter: compute, minimum: 4, maximum: 3, price: {model: per_unit, unit_amount: 1}}]
+"""
+    found = {(one.field, one.message) for one in problems_of(base, text)}
+    assert found == {
+        ("minimum", "The minimum 9 exceeds the maximum 5."),
+        ("prices[0].minimum", "The minimum 4 exceeds the maximum 3."),
     }
 
 

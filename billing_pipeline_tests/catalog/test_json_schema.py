@@ -84,6 +84,7 @@ plans:
       - {id: fee, meter: compute, price: {model: percentage, rate: "1.5", fixed_amount: "0.30", free_events: 3}}
       - {id: steps, meter: compute, price: {model: stairstep, tiers: [{up_to: 10, flat_amount: 1}, {flat_amount: 2}]}}
     minimum: "50.00"
+    maximum: "5000.00"
   - {id: now, billing: on_demand, invoice_every: hour}
 customers:
   - id: acme

@@ -20,6 +20,7 @@ def check_plan(plan: Plan, known: Known) -> Iterator[CatalogError]:
             for fault in under(i, error):
                 yield from under("prices", fault)
     yield from _check_fee_ids(plan)
+    yield from _check_bounds(plan)
     yield from _check_on_demand(plan)
     recorded = known.existing.plans.get(plan.id) if known.existing else None
     if recorded and recorded.currency != plan.currency:
@@ -46,16 +47,21 @@ def _check_on_demand(plan: Plan) -> Iterator[CatalogError]:
     hint = "Put it on a plan with billing: period, in a subscription of its own."
     if plan.fees:
         yield CatalogError("On demand, only usage is billed; there are no fees.", hint=hint, path=("fees",))
-    minimums = [(("prices", i, "minimum"), price.minimum) for i, price in enumerate(plan.prices)]
-    for path, minimum in [(("minimum",), plan.minimum), *minimums]:
-        if minimum is not None:
-            yield CatalogError("On demand, there is no minimum spend.", hint=hint, path=path)
+    for name in ("minimum", "maximum"):
+        bounds = [(("prices", i, name), getattr(price, name)) for i, price in enumerate(plan.prices)]
+        for path, bound in [((name,), getattr(plan, name)), *bounds]:
+            if bound is not None:
+                yield CatalogError(f"On demand, there is no {name} spend.", hint=hint, path=path)
+
+
+def _check_bounds(of: Plan | PlanPrice) -> Iterator[CatalogError]:
+    if of.minimum is not None and of.maximum is not None and of.minimum > of.maximum:
+        message = f"The minimum {of.minimum} exceeds the maximum {of.maximum}."
+        yield CatalogError(message, hint="Swap them, or remove one.", path=("minimum",))
 
 
 def _check_price(price: PlanPrice, known: Known) -> Iterator[CatalogError]:
-    if price.minimum is not None and price.maximum is not None and price.minimum > price.maximum:
-        message = f"The minimum {price.minimum} exceeds the maximum {price.maximum}."
-        yield CatalogError(message, hint="Swap them, or remove one.", path=("minimum",))
+    yield from _check_bounds(price)
     yield from known.reference("meter", price.meter, ("meter",))
     if price.product is not None:
         yield from known.reference("product", price.product, ("product",))

@@ -1,11 +1,13 @@
-"""A plan's minimum spend: one true-up line a phase, on the document of the period that locks last.
+"""A plan's minimum and maximum spend: one true-up line a phase, on the document of the period that locks last.
 
-It looks at all usage of the phase that is known at that document's cutoff, whichever documents its lines stand on.
+It looks at all usage and arrears of the phase that are known at that document's cutoff, whichever documents they stand
+on.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
+from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar
@@ -19,6 +21,11 @@ PhaseKey = tuple[str, str]  # subscription, phase start
 _MOMENT = timedelta(microseconds=1)
 
 
+def has_bounds(plan: Plan) -> bool:
+    """Whether the plan as a whole has a minimum or maximum spend."""
+    return plan.minimum is not None or plan.maximum is not None
+
+
 def plan_true_ups(
     terms: Terms,
     calendar: BillingCalendar,
@@ -26,7 +33,7 @@ def plan_true_ups(
     plans: Sequence[DocumentPlan],
     lines: Sequence[RatedLine],
 ) -> Iterator[tuple[DocumentPlan, RatedLine]]:
-    """The true-up line of each phase whose plan has a minimum that its lines do not reach, and where it stands.
+    """The true-up line of each phase whose lines do not reach its plan's minimum, or exceed its maximum, and its place.
 
     Args:
         terms: the customer's.
@@ -36,16 +43,18 @@ def plan_true_ups(
         lines: all lines of the period.
     """
     for key, segment in _phases(in_force).items():
-        if segment.plan.minimum is None:
+        if not has_bounds(segment.plan):
             continue
         covering = [plan for plan in plans if any(_phase(one) == key for one in plan.covers)]
         last = max(covering, key=lambda plan: plan.order)
         amounts = [line.amount for line in lines if _phase_of(line) == key]
         pricing = Pricing.of(terms, segment, calendar)
-        bound = pricing.part_of(segment.plan.minimum)
-        lacking = true_up(amounts, segment.plan.currency, minimum=bound, rounding=terms.account.rounding)
-        if lacking.minor:
-            yield last, _line(pricing, lacking)
+        minimum, maximum = (
+            None if bound is None else pricing.part_of(bound) for bound in (segment.plan.minimum, segment.plan.maximum)
+        )
+        difference = true_up(amounts, pricing.currency, minimum=minimum, maximum=maximum, rounding=pricing.rounding)
+        if difference.minor:
+            yield last, _line(pricing, difference)
 
 
 def _phases(in_force: Iterable[Segment]) -> dict[PhaseKey, Segment]:
@@ -75,7 +84,7 @@ def _line(pricing: Pricing, amount: Money) -> RatedLine:
         plan_version=segment.plan.version,
         price=None,
         product=None,
-        description=f"Minimum spend: {segment.plan.id}",
+        description=f"{'Minimum' if amount.minor > 0 else 'Maximum'} spend: {segment.plan.id}",
         service_start=calendar.local_day(segment.start),
         service_end=end_day(segment.end, calendar),
         dimensions={},

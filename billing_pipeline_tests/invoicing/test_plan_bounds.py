@@ -1,4 +1,4 @@
-"""A plan's minimum spend: one line a phase, on the document that locks last, over all lines of the phase."""
+"""A plan's minimum and maximum spend: one line a phase, on the document that locks last, over all its lines."""
 
 from decimal import Decimal
 
@@ -14,6 +14,11 @@ from billing_pipeline_tests.terms import BASE, JANUARY, UTC_MONTHS, subscribed, 
 PLAN = """
   - id: floor
     minimum: "50"
+    prices:
+      - {id: api, meter: api, price: {model: per_unit, unit_amount: "0.10"}}
+      - {id: gb, meter: gb, product: late, price: {model: per_unit, unit_amount: "1"}}
+  - id: cap
+    maximum: "40"
     prices:
       - {id: api, meter: api, price: {model: per_unit, unit_amount: "0.10"}}
       - {id: gb, meter: gb, product: late, price: {model: per_unit, unit_amount: "1"}}
@@ -55,6 +60,29 @@ def test_a_part_of_a_period_has_a_part_of_it() -> None:
     """From 22 January on it is for 10 of 31 days: 50 × 10 / 31 is 16.129."""
     _, later = documents_of("floor 2026-01-22", api="10", gb="1")
     assert amounts(later) == [("usage", "1.00"), ("true_up", "14.13")]
+
+
+@pytest.mark.parametrize(
+    ("api", "gb", "delayed"),
+    [
+        ("100", "29.99", [("usage", "29.99")]),
+        ("100", "30", [("usage", "30.00")]),  # just reached
+        ("100", "50", [("usage", "50.00"), ("true_up", "-20.00")]),
+        ("500", "0", [("usage", "0.00"), ("true_up", "-10.00")]),  # exceeded on the earlier document, kept on the later
+    ],
+)
+def test_a_maximum_is_a_cap_whose_credit_stands_on_the_later(api: str, gb: str, delayed: list[tuple[str, str]]) -> None:
+    closing, later = documents_of("cap 2026-01-01", api=api, gb=gb)
+    assert amounts(closing) == [("usage", str(Decimal(api) / 10 + Decimal("0.00")))]
+    assert amounts(later) == delayed
+    assert closing.subtotal.minor + later.subtotal.minor <= 4000
+    assert [line.description for line in later.lines if line.kind == "true_up"] in ([], ["Maximum spend: cap"])
+
+
+def test_a_part_of_a_period_has_a_part_of_the_maximum() -> None:
+    """From 22 January on it is for 10 of 31 days: 40 × 10 / 31 is 12.903; 30 were used."""
+    _, later = documents_of("cap 2026-01-22", api="100", gb="20")
+    assert amounts(later) == [("usage", "20.00"), ("true_up", "-17.10")]
 
 
 def test_each_phase_has_its_own() -> None:
