@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from billing_pipeline.cli.corrections import add_to as add_corrections
+from billing_pipeline.cli.corrections import told
 from billing_pipeline.cli.options import Actor, Json, example, group, open_billing, parsed_instant
 from billing_pipeline.cli.render import add_to as add_render
 from billing_pipeline.cli.show import print_json, print_json_list, say, table
@@ -30,10 +32,11 @@ Found = dict[str, Any]
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "invoices", "Invoices and their drafts: list, show, compare.")
+    made = group(app, "invoices", "Invoices and their drafts: list, show, compare, void, credit.")
     made.command("list", epilog=example("billing invoices list --customer acme --period 2026-01-01 --json"))(list_)
     made.command("show", epilog=example("billing invoices show 2026-000001"))(show)
     made.command("diff", epilog=example("billing invoices diff 2026-000001 --from 1 --to 2"))(diff)
+    add_corrections(made)
     add_render(made)
 
 
@@ -103,7 +106,8 @@ def show(
     say(f"{one['customer']}, {one['kind']} of {one['period']}, issued {one['issue_date']}, locks {one['lock_at']}.")
     for wait in one["held_by"]:
         say(f"Waits: {wait['cause']}: {wait['reason']}")
-    table("Lines", ("kind", "description", "service", "dimensions", ">quantity", ">amount"), _lines(one["lines"]))
+    say(*told(one))
+    table("Lines", (">", "kind", "description", "service", "dimensions", ">quantity", ">amount"), _lines(one["lines"]))
     if details:
         table("Reasons", ("line", "dimensions", "because", ">quantity", ">unit amount", ">amount"), _details(explained))
     say(f"Total {one['total']} {one['currency']}; due {one['amount_due']} {one['currency']}.")
@@ -113,8 +117,9 @@ def show(
 
 
 def _lines(lines: Iterable[Found]) -> Iterator[tuple[object, ...]]:
-    for line in lines:
-        yield line["kind"], line["description"], _service(line), _dimensions(line), line["quantity"], line["amount"]
+    for number, line in enumerate(lines, start=1):
+        figures = (line["quantity"], line["amount"])
+        yield number, line["kind"], line["description"], _service(line), _dimensions(line), *figures
 
 
 def _details(lines: Iterable[Found]) -> Iterator[tuple[object, ...]]:
@@ -136,6 +141,10 @@ def _dimensions(line: Found) -> str:
 def _reason(reason: Found) -> str:
     if reason.get("first"):
         return "first"
+    if "reissue_of" in reason:
+        return f"in the place of {reason['reissue_of']}"
+    if "credits" in reason:
+        return f"lowers {reason['credits']}"
     words = [f"{name} {', '.join(map(str, reason[name]))}" for name in ("batches", "changes") if reason.get(name)]
     return "; ".join(words) or ("another document became final" if reason.get("documents") else "the program")
 

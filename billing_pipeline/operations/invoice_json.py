@@ -4,9 +4,11 @@ Amounts are strings in major units with the currency's decimals, quantities plai
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from billing_pipeline.ledger.known_documents import KnownDocument
 from billing_pipeline.ledger.known_lines import KnownLine
+from billing_pipeline.ledger.known_voids import Aftermath, KnownCredit
 from billing_pipeline.operations.written import day, instant, maybe_instant, plain
 
 Json = dict[str, object]
@@ -49,6 +51,20 @@ def whole_json(one: KnownDocument, held_by: Sequence[Json]) -> Json:
         "fingerprint": one.fingerprint,
         "lines": [_line(line) | _terms(line) for line in one.lines],
     }
+
+
+def aftermath_json(became: Aftermath) -> Json:
+    """What became of a final document: void, replaced, lowered; of a credit note, what it lowers."""
+    return {
+        "void": became.void and asdict(became.void) | {"at": instant(became.void.at)},
+        "replaces": became.replaces,
+        "credits": became.credits and _credit(became.credits),
+        "credit_notes": [_credit(one) for one in became.credit_notes],
+    }
+
+
+def _credit(one: KnownCredit) -> Json:
+    return asdict(one) | {"at": instant(one.at), "total": str(one.total)}
 
 
 def _line(line: KnownLine) -> Json:

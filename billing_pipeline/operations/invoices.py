@@ -9,8 +9,9 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import known_documents
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.known_documents import Asked, KnownDocument
+from billing_pipeline.ledger.known_voids import aftermath
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.invoice_json import Json, as_json, whole_json
+from billing_pipeline.operations.invoice_json import Json, aftermath_json, as_json, whole_json
 from billing_pipeline.operations.past_drafts import past_drafts
 from billing_pipeline.operations.waits import Waits
 from billing_pipeline.operations.written import instant
@@ -87,10 +88,12 @@ def show_invoice(billing: Billing, name: str, *, version: int | None = None) -> 
         one = known_document(connection, name, version)
         held_by = Waits(billing, connection, now).of(one)
         kept = known_documents.versions(connection, one.id)
+        became = aftermath(connection, one.id)
     return whole_json(one, held_by) | {
+        **aftermath_json(became),
         "versions": [
             {"version": number, "recorded_at": instant(at), "reason": dict(reason)} for number, at, reason in kept
-        ]
+        ],
     }
 
 

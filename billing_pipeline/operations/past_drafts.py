@@ -77,7 +77,7 @@ def _known(one: Document, head: DocumentHead, batch: int, change: int, at: datet
             line.service_end,
             line.dimensions,
             line.quantity,
-            None,
+            line.adjusts,
             line.amount,
         )
         for line in one.lines

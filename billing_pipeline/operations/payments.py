@@ -52,7 +52,7 @@ def mark_paid(
 
     Raises:
         PaymentError: no such invoice asks for payment, or it was paid with another reference.
-        Refused: ``at`` is in the future, or has no time zone.
+        Refused: the invoice is void; ``at`` is in the future, or has no time zone.
     """
     now = billing.now()
     _refuse_impossible(at, now)
@@ -61,6 +61,11 @@ def mark_paid(
         if payment.status is PaymentStatus.PAID:
             _refuse_other_reference(payment, reference)
             return MarkedPaid(payment, changed=False)
+        if payment.status is PaymentStatus.NOT_DUE:
+            raise Refused(
+                f"Invoice {payment.number} is void: it asks for nothing.",
+                hint="Mark the invoice in its place.",
+            )
         note = ", ".join(part for part in ("marked paid", reference and f"reference {reference}", note) if part)
         step = PaymentStep(
             payment.document, PaymentStatus.PAID, note, payment.attempts, reference or payment.reference, at=at

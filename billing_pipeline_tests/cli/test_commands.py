@@ -15,6 +15,7 @@ PROMISED = """
     usage.land usage.history usage.quarantine.list usage.quarantine.replay usage.watermark check close lock
     hold.list hold.place hold.release invoices.list invoices.show invoices.diff invoices.render period.report
     export.ledger export.focus payments.list payments.deliver payments.mark-paid quote clock.set
+    invoices.void invoices.credit
     plan.assign subscription.change subscription.cancel discount.add discount.end
 """
 
