@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from billing_pipeline.cli import app
 from billing_pipeline.operations.invoices import list_invoices
 from billing_pipeline.operations.tick import tick
+from billing_pipeline.operations.tick_report import TickReport
 from billing_pipeline_tests.sandbox import Sandbox, open_sandbox
 from billing_pipeline_tests.scenarios.differences import differences
 from billing_pipeline_tests.scenarios.golden_month import Content, Scenario, Step
@@ -68,10 +69,11 @@ class Walk:
                 self.wrong += [f"at {moment.isoformat()}: {one}" for one in found]
         return self
 
-    def tick(self) -> None:
+    def tick(self) -> TickReport:
         """What the schedules and sensors would do now."""
         report = tick(self.sandbox.billing)
         assert not report.problems, report.to_json()
+        return report
 
     def documents(self, *, empty: bool = False) -> list[Content]:
         """All that there are, as machines read them, with their cutoffs and why they differ from the version before."""
