@@ -5,6 +5,7 @@ import dagster as dg
 from billing_pipeline.pipeline import invoicing, metering, payments, rating, usage
 from billing_pipeline.pipeline.changes import CHANGES
 from billing_pipeline.pipeline.checks import usage_checks
+from billing_pipeline.pipeline.corrections import CORRECTIONS
 from billing_pipeline.pipeline.jobs import JOBS
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.schedules import SCHEDULES
@@ -13,7 +14,7 @@ from billing_pipeline.pipeline.sensors import SENSORS
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([usage, metering, rating, invoicing, payments]),
     asset_checks=[usage_checks],
-    jobs=[*JOBS, *CHANGES],
+    jobs=[*JOBS, *CHANGES, *CORRECTIONS],
     sensors=SENSORS,
     schedules=SCHEDULES,
     resources={"billing": BillingResource()},

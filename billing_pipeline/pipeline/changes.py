@@ -5,14 +5,11 @@ A refusal fails the run with its message and what to do next, and is not worth t
 re-materialises by itself.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
 
 import dagster as dg
 from pydantic import Field
 
-from billing_pipeline.core.errors import BillingError
 from billing_pipeline.operations.add_discount import DiscountTerms, add_discount
 from billing_pipeline.operations.assign_plan import assign_plan
 from billing_pipeline.operations.cancel_subscription import cancel_subscription
@@ -23,18 +20,12 @@ from billing_pipeline.operations.end_discount import end_discount
 from billing_pipeline.operations.start import NOW
 from billing_pipeline.pipeline.metadata import Metadata, table
 from billing_pipeline.pipeline.resources import BillingResource
+from billing_pipeline.pipeline.verbs import Verb, ask, job
 
 _WHEN = (
     "now, current-period, previous-period (while it is in grace), a day such as 2026-01-01, an instant with its zone, "
     "or seconds since 1970 as a string of 10 digits."
 )
-
-
-class Verb(dg.Config):
-    """What every verb asks."""
-
-    dry_run: bool = Field(default=False, description="Show what it changes, in documents too; change nothing.")
-    actor: str | None = Field(default=None, description="Who asks: recorded with it. Default: the resource's actor.")
 
 
 class AssignPlan(Verb):
@@ -140,15 +131,7 @@ def record_discount_end(context: dg.OpExecutionContext, config: EndDiscount, bil
 def _change(
     context: dg.OpExecutionContext, config: Verb, billing: BillingResource, verb: Callable[[Billing], Changed]
 ) -> None:
-    """Ask as whoever asks, and show what came of it."""
-    ledger = billing.open()
-    try:
-        changed = verb(replace(ledger, actor=config.actor or ledger.actor))
-    except BillingError as error:
-        shown = {"code": error.code, "message": error.message, "hint": error.hint}
-        raise dg.Failure(str(error), metadata=shown, allow_retries=False) from error
-    context.log.info(changed.said)
-    context.add_output_metadata(_metadata(changed))
+    ask(context, config, billing, verb, _metadata)
 
 
 def _metadata(changed: Changed) -> Metadata:
@@ -171,24 +154,10 @@ def _metadata(changed: Changed) -> Metadata:
     }
 
 
-def _job(name: str, op: dg.OpDefinition, verb: type[Verb]) -> dg.JobDefinition:
-    """Of one op, whose config is the job's."""
-
-    @dg.config_mapping(config_schema=verb.to_fields_dict())
-    def run_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"ops": {op.name: {"config": config}}}
-
-    @dg.job(name=name, description=verb.__doc__, config=run_config, executor_def=dg.in_process_executor)
-    def made() -> None:
-        op()
-
-    return made
-
-
 CHANGES: tuple[dg.JobDefinition, ...] = (
-    _job("assign_plan", record_plan, AssignPlan),
-    _job("change_subscription", record_quantities, ChangeSubscription),
-    _job("cancel_subscription", record_end, CancelSubscription),
-    _job("add_discount", record_discount, AddDiscount),
-    _job("end_discount", record_discount_end, EndDiscount),
+    job("assign_plan", record_plan, AssignPlan),
+    job("change_subscription", record_quantities, ChangeSubscription),
+    job("cancel_subscription", record_end, CancelSubscription),
+    job("add_discount", record_discount, AddDiscount),
+    job("end_discount", record_discount_end, EndDiscount),
 )
