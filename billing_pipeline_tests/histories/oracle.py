@@ -166,11 +166,12 @@ def _lines(price: Price, events: Sequence[tuple[int, Event]], part: Fraction) ->
     for arrival, one in events:
         groups[one.region if one.region in price.rates else None].append((arrival, one))
     for region, members in groups.items():
-        quantity = _quantity(METERS[price.meter][0], members)
-        yield price.id, region, quantity, _cents(amount(price, price.rates[region], quantity, part))
+        measured = quantity(METERS[price.meter][0], members)
+        yield price.id, region, measured, cents(amount(price, price.rates[region], measured, part))
 
 
-def _quantity(aggregation: str, events: Sequence[tuple[int, Event]]) -> Fraction:
+def quantity(aggregation: str, events: Sequence[tuple[int, Event]]) -> Fraction:
+    """What a meter makes of events, each with its place in the order of receipt."""
     values = [Fraction(one.value) for _, one in events]
     if aggregation == "sum":
         return sum(values, Fraction(0))
@@ -183,7 +184,7 @@ def _quantity(aggregation: str, events: Sequence[tuple[int, Event]]) -> Fraction
     return Fraction(len({one.region for _, one in events} - {None}))
 
 
-def _cents(exact: Fraction) -> int:
+def cents(exact: Fraction) -> int:
     """Half away from zero."""
     whole = int(abs(exact) * 100 + Fraction(1, 2))
     return whole if exact >= 0 else -whole

@@ -15,7 +15,10 @@ import pytest
 
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.money import EXACT
+from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.metering.measure import Measured, Measurement, Quantity
+from billing_pipeline.operations.check_report import CheckReport
+from billing_pipeline.operations.context import Billing
 from billing_pipeline.usage.event import DIMENSION_PREFIX, LakeFile
 from billing_pipeline_tests.metering import measure_oracle
 from billing_pipeline_tests.usage.lake_writer import START, Row
@@ -27,6 +30,15 @@ def use_plain_metering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("billing_pipeline.operations.metering.measure", _measure)
     monkeypatch.setattr("billing_pipeline.operations.meter.engine", _no_engine)
     monkeypatch.setattr("billing_pipeline.operations.meter.customers_in", _customers_in)
+
+
+def use_no_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check nothing: checks measure with the engine, and hold by their own judgement."""
+    monkeypatch.setattr("billing_pipeline.operations.checked.check", _no_check)
+
+
+def _no_check(billing: Billing, period: BillingPeriod) -> CheckReport:
+    return CheckReport(period.key, billing.now(), rows=(), held=(), events=0, seconds=0)
 
 
 @contextmanager
@@ -70,9 +82,14 @@ def _measure(
     rows = [row for file in files for row in _rows(file) if row.customer in customers]
     by_code = {code: meters[name] for name, code in meter_codes.items()}
     answers = measure_oracle.quantities(rows, measurements, by_code, deliveries, ZoneInfo("UTC"))
-    found = [
-        Quantity(number, dict(group), _decimal(value), events) for (number, group), (value, events) in answers.items()
-    ]
+    by_number = {one.number: one for one in measurements}
+    found = []
+    for (number, group), (value, events) in answers.items():
+        measures = None
+        if by_number[number].needs == "events":
+            single = measure_oracle.counted(rows, by_number[number], by_code, deliveries)[group]
+            measures = tuple(one.value for one in sorted(single, key=lambda one: (one.timestamp, one.arrival)))
+        found.append(Quantity(number, dict(group), _decimal(value), events, measures=measures))
     return Measured(
         sorted(found, key=lambda one: (one.number, sorted(one.dimensions.items()))),
         measure_oracle.counts(rows, measurements, by_code, deliveries),

@@ -52,7 +52,7 @@ class Play:
         pass
 
     def _land(self, events: list[Event]) -> None:
-        self.sandbox.land(*map(_row, events))
+        self.sandbox.land(*map(row_of, events))
         self.history.batches.append((self.now, events))
 
     def _change(self, change: tuple[Any, ...]) -> None:
@@ -155,7 +155,7 @@ def _key(period: datetime) -> str:
     return period.date().isoformat()
 
 
-def _row(event: Event) -> Row:
+def row_of(event: Event) -> Row:
     more: Mapping[str, str] = {"retract": "true"} if event.retract else {}
     return use(event.customer, event.meter, event.timestamp.isoformat(), event.value, event.region, **more)
 

@@ -49,21 +49,22 @@ _ASSIGNED = st.tuples(_CUSTOMERS, st.sampled_from([*PERIODS, "now", "soon", "day
 _HOURS = st.sampled_from([0, 0, 0, 1, 6, 18, 24, 24, 48, 72])
 
 
-def _steps(action: str, given: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
-    return st.builds(Step, _HOURS, st.just(action), given)
+def steps(hours: st.SearchStrategy[int], action: str, given: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
+    """Steps of one kind."""
+    return st.builds(Step, hours, st.just(action), given)
 
 
-_LANDING = _steps("land", st.lists(_EVENTS, min_size=4, max_size=12))
+_LANDING = steps(_HOURS, "land", st.lists(_EVENTS, min_size=4, max_size=12))
 _HISTORY = st.one_of(
     _LANDING,
     _LANDING,
     _LANDING,
-    _steps("change", _CHANGES),
-    _steps("assign", _ASSIGNED),
-    _steps("hold", st.tuples(_CUSTOMERS, _PERIODS)),
-    _steps("release", st.integers(0, 3)),
+    steps(_HOURS, "change", _CHANGES),
+    steps(_HOURS, "assign", _ASSIGNED),
+    steps(_HOURS, "hold", st.tuples(_CUSTOMERS, _PERIODS)),
+    steps(_HOURS, "release", st.integers(0, 3)),
 )
-_RUNS = st.one_of(_steps("close", _PERIODS), _steps("lock", _PERIODS))
+_RUNS = st.one_of(steps(_HOURS, "close", _PERIODS), steps(_HOURS, "lock", _PERIODS))
 
 
 def scripts(length: int) -> st.SearchStrategy[list[Step]]:

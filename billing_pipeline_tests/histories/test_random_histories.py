@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from billing_pipeline_tests.histories.few import few
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 from billing_pipeline_tests.histories.play import FIRST, Play
 from billing_pipeline_tests.histories.script import START, Script, Step, scripts
@@ -20,17 +21,9 @@ from billing_pipeline_tests.histories.world import MARCH, PERIODS
 from billing_pipeline_tests.sandbox import SOURCE, open_sandbox
 from billing_pipeline_tests.servers import Server
 
-EXAMPLES = settings().max_examples  # the profile's; a history is a hundred times dearer than most examples
 END = MARCH + timedelta(days=14)
 RELEASES = [Step(0, "release", 0)] * 30
 Facts = list[tuple[object, ...]]
-
-
-def few(examples: int) -> settings:
-    """Settings for histories: ``examples`` where the profile asks for 100."""
-    return settings(
-        max_examples=max(1, EXAMPLES * examples // 100), suppress_health_check=list(HealthCheck), deadline=None
-    )
 
 
 @contextmanager

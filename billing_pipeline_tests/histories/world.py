@@ -20,6 +20,7 @@ METERS: Mapping[str, tuple[str, str]] = {
     "calls": ("count", "latest"),
     "level": ("latest", "latest"),
     "places": ("unique_count", "latest"),
+    "paid": ("sum", "latest"),
 }
 Tiers = list[tuple[int | None, str, str]]  # up to, unit amount, flat amount
 
@@ -34,6 +35,8 @@ class Price:
     model: str
     rates: Mapping[str | None, Any]
     included: int = 0
+    minimum: str | None = None
+    maximum: str | None = None
 
     @property
     def by_region(self) -> bool:
@@ -87,23 +90,18 @@ class World:
 
     def yaml(self) -> str:
         """As a catalog file."""
-        meters = "\n".join(
-            f"  - {{id: {name}, aggregation: {how}, keep: {keep}, dimensions: [region]"
-            f"{', unique_by: region' if how == 'unique_count' else ''}}}"
-            for name, (how, keep) in METERS.items()
-        )
         products = "\n".join(
-            f"  - {{id: {name}, invoicing_delay: {delay} days{_grace(self.product_grace[name])}}}"
+            f"  - {{id: {name}, invoicing_delay: {delay} days{grace_yaml(self.product_grace[name])}}}"
             for name, delay in self.delays.items()
         )
         plans = "\n".join(
-            f"  - {{id: {name}, prices: [{', '.join(map(_price, prices))}]}}" for name, prices in PLANS.items()
+            f"  - {{id: {name}, prices: [{', '.join(map(price_yaml, prices))}]}}" for name, prices in PLANS.items()
         )
-        customers = "\n".join(f"  - {{id: {one}{_grace(self.customer_grace[one])}}}" for one in CUSTOMERS)
+        customers = "\n".join(f"  - {{id: {one}{grace_yaml(self.customer_grace[one])}}}" for one in CUSTOMERS)
         subscriptions = "\n".join(f"  - {_subscription(one, phases)}" for one, phases in self.phases.items())
         account = f"account: {{name: Example, currency: USD, grace: {self.grace} days}}"
         sections = {
-            "meters": meters,
+            "meters": meters_yaml(),
             "products": products,
             "plans": plans,
             "customers": customers,
@@ -112,7 +110,17 @@ class World:
         return "\n".join([account, *(f"{name}:\n{content}" for name, content in sections.items())])
 
 
-def _grace(days: int | None) -> str:
+def meters_yaml() -> str:
+    """All meters, as a section's list."""
+    return "\n".join(
+        f"  - {{id: {name}, aggregation: {how}, keep: {keep}, dimensions: [region]"
+        f"{', unique_by: region' if how == 'unique_count' else ''}}}"
+        for name, (how, keep) in METERS.items()
+    )
+
+
+def grace_yaml(days: int | None) -> str:
+    """A field of grace, where there is one."""
     return "" if days is None else f", grace: {days} days"
 
 
@@ -121,7 +129,8 @@ def _subscription(customer: str, phases: tuple[tuple[datetime, str], ...]) -> st
     return f"{{id: {customer}-sub, customer: {customer}, start: {phases[0][0].isoformat()}, phases: [{listed}]}}"
 
 
-def _price(price: Price) -> str:
+def price_yaml(price: Price) -> str:
+    """A price of a plan."""
     rates = [
         (f"match: {{region: {region}}}, " if region else "") + _rate(price.model, rate)
         for region, rate in price.rates.items()
@@ -131,8 +140,9 @@ def _price(price: Price) -> str:
         matched = ", ".join(f"{{{rate}}}" for rate in rates[:-1])
         terms = f"by: [region], rates: [{matched}], default: {{{rates[-1]}}}"
     product = f", product: {price.product}" if price.product else ""
-    included = f', included: "{price.included}"' if price.included else ""
-    return f"{{id: {price.id}, meter: {price.meter}{product}{included}, price: {{model: {price.model}, {terms}}}}}"
+    bounds = {"included": price.included or None, "minimum": price.minimum, "maximum": price.maximum}
+    more = "".join(f', {name}: "{bound}"' for name, bound in bounds.items() if bound)
+    return f"{{id: {price.id}, meter: {price.meter}{product}{more}, price: {{model: {price.model}, {terms}}}}}"
 
 
 def _rate(model: str, rate: Any) -> str:
@@ -140,6 +150,8 @@ def _rate(model: str, rate: Any) -> str:
         return f'unit_amount: "{rate}"'
     if model == "package":
         return f'size: "{rate[0]}", amount: "{rate[1]}"'
+    if model == "percentage":
+        return f'rate: "{rate[0]}", fixed_amount: "{rate[1]}", free_events: {rate[2]}'
     tiers = (
         (f'up_to: "{up_to}", ' if up_to else "") + f'unit_amount: "{unit}", flat_amount: "{flat}"'
         for up_to, unit, flat in rate

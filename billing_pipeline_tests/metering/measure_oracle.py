@@ -25,20 +25,27 @@ def quantities(
     codes = {meter.id: code for code, meter in meters.items()}
     answers: Answers = {}
     for asked in measurements:
-        meter = meters[codes[asked.meter]]
-        state = statuses(rows, meters, deliveries, asked.before_arrival)
-        groups = defaultdict(list)
-        for row in rows:
-            if (
-                state.get(row.arrival) == "accepted"
-                and (row.customer, row.meter) == (asked.customer, codes[asked.meter])
-                and asked.start <= row.timestamp < asked.end
-                and all(row.dimensions.get(name, "") in values for name, values in meter.filter.items())
-            ):
-                groups[_group(row, asked)].append(row)
-        for group, events in groups.items():
-            answers[asked.number, group] = (_windowed(events, meter, zone), len(events))
+        for group, events in counted(rows, asked, meters, deliveries).items():
+            answers[asked.number, group] = (_windowed(events, meters[codes[asked.meter]], zone), len(events))
     return answers
+
+
+def counted(
+    rows: Sequence[Row], asked: Measurement, meters: Mapping[int, Meter], deliveries: Mapping[int, Sequence[int]]
+) -> Mapping[frozenset[tuple[str, str]], list[Row]]:
+    """The events that count for a measurement, by dimensions."""
+    code = next(code for code, meter in meters.items() if meter.id == asked.meter)
+    state = statuses(rows, meters, deliveries, asked.before_arrival)
+    groups = defaultdict(list)
+    for row in rows:
+        if (
+            state.get(row.arrival) == "accepted"
+            and (row.customer, row.meter) == (asked.customer, code)
+            and asked.start <= row.timestamp < asked.end
+            and all(row.dimensions.get(name, "") in values for name, values in meters[code].filter.items())
+        ):
+            groups[_group(row, asked)].append(row)
+    return groups
 
 
 def counts(

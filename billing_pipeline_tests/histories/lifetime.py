@@ -1,0 +1,304 @@
+"""Plays a whole life on a real ledger and notes the same facts plainly; says what is wrong with what came of it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from billing_pipeline.catalog.problems import CatalogProblems
+from billing_pipeline.core.errors import BillingError, Refused
+from billing_pipeline.operations import hold
+from billing_pipeline.operations.add_discount import DiscountTerms, add_discount
+from billing_pipeline.operations.assign_plan import assign_plan
+from billing_pipeline.operations.cancel_subscription import cancel_subscription
+from billing_pipeline.operations.change_subscription import change_subscription
+from billing_pipeline.operations.close import close
+from billing_pipeline.operations.end_discount import end_discount
+from billing_pipeline.operations.lock import lock
+from billing_pipeline.operations.tick import tick
+from billing_pipeline_tests.histories.oracle import Event
+from billing_pipeline_tests.histories.play import row_of
+from billing_pipeline_tests.histories.script import Step
+from billing_pipeline_tests.histories.sold import PLANS, Discount, Rules, Subscription
+from billing_pipeline_tests.histories.whole import MONTHS, Home, Life, Statement
+from billing_pipeline_tests.histories.world import CUSTOMERS
+from billing_pipeline_tests.sandbox import Sandbox
+
+# What is written of documents and of what came too late; how far periods are computed is not.
+_TABLES = [
+    *("document", "document_version", "document_line", "draft_document", "draft_line", "finalization", "payment"),
+    *("not_billable", "late_usage", "hold"),
+]
+_DISCOUNT = re.compile(r"Discount (\S+) \(")
+Rows = list[tuple[object, ...]]
+
+
+@dataclass
+class Lifetime:
+    """One life on one ledger. ``ticks``: whether the product runs where the script says so, or only at the end."""
+
+    sandbox: Sandbox
+    rules: Rules
+    ticks: bool = True
+    now: datetime = MONTHS[0]
+    life: Life = field(init=False)
+    final: set[tuple[object, ...]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.life = Life(self.rules)
+
+    def run(self, script: Sequence[Step]) -> "Lifetime":
+        """All steps; what is final stays as it is."""
+        for step in script:
+            self.now += timedelta(hours=step.hours)
+            self.sandbox.at(self.now)
+            getattr(self, f"_{step.action}")(step.given)
+        return self
+
+    def finish(self) -> "Lifetime":
+        """Nothing is held any more, two and a half months go by, and everything is locked."""
+        if holds := hold.list_holds(self.sandbox.billing):
+            hold.release(self.sandbox.billing, [one.id for one in holds], "it is fine")
+        for days in (75, 40):
+            self.now += timedelta(days=days)
+            self.sandbox.at(self.now)
+            self.tick()
+        return self
+
+    def tick(self) -> None:
+        """What the schedules and sensors would do now; what was final is as it was, and nobody is owed less than 0."""
+        report = tick(self.sandbox.billing)
+        assert not report.problems, report.to_json()
+        final = set(self._final())
+        assert self.final <= final, "a final document has changed"
+        self.final = final
+        assert [customer for customer, credit in self._credit().items() if credit < 0] == []
+
+    # Steps
+
+    def _tick(self, _: None) -> None:
+        if self.ticks:
+            self.tick()
+
+    def _wait(self, _: None) -> None:
+        pass
+
+    def _land(self, events: list[Event]) -> None:
+        past = [one for one in events if one.timestamp <= self.now]
+        if past:
+            self.sandbox.land(*map(row_of, past))
+            self.life.usage.batches.append((self.now, past))
+
+    def _subscribe(self, given: tuple[str, str, str]) -> None:
+        customer, plan, when = given
+        start = self._instant(when)
+        new = Subscription(f"{customer}-{len(self.life.subscriptions)}", customer, start, self.now, [(start, plan)])
+        if self._accepted(start, lambda: self.sandbox.apply(new.yaml)):
+            self.life.subscriptions[new.id] = new
+
+    def _assign(self, given: tuple[int, str, str]) -> None:
+        one = self._subscription(given[0])
+        if one is None:
+            return
+        plan, start = given[1], self._instant(given[2])
+        if one.end is not None and one.end <= start:
+            return
+
+        def change() -> None:
+            assign_plan(self.sandbox.billing, one.customer, plan, subscription=one.id, start=start.isoformat())
+
+        if self._accepted(start, change):
+            kept = [phase for phase in one.phases if phase[0] < start]
+            one.phases = kept if kept and kept[-1][1] == plan else [*kept, (start, plan)]
+            one.start = min(one.start, start)
+
+    def _seats(self, given: tuple[int, int, str]) -> None:
+        one = self._subscription(given[0])
+        if one is None or not (fees := sorted({fee.id for _, plan in one.phases for fee in PLANS[plan].fees})):
+            return
+        number, start = given[1], max(self._instant(given[2]), one.start)
+        fee = fees[number % len(fees)]
+
+        def change() -> None:
+            change_subscription(self.sandbox.billing, one.id, {fee: str(number)}, start=start.isoformat())
+
+        if self._accepted(start, change):
+            kept = [each for each in one.quantities if each[:2] != (start, fee)]
+            one.quantities = [*kept, (start, fee, number)]
+
+    def _cancel(self, given: tuple[int, str]) -> None:
+        one = self._subscription(given[0])
+        if one is None or (end := self._instant(given[1])) < one.start:
+            return
+        since = min(end, one.end or end)
+        if self._accepted(since, lambda: cancel_subscription(self.sandbox.billing, one.id, end=end.isoformat())):
+            if one.end is not None and one.end <= min(end, self.now):
+                return
+            one.end = end
+            one.phases = [phase for phase in one.phases if phase[0] < end] or one.phases[:1]
+            one.quantities = [each for each in one.quantities if each[0] < end]
+
+    def _discount(self, given: tuple[str, str, str | None, str | None, int | None, tuple[str, ...]]) -> None:
+        customer, when, percent, amount, periods, prices = given
+        start, name = self._instant(when), f"off{len(self.life.discounts)}"
+        terms = DiscountTerms(percent, amount, start.isoformat(), None, periods, prices)
+        month = max(place for place, one in enumerate(MONTHS) if one <= start)
+        last = None if periods is None else MONTHS[month + periods]
+        if self._accepted(start, lambda: add_discount(self.sandbox.billing, customer, name, terms)):
+            made = Discount(name, customer, start, percent, amount, prices, [(self.now, None)], last)
+            self.life.discounts.append(made)
+
+    def _end_discount(self, given: tuple[int, str]) -> None:
+        if not self.life.discounts:
+            return
+        one = self.life.discounts[given[0] % len(self.life.discounts)]
+        known = one.known(None)
+        assert known is not None
+        end, over = self._instant(given[1]), known[1]
+        if end < one.start or (over is not None and over <= min(end, self.now)):
+            return
+        since = min(end, over or end)
+        if self._accepted(since, lambda: end_discount(self.sandbox.billing, one.id, end=end.isoformat())):
+            one.ends.append((self.now, end))
+
+    def _hold(self, given: tuple[str, int]) -> None:
+        customer, months = given
+        period = MONTHS[max(0, self._month() - months)]
+        hold.place(self.sandbox.billing, [customer], period.date().isoformat(), "for a reason")
+
+    def _release(self, number: int) -> None:
+        if holds := hold.list_holds(self.sandbox.billing):
+            hold.release(self.sandbox.billing, [holds[number % len(holds)].id], "it is fine")
+
+    def _accepted(self, since: datetime, change: Callable[[], object]) -> bool:
+        """Whether the ledger took it. From the running period's start on it takes all but one meter billed twice."""
+        refusal: BillingError | None = None
+        try:
+            change()
+        except (Refused, CatalogProblems) as error:
+            refusal = error
+        assert refusal is None or since < MONTHS[self._month()] or "already has" in str(refusal), str(refusal)
+        return refusal is None
+
+    def _subscription(self, number: int) -> Subscription | None:
+        known = list(self.life.subscriptions.values())
+        return known[number % len(known)] if known else None
+
+    def _month(self) -> int:
+        return max(place for place, one in enumerate(MONTHS) if one <= self.now)
+
+    def _instant(self, when: str) -> datetime:
+        month = self._month()
+        return {
+            "now": self.now,
+            "current-period": MONTHS[month],
+            "previous-period": MONTHS[max(month - 1, 0)],
+            "soon": self.now + timedelta(hours=36),
+            "next": MONTHS[month + 1],
+            "tenth": MONTHS[month] + timedelta(days=9, hours=12),
+        }[when]
+
+    # What came of it
+
+    def differences(self) -> list[str]:
+        """Where the sum of all documents is not what rating everything at once gives."""
+        before = MONTHS[self._month() - 1].date()
+        cutoffs = self.cutoffs()
+        found = []
+        for customer in CUSTOMERS:
+            wanted = self.life.billed(customer, before, cutoffs)
+            billed = {one: minor for one, minor in self.billed().items() if one[0].customer == customer}
+            billed = {one: minor for one, minor in billed.items() if one[0].period < before}
+            for one in sorted(wanted.keys() | billed.keys(), key=str):
+                if wanted.get(one, 0) != billed.get(one, 0):
+                    home, *rest = one
+                    found.append(
+                        f"{home.customer} {home.kind} {home.issued} {rest}: "
+                        f"{billed.get(one, 0)} billed, {wanted.get(one, 0)} due"
+                    )
+        return found
+
+    def billed(self) -> dict[Statement, int]:
+        """The sum of all final documents' lines, adjustments with the lines that they adjust; without zeros."""
+        rows = self.sandbox.query("""
+            SELECT c.id AS customer, h.kind, h.period, h.issue_date, coalesce(l.adjusts, l.kind) AS line_kind,
+                   l.subscription, l.price, l.dimensions ->> 'region' AS region, l.description, l.amount_minor
+            FROM finalization AS f JOIN document AS d ON d.id = f.document
+            JOIN document_line AS l ON l.document = f.document AND l.version = f.version
+            JOIN document AS h ON h.id = coalesce(l.adjusts_document, d.id)
+            JOIN customer AS c ON c.code = d.customer WHERE l.kind NOT IN ('tax', 'credit')
+        """)
+        sums: dict[Statement, int] = defaultdict(int)
+        for row in rows:
+            home = Home(row.customer, row.period, row.issue_date, row.kind)
+            what: tuple[str | None, ...] = (row.subscription, row.price, row.region)
+            if row.line_kind == "discount":
+                named = _DISCOUNT.search(row.description)
+                assert named, row.description
+                what = (None, named[1], None)
+            sums[home, row.line_kind, what[0], what[1], what[2]] += int(row.amount_minor)
+        return {one: minor for one, minor in sums.items() if minor}
+
+    def cutoffs(self) -> Mapping[Home, datetime]:
+        """Of all final documents."""
+        rows = self.sandbox.query("""
+            SELECT c.id AS customer, d.kind, d.period, d.issue_date, f.cutoff FROM finalization AS f
+            JOIN document AS d ON d.id = f.document JOIN customer AS c ON c.code = d.customer
+        """)
+        return {Home(row.customer, row.period, row.issue_date, row.kind): row.cutoff for row in rows}
+
+    def statements(self) -> Rows:
+        """What final documents say, and as of when: nothing of the runs that made them."""
+        return [
+            tuple(row)
+            for row in self.sandbox.query("""
+                SELECT c.id, d.kind, d.period, d.issue_date, f.cutoff, v.lock_at, v.total_minor, v.amount_due_minor,
+                       l.kind, l.description, l.subscription, l.plan, l.price, l.service_start, l.service_end,
+                       l.dimensions::text, l.quantity, l.amount_minor, l.phase_start, l.adjusts, l.adjusts_document
+                FROM finalization AS f JOIN document AS d ON d.id = f.document JOIN customer AS c ON c.code = d.customer
+                JOIN document_version AS v ON v.document = f.document AND v.version = f.version
+                LEFT JOIN document_line AS l ON l.document = f.document AND l.version = f.version
+                ORDER BY c.id, d.period, d.issue_date, d.kind, l.line
+            """)
+        ]
+
+    def dump(self) -> dict[str, Rows]:
+        """All rows of everything that documents are made of."""
+        return {
+            name: sorted((tuple(row) for row in self.sandbox.query(f'SELECT * FROM "{name}"')), key=str)
+            for name in _TABLES
+        }
+
+    def again(self) -> None:
+        """Tick, close and lock once more, which is once too much."""
+        self.tick()
+        for period in self.sandbox.billing.periods():
+            close(self.sandbox.billing, period)
+            lock(self.sandbox.billing, period)
+
+    def numbers(self) -> list[str]:
+        """Those given, in their order."""
+        return [
+            row.number
+            for row in self.sandbox.query("SELECT number FROM finalization WHERE number IS NOT NULL ORDER BY number")
+        ]
+
+    def _final(self) -> list[tuple[object, ...]]:
+        tables = ("finalization", "document_version", "document_line")
+        found: list[tuple[object, ...]] = []
+        for name in tables:
+            rows = self.sandbox.query(f"""
+                SELECT t.* FROM "{name}" AS t JOIN finalization AS g
+                ON g.document = t.document AND g.version = t.version
+            """)
+            found += [(name, str(tuple(row))) for row in rows]
+        return found
+
+    def _credit(self) -> dict[str, int]:
+        rows = self.sandbox.query("""
+            SELECT d.customer, sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) AS credit
+            FROM finalization AS f JOIN document AS d ON d.id = f.document
+            JOIN document_version AS v ON v.document = f.document AND v.version = f.version GROUP BY d.customer
+        """)
+        return {str(row.customer): int(row.credit) for row in rows}
