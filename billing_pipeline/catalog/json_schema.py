@@ -1,29 +1,25 @@
 """The format as JSON Schema, so that editors complete and check it. It describes fields in the docstrings' words."""
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from inspect import cleandoc
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from billing_pipeline.catalog.catalog import KINDS
 from billing_pipeline.catalog.customer import Payment
+from billing_pipeline.catalog.docstrings import attributes, summary
 from billing_pipeline.catalog.field_types import Assigned, DefaultsToAccount, Rule
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.parse import is_marked, is_required
 from billing_pipeline.catalog.price import PlanPrice
-from billing_pipeline.catalog.price_terms import DECIMAL, price_schema
+from billing_pipeline.catalog.price_terms import DECIMAL, Models, Schema, price_schema
 from billing_pipeline.catalog.source import EventMapping, Source
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.core.period import Duration
 
-Schema = dict[str, Any]
-
-_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {5,}.+)*)", re.MULTILINE)
 _DAY = r"\d{4}-\d\d-\d\d"
 _SCALARS: Mapping[object, Mapping[str, object]] = {
     str: {"type": ["string", "number"]},  # an id of digits need not be quoted
@@ -38,7 +34,7 @@ _SCALARS: Mapping[object, Mapping[str, object]] = {
 
 def json_schema(
     *,
-    price_models: Collection[str],
+    price_models: Models,
     aggregations: Collection[str],
     source_formats: Collection[str],
     gateways: Collection[str],
@@ -56,7 +52,7 @@ def json_schema(
     for kind in KINDS.values():
         one = definitions.of(kind.shape)
         properties[kind.section] = one if kind.name == "account" else {"type": ["array", "null"], "items": one}
-        properties[kind.section] = {**properties[kind.section], "description": _summary(kind.shape)}
+        properties[kind.section] = {**properties[kind.section], "description": summary(kind.shape)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Billing catalog",
@@ -111,7 +107,7 @@ class _Definitions:
         hints = get_type_hints(shape, include_extras=True)
         said = [field for field in fields(shape) if not is_marked(hints[field.name], Assigned)]
         required = [f.name for f in said if is_required(f) and not is_marked(hints[f.name], DefaultsToAccount)]
-        described = _attributes(shape)
+        described = attributes(shape)
         properties = {
             field.name: {
                 **(self.given.get((shape, field.name)) or self.of(hints[field.name])),
@@ -121,7 +117,7 @@ class _Definitions:
         }
         schema: Schema = {
             "type": "object",
-            "description": _summary(shape),
+            "description": summary(shape),
             "required": required,
             "properties": properties,
             "additionalProperties": False,
@@ -165,13 +161,3 @@ _SHORT_FORMS: Mapping[type, Callable[[Schema], Schema]] = {
     Subscription: _short_phases,
     Phase: _short_start,
 }
-
-
-def _summary(shape: Any) -> str:
-    return cleandoc(shape.__doc__).partition("\n")[0]
-
-
-def _attributes(shape: Any) -> dict[str, str]:
-    """What a class's docstring says of each of its fields."""
-    section = cleandoc(shape.__doc__).partition("Attributes:\n")[2]
-    return {name: re.sub(r"\s+", " ", said) for name, said in _ATTRIBUTE.findall(section)}
