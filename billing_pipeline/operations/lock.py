@@ -5,31 +5,27 @@ and the numbers are taken last, in the same transaction. A customer's documents 
 cutoffs, whatever period they are of: each depends on what the ones before it billed.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
-from hashlib import sha256
 from time import monotonic
 from uuid import UUID
 
-from billing_pipeline.catalog import Catalog
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.document import Billed, Order
 from billing_pipeline.invoicing.lock import Cut
-from billing_pipeline.ledger import adjustable, documents, holds, manifest, payments, periods
+from billing_pipeline.ledger import adjustable, documents, holds, manifest, periods
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger.documents import Final, StoredDocument
-from billing_pipeline.ledger.payments import PaymentDue
+from billing_pipeline.ledger.documents import StoredDocument
 from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.operations.beside import unsettled
-from billing_pipeline.operations.carried import carrying_meters, earlier_files
 from billing_pipeline.operations.close import close
-from billing_pipeline.operations.context import Billing, code_version
+from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.cutoff import Cutoffs
 from billing_pipeline.operations.dirty import standings
+from billing_pipeline.operations.finalize import finalize
 from billing_pipeline.operations.meter import touched
 from billing_pipeline.operations.rate import UNRATED
 from billing_pipeline.operations.report import StageReport, report
@@ -139,7 +135,7 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
         for day, same in _in_turn([*cuts, *elsewhere]):
             counts.update(_lock(lockings[day], same))
         standing = own.documents()
-        counts.update(_finalize(own, standing, [], _withdrawn(own, standing, cuts)))
+        counts.update(finalize(own.work, standing, withdrawn=_withdrawn(own, standing, cuts), now=now))
     return counts
 
 
@@ -177,7 +173,7 @@ def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
     held = holds.held(work.connection, work.first_day) | unrated
     ready = [cut for cut in cuts if locking.states[cut.plan.identity.customer].code not in held]
     standing = locking.documents()
-    counts = _finalize(locking, standing, ready, [])
+    counts = finalize(work, standing, ready, now=locking.now)
     counts["held"] = len(cuts) - len(ready)
     billed = dict(locking.billed)
     for cut in ready:
@@ -306,82 +302,3 @@ def _withdrawn(locking: _Locking, standing: Mapping[UUID, StoredDocument], cuts:
         and one.lock_at <= locking.now
         and one.id not in cut
     ]
-
-
-def _finalize(
-    locking: _Locking,
-    standing: Mapping[UUID, StoredDocument],
-    ready: Sequence[Cut],
-    withdrawn: Sequence[StoredDocument],
-) -> Counter[str]:
-    """Finalize, queue for payment, and take the numbers: last, so that others wait for them as short as can be."""
-    counts = Counter({"finalized": len(ready) + len(withdrawn), "issued": 0, "queued": 0})
-    if not ready and not withdrawn:
-        return counts
-    work = locking.work
-    inputs = _Inputs(work)
-    newest = ledger_catalog.newest_change(work.connection)
-    view = work.billing.view(work.connection, newest, customers=sorted({cut.plan.identity.customer for cut in ready}))
-    assert view.catalog is not None, "documents are due only where there is a catalog"  # noqa: S101
-    finals = [inputs.withdrawn(one) for one in withdrawn]
-    dues = []
-    for cut in ready:
-        stored = standing[cut.plan.identity.id]
-        finals.append(inputs.final(stored, cut))
-        if stored.amount_due.minor > 0:
-            dues.append(_due(view.catalog, stored))
-    payments.queue(work.connection, dues, at=locking.now, actor=work.billing.actor)
-    numbers = documents.finalize(
-        work.connection,
-        finals,
-        at=locking.now,
-        year=work.billing.calendar.local_day(locking.now).year,
-        number_format=view.catalog.account.number_format,
-        actor=work.billing.actor,
-    )
-    counts["issued"], counts["queued"] = len(numbers), len(dues)
-    return counts
-
-
-class _Inputs:
-    """The usage files that documents were computed from, kept once for each bucket and cutoff."""
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._kept: dict[tuple[int, datetime], tuple[int, str]] = {}
-
-    def final(self, stored: StoredDocument, cut: Cut) -> Final:
-        """The document's finalization, with the fingerprint of all that it depends on."""
-        return self._final(stored, cut.cutoff, cut.change, cut.terms)
-
-    def withdrawn(self, stored: StoredDocument) -> Final:
-        """That of a document that nothing calls for."""
-        return self._final(stored, stored.lock_at, stored.as_of_change, "")
-
-    def _final(self, stored: StoredDocument, cutoff: datetime, change: int, terms: str) -> Final:
-        known = self._kept.get((stored.bucket, cutoff))
-        batch, inputs = known or self._kept.setdefault((stored.bucket, cutoff), self._keep(stored.bucket, cutoff))
-        whole = sha256(f"{inputs} {terms} {code_version()}".encode()).hexdigest()
-        return Final(stored.id, stored.version, stored.lines > 0, cutoff, inputs, whole, batch, change, terms)
-
-    def _keep(self, bucket: int, cutoff: datetime) -> tuple[int, str]:
-        """The last batch before a cutoff, and the usage files of a bucket until it, identified by what is in them."""
-        work = self._work
-        batch = manifest.batch_before(work.connection, cutoff)
-        files = manifest.files(work.connection, work.first_day, batch, buckets=[bucket])
-        lasting = carrying_meters(work.connection, ledger_catalog.change_before(work.connection, cutoff))
-        files += earlier_files(replace(work, buckets=(bucket,)), lasting, batch)
-        content = {"batch": batch, "files": [[file.path, file.sha256] for file in files]}
-        fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-        documents.keep_inputs(work.connection, fingerprint, content)
-        return batch, fingerprint
-
-
-def _due(catalog: Catalog, stored: StoredDocument) -> PaymentDue:
-    payment = catalog.customers[stored.customer].payment
-    return PaymentDue(
-        document=stored.id,
-        amount_minor=stored.amount_due.minor,
-        gateway=payment.gateway if payment else None,
-        collection=payment.collection if payment else None,
-    )
