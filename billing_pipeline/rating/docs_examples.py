@@ -79,8 +79,8 @@ GENERAL: tuple[tuple[str, str, Example], ...] = (
     (
         "Minimum spend",
         (
-            "`minimum` is reached by a true-up line, also without any usage. Beside a plan's `prices`, a `minimum` is of "
-            "the plan: of all its usage and fees in arrears."
+            "`minimum` is reached by a true-up line, also without any usage. Beside a plan's `prices`, a `minimum` is "
+            "of the plan: of all its usage and fees in arrears."
         ),
         Example(
             case={"price": {"model": "per_unit", "unit_amount": "0.10", "minimum": "10.00"}, "quantity": "30"},

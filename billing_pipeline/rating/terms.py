@@ -69,10 +69,12 @@ def _dataclass_reader(kind: Any) -> Reader:
         for name in needed:
             if name not in values:
                 raise CatalogError(f"{name!r} is missing.", hint=f"Fields: {', '.join(readers)}.", path=path)
-        if one_of and not any(name in values for name in one_of):
+        if one_of and values.keys().isdisjoint(one_of):
             raise CatalogError(f"One of {', '.join(one_of)} is missing.", hint="Write 0 for what is free.", path=path)
-        with at(*path):  # a model checks how its fields go together, and does not know where it stands
+        try:
             return kind(**values)
+        except CatalogError as error:  # a model checks how its fields go together, and does not know where it stands
+            raise CatalogError(error.message, hint=error.hint, path=(*path, *error.path)) from None
 
     return read
 
