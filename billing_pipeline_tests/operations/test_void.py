@@ -416,7 +416,24 @@ def test_a_dry_run_says_the_same_and_writes_nothing(sandbox: Sandbox) -> None:
     assert replace(done, reissue=None, dry_run=True) == made
 
 
-def counted(sandbox: Sandbox) -> list[object]:
+@pytest.mark.parametrize("place", ["documents.finalize", "adjustable.settle", "adjustable.ask_again"])
+def test_what_ends_in_the_middle_leaves_nothing_and_can_be_repeated(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    name, before = number(sandbox, "acme"), counted(sandbox)
+
+    def end(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"billing_pipeline.ledger.{place}", end)
+        with pytest.raises(KeyboardInterrupt):
+            voided(sandbox, name, reissue=True)
+    assert counted(sandbox) == before
+    assert voided(sandbox, name, reissue=True).reissue == f"2026-{before[-1] + 1:06}"
+
+
+def counted(sandbox: Sandbox) -> list[int]:
     tables = ("document", "document_version", "document_void", "finalization", "payment_event", "revisit", "input_set")
     counts = [sandbox.query(f"SELECT count(*) FROM {table}")[0][0] for table in tables]
     return [*counts, sandbox.query("SELECT last FROM number_counter")[0][0]]
