@@ -31,7 +31,7 @@ def refusal(terms: Any) -> CatalogError:
     ("terms", "path", "hint"),
     [
         ({"model": "gradauted", "tiers": []}, ("model",), "Did you mean 'graduated'?"),
-        ({"unit_amount": "1"}, (), "Models: dynamic"),
+        ({"unit_amount": "1"}, (), "dynamic, graduated"),
         ({**UNIT, "unit_amout": "1"}, ("unit_amout",), "Did you mean 'unit_amount'?"),
         ({**UNIT, "tiers": []}, ("tiers",), "Did you mean 'tiers_per'?"),
         ({"model": "per_unit"}, (), "Fields: unit_amount."),
