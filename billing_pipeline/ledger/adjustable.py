@@ -272,6 +272,15 @@ def with_late_usage(connection: Connection, codes: Collection[int]) -> set[int]:
     return set(connection.scalars(query, {"codes": list(codes)}))
 
 
+def unsettled_periods(connection: Connection, codes: Collection[int]) -> dict[int, tuple[date, ...]]:
+    """The periods of late usage that no final document carries, by customer."""
+    query = text("""
+        SELECT customer, array_agg(DISTINCT period ORDER BY period) AS periods FROM late_usage
+        WHERE customer = ANY(:codes) AND settled_by IS NULL GROUP BY customer
+    """)
+    return {row.customer: tuple(row.periods) for row in connection.execute(query, {"codes": list(codes)})}
+
+
 def unmetered(connection: Connection, buckets: Collection[int], batch: int) -> list[date]:
     """Periods in which something is final, and usage through ``batch`` is not metered yet."""
     query = text("""

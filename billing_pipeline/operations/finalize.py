@@ -2,16 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from uuid import UUID
 
 from billing_pipeline.catalog import Catalog
 from billing_pipeline.invoicing.lock import Cut
+from billing_pipeline.ledger import adjustable, documents, manifest, payments
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import documents, manifest, payments
 from billing_pipeline.ledger.documents import Final, StoredDocument
 from billing_pipeline.ledger.payments import PaymentDue
 from billing_pipeline.operations.carried import carrying_meters, earlier_files
@@ -44,7 +44,7 @@ def finalize(
     counts = Counter({"finalized": len(ready) + len(withdrawn), "issued": 0, "queued": 0})
     if not ready and not withdrawn:
         return counts
-    inputs = _Inputs(work)
+    inputs = _Inputs(work, {stored.code for stored in standing.values()})
     newest = ledger_catalog.newest_change(work.connection)
     view = work.billing.view(work.connection, newest, customers=sorted({cut.plan.identity.customer for cut in ready}))
     assert view.catalog is not None, "documents are due only where there is a catalog"  # noqa: S101
@@ -69,11 +69,17 @@ def finalize(
 
 
 class _Inputs:
-    """The usage files that documents were computed from, kept once for each bucket and cutoff."""
+    """The usage files that documents were computed from, kept once for each bucket, cutoff and late usage.
 
-    def __init__(self, work: Work) -> None:
+    Args:
+        work: holds the buckets' lock.
+        codes: customers; late usage of theirs may be on the documents as adjustments.
+    """
+
+    def __init__(self, work: Work, codes: Collection[int]) -> None:
         self._work = work
-        self._kept: dict[tuple[int, datetime], tuple[int, str]] = {}
+        self._late = adjustable.unsettled_periods(work.connection, codes)
+        self._kept: dict[tuple[int, datetime, tuple[date, ...]], tuple[int, str]] = {}
 
     def final(self, stored: StoredDocument, cut: Cut) -> Final:
         """The document's finalization, with the fingerprint of all that it depends on."""
@@ -84,18 +90,23 @@ class _Inputs:
         return self._final(stored, stored.lock_at, stored.as_of_change, "")
 
     def _final(self, stored: StoredDocument, cutoff: datetime, change: int, terms: str) -> Final:
-        known = self._kept.get((stored.bucket, cutoff))
-        batch, inputs = known or self._kept.setdefault((stored.bucket, cutoff), self._keep(stored.bucket, cutoff))
+        key = stored.bucket, cutoff, self._late.get(stored.code, ())
+        batch, inputs = self._kept.get(key) or self._kept.setdefault(key, self._keep(*key))
         whole = sha256(f"{inputs} {terms} {code_version()}".encode()).hexdigest()
         return Final(stored.id, stored.version, stored.lines > 0, cutoff, inputs, whole, batch, change, terms)
 
-    def _keep(self, bucket: int, cutoff: datetime) -> tuple[int, str]:
-        """The last batch before a cutoff, and the usage files of a bucket until it, identified by what is in them."""
+    def _keep(self, bucket: int, cutoff: datetime, late: tuple[date, ...]) -> tuple[int, str]:
+        """The last batch before a cutoff, and the usage files of a bucket until it, identified by what is in them.
+
+        Beside the period's own files, those of the periods whose final documents late usage corrects.
+        """
         work = self._work
         batch = manifest.batch_before(work.connection, cutoff)
         files = manifest.files(work.connection, work.first_day, batch, buckets=[bucket])
         lasting = carrying_meters(work.connection, ledger_catalog.change_before(work.connection, cutoff))
         files += earlier_files(replace(work, buckets=(bucket,)), lasting, batch)
+        for period in late:
+            files += manifest.files(work.connection, period, batch, buckets=[bucket])
         content = {"batch": batch, "files": [[file.path, file.sha256] for file in files]}
         fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
         documents.keep_inputs(work.connection, fingerprint, content)

@@ -290,3 +290,18 @@ def test_locking_leaves_other_periods_alone(sandbox: Sandbox) -> None:
     sandbox.close(FEBRUARY)
     sandbox.lock()
     assert [(doc.status, doc.total) for doc in sandbox.documents("acme")] == [("finalized", D(1)), ("draft", D(2))]
+
+
+def test_the_inputs_of_an_adjustment_name_the_files_that_it_was_computed_from(sandbox: Sandbox) -> None:
+    sandbox.land(use("acme", "api", "2026-01-05", 10))
+    sandbox.at("2026-02-04").lock()
+    sandbox.at("2026-02-10").land(use("acme", "api", "2026-01-06", 20))
+    sandbox.close()
+    sandbox.at("2026-03-04").lock("2026-02-01")
+    (row,) = sandbox.query(
+        "SELECT i.content, l.amount_minor FROM finalization AS f JOIN input_set AS i ON i.fingerprint = f.inputs "
+        "JOIN document_line AS l ON l.document = f.document AND l.kind = 'adjustment'"
+    )
+    assert row.amount_minor == 200
+    assert row.content["batch"] == 2
+    assert [path.partition("/")[0] for path, _ in row.content["files"]] == [JANUARY] * 2
