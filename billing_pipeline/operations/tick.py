@@ -59,6 +59,7 @@ class _Tick:
         while due := [one.period for one in lockable(self.billing, known, closed) if checks.get(one.period, True)]:
             locked = sum(self._lock(period) for period in due)
             closed, known = self._close_dirty()
+            checks |= {period: self._check(period) for period in unchecked(self.billing, known)}
             if not locked:
                 break  # else what became final may call for a document that is due, too
         self._deliver()
