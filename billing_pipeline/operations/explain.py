@@ -1,4 +1,4 @@
-"""The reasoning of an invoice's lines: tiers, packages, free units. Computed when asked, from what is recorded.
+"""The reasoning of an invoice's lines: tiers, packages, free units, bounds, days. Computed when asked, as recorded.
 
 A document names the catalog change it was computed from, and each line its plan version, quantity and dimensions: the
 same rules over the same terms give the same amount, with its reasons. Single events are no part of a line: they are
@@ -21,6 +21,7 @@ from billing_pipeline.ledger.known_documents import KnownDocument
 from billing_pipeline.ledger.known_lines import KnownLine
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.explain_bounds import bound_details
 from billing_pipeline.operations.invoice_json import Json
 from billing_pipeline.operations.invoices import known_document
 from billing_pipeline.operations.metering import meter_customers
@@ -57,10 +58,13 @@ def explain_invoice(billing: Billing, name: str, *, version: int | None = None) 
             work = Work(billing, connection, period, (one.code % billing.facts.buckets,))
             metering = meter_customers(work, view, {one.customer: one.code}, one.as_of_batch, one.recorded_at)
             events = _Events.of(metering.quantities.get(one.customer, ()))
-    fees = {
-        place: _fee(line, view, terms, billing.calendar) for place, line in enumerate(one.lines) if line.kind == "fee"
-    }
-    return [_explained(one, place, pricings, events, fees.get(place, ())) for place in range(len(one.lines))]
+    known: dict[int, Sequence[LineDetail]] = {}
+    for place, line in enumerate(one.lines):
+        if line.kind == "fee":
+            known[place] = _fee(line, view, terms, billing.calendar)
+        elif line.kind == "true_up":
+            known[place] = bound_details(line, one.lines, pricings)
+    return [_explained(one, place, pricings, events, known.get(place, ())) for place in range(len(one.lines))]
 
 
 def _fee(line: KnownLine, view: CatalogView, terms: Terms, calendar: BillingCalendar) -> Sequence[LineDetail]:
@@ -104,7 +108,7 @@ class _Events:
 
 
 def _explained(
-    document: KnownDocument, place: int, pricings: list[Pricing], events: _Events, fee: Sequence[LineDetail]
+    document: KnownDocument, place: int, pricings: list[Pricing], events: _Events, known: Sequence[LineDetail]
 ) -> Json:
     line, earlier = document.lines[place], document.lines[:place]
     charge = _charge(line, earlier, pricings, events) if line.kind == "usage" else None
@@ -116,7 +120,7 @@ def _explained(
         "quantity": plain(line.quantity),
         "amount": str(line.amount),
         "currency": document.currency,
-        "details": [_written(detail) for detail in (charge.details if charge else fee)],
+        "details": [_written(detail) for detail in (charge.details if charge else known)],
     }
 
 
