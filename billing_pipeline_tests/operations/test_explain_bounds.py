@@ -42,7 +42,7 @@ def sandbox(postgres: Server, tmp_path: Path) -> Iterator[Sandbox]:
         yield made
 
 
-def true_ups(sandbox: Sandbox, customer: str) -> dict[str, list[tuple[object, ...]]]:
+def true_ups(sandbox: Sandbox, customer: str) -> dict[str, list[tuple[str, str]]]:
     """Details of each true-up line of a customer, by its description."""
     found = {}
     for document in list_invoices(sandbox.billing, customer=customer):
@@ -68,5 +68,5 @@ def test_a_part_of_a_period_is_said(sandbox: Sandbox) -> None:
     assert true_ups(sandbox, "part") == {
         "Minimum spend: least": [("minimum spend, its days' part of 31", "21"), ("usage", "-10")],
         "Maximum spend: most": [("maximum spend, its days' part of 3", "2.03"), ("usage", "-5")],
-        "Maximum spend: bounded": [("maximum spend, its days' part of 40", "27.10"), ("usage and arrears", "-63.03")],
+        "Maximum spend: bounded": [("maximum spend, its days' part of 40", "27.1"), ("usage and arrears", "-63.03")],
     }
