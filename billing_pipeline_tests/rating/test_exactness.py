@@ -1,9 +1,12 @@
 """No digit is lost: large and small, quotients without end, every currency, and no binary float anywhere."""
 
 import ast
+import sys
+from collections.abc import Callable, Iterator
 from decimal import Context, Decimal, Inexact, localcontext
 from fractions import Fraction
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -13,10 +16,12 @@ from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import LARGEST_AMOUNT, Rounding, round_amount
 from billing_pipeline.rating.convert import convert
+from billing_pipeline.rating.docs_examples import GENERAL
 from billing_pipeline.rating.exact import AMOUNT_DECIMALS, Exactly, divide, is_settled, settle
 from billing_pipeline.rating.price import amount_of, charge, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS
 from billing_pipeline.rating.quote import quote
+from billing_pipeline.rating.quoted_aggregates import AGGREGATES
 
 D = Decimal
 SOURCES = sorted(Path(billing_pipeline.rating.__path__[0]).rglob("*.py"))
@@ -49,6 +54,48 @@ def test_no_float_comes_out_of_rating(model: type[Any]) -> None:
         assert type(detail.quantity) is D
         assert type(detail.amount) is D
         assert detail.unit_amount is None or type(detail.unit_amount) is D
+
+
+def floats_in(value: object) -> bool:
+    """Whether a value is a float, or holds one."""
+    if isinstance(value, tuple | list | set | frozenset):
+        return any(map(floats_in, value))
+    return any(map(floats_in, value.values())) if isinstance(value, dict) else isinstance(value, float)
+
+
+@pytest.fixture
+def watched() -> Iterator[Callable[[], tuple[set[str], int]]]:
+    """Looks at what every function of rating returns, and at all its variables; gives who had a float, and how many."""
+    found: set[str] = set()
+    returns = 0
+    folder = str(Path(billing_pipeline.rating.__path__[0]))
+
+    def watch(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal returns
+        if event == "return" and frame.f_code.co_filename.startswith(folder):
+            returns += 1
+            if floats_in(argument) or floats_in(list(frame.f_locals.values())):
+                found.add(f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    yield lambda: (found, returns)
+    sys.setprofile(before)
+
+
+def test_no_variable_of_rating_is_ever_a_float(watched: Callable[[], tuple[set[str], int]]) -> None:
+    """Also where arithmetic makes one that nobody wrote: the hours of a timedelta, a mean, a square root."""
+    examples = [model.example for model in PRICE_MODELS.values()] + [one.example for one in AGGREGATES.values()]
+    for example in [*examples, *(example for _, _, example in GENERAL)]:
+        assert D(str(quote(example.case)["amount"])) == D(example.amount)
+    found, returns = watched()
+    assert not found
+    assert returns > 1000
+
+
+def test_the_watch_sees_floats(watched: Callable[[], tuple[set[str], int]]) -> None:
+    quote({"price": {"model": "per_unit", "unit_amount": 0.1}, "quantity": "1"})
+    assert watched()[0]
 
 
 @pytest.mark.parametrize("value", [0.1, 1.0, 1e30, float("nan"), float("inf")])
