@@ -39,7 +39,13 @@ class _Found:
 
 
 def besides(
-    work: Work, view: CatalogView, codes: Mapping[str, int], as_of: AsOf, at: datetime | None = None
+    work: Work,
+    view: CatalogView,
+    codes: Mapping[str, int],
+    as_of: AsOf,
+    at: datetime | None = None,
+    *,
+    cut: bool = False,
 ) -> dict[str, Beside]:
     """By customer; without those for whom there is nothing.
 
@@ -49,12 +55,16 @@ def besides(
         codes: the customers, id → code.
         as_of: the last batch and catalog change to include.
         at: as all stood before this instant; None: as it stands.
+        cut: it is for documents cut off then and final only now: credit that others have used since is gone.
     """
     connection = work.connection
     known = work.known_customers(view)
     terms = {code: view.terms(one) for one, code in codes.items() if one in known}
     differing = _differing(work, terms, as_of, at)
     credit = adjustable.credit(connection, list(terms), at)
+    if cut and credit:
+        left = adjustable.credit(connection, list(credit))
+        credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
     concerned = {code for code, _ in differing} | credit.keys()
     if not concerned:
         return {}

@@ -35,6 +35,8 @@ def compute(
     billed: Mapping[int, Billed],
     now: datetime | None = None,
     at: datetime | None = None,
+    *,
+    cut: bool = False,
 ) -> dict[str, Computed]:
     """The documents of these customers as they would be, had nothing after ``as_of`` happened. Stores nothing.
 
@@ -45,10 +47,11 @@ def compute(
         billed: what of the period is final already, by customer code.
         now: as of :func:`meter_customers`.
         at: other periods as they stood before this instant; None: as they stand.
+        cut: as of :func:`besides`.
     """
     view = work.billing.view(work.connection, as_of.change, customers=list(codes))
     metering = meter_customers(work, view, codes, as_of.batch, now)
-    beside = besides(work, view, codes, as_of, at)
+    beside = besides(work, view, codes, as_of, at, cut=cut)
     known = work.known_customers(view)
     result = {}
     for customer, code in codes.items():

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan
@@ -14,6 +14,8 @@ from billing_pipeline.ledger.periods import CustomerState
 from billing_pipeline.operations.compute import Computed, compute
 from billing_pipeline.operations.context import code_version
 from billing_pipeline.operations.work import AsOf, Work
+
+_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ def snapshots_at_cutoffs(
         customers, due = {cut.plan.identity.customer for cut in same}, {cut.plan.identity.id for cut in same}
         others = [cut for cut in cuts if cut.plan.identity.customer in customers and cut.plan.identity.id not in due]
         theirs = {one: codes[one] for one in sorted(customers)}
-        computed = compute(work, theirs, as_of, adding(billed, others, codes))
+        # Held meanwhile, or found late: what other documents billed after the cutoff is none of theirs.
+        at = max(cut.cutoff for cut in same) + _MOMENT
+        computed = compute(work, theirs, as_of, adding(billed, others, codes), at=at, cut=True)
         made = {document.id: document for found in computed.values() for document in found.documents}
         documents_of = defaultdict[str, list[Document]](list)
         for cut in same:  # what carries nothing any more is empty

@@ -60,7 +60,7 @@ class Lifetime:
         """Nothing is held any more, two and a half months go by, and everything is locked."""
         if holds := hold.list_holds(self.sandbox.billing):
             hold.release(self.sandbox.billing, [one.id for one in holds], "it is fine")
-        for days in (75, 40):
+        for days in (45, 30):
             self.now += timedelta(days=days)
             self.sandbox.at(self.now)
             self.tick()
@@ -118,6 +118,8 @@ class Lifetime:
         if one is None or not (fees := sorted({fee.id for _, plan in one.phases for fee in PLANS[plan].fees})):
             return
         number, start = given[1], max(self._instant(given[2]), one.start)
+        if one.end is not None and one.end <= start:
+            return
         fee = fees[number % len(fees)]
 
         def change() -> None:
@@ -125,7 +127,8 @@ class Lifetime:
 
         if self._accepted(start, change):
             kept = [each for each in one.quantities if each[:2] != (start, fee)]
-            one.quantities = [*kept, (start, fee, number)]
+            before = max(((at, n) for at, name, n in kept if name == fee and at < start), default=(start, 1))[1]
+            one.quantities = [*kept, (start, fee, number)] if number != before else kept  # what is so needs no change
 
     def _cancel(self, given: tuple[int, str]) -> None:
         one = self._subscription(given[0])

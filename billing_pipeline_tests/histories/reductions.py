@@ -31,7 +31,7 @@ def reductions(
             eligible = [n for n in own if _lowered(discount, known, lines[n], period)]
             rooms = _rooms(lines, left, own, eligible)
             whole = sum(left[n] for n in eligible)
-            wanted = max(whole, 0) * Fraction(discount.percent or 0) / 100
+            wanted = max(whole, 0) * Fraction(discount.percent or 0) / 100 / 100  # major units
             allowance = cents(Fraction(discount.amount or 0)) - used
             taken = min(cents(wanted) if discount.percent else allowance, max(whole, 0), sum(rooms))
             if taken > 0:
