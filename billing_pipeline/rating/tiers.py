@@ -41,10 +41,9 @@ class Tier:
 
 
 class Step(NamedTuple):
-    """One tier, ready to price: what it says on a line, and what all tiers below it cost when they are full.
+    """One tier, ready to price: what it says on a line, and what it adds to the tiers below it.
 
     Attributes:
-        below: the details of all tiers below.
         offset: within a tier an amount is a straight line: offset + quantity × unit amount.
     """
 
@@ -52,17 +51,12 @@ class Step(NamedTuple):
     start: Decimal
     unit_amount: Decimal
     flat: tuple[LineDetail, ...]
-    below: tuple[LineDetail, ...]
     offset: Decimal
 
     def all_of(self, quantity: Decimal) -> tuple[LineDetail, ...]:
         """All of ``quantity`` at this tier's amounts."""
         part = LineDetail(self.description, quantity, self.unit_amount, quantity * self.unit_amount)
         return (part, *self.flat)
-
-    def climb_to(self, quantity: Decimal) -> tuple[LineDetail, ...]:
-        """Each tier its own part of a ``quantity`` that ends in this one."""
-        return self.below + self.all_of(quantity - self.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +74,14 @@ class Ladder:
         """The tier that holds ``quantity``."""
         return self.steps[bisect_left(self.bounds, quantity)]
 
+    def climb_to(self, quantity: Decimal) -> tuple[LineDetail, ...]:
+        """Each tier its own part of ``quantity``."""
+        last = self.index(quantity)
+        details: list[LineDetail] = []
+        for step, end in zip(self.steps, (*self.bounds[:last], quantity), strict=False):
+            details += step.all_of(end - step.start)
+        return tuple(details)
+
     def amount_to(self, quantity: Decimal) -> Decimal:
         """What the details of a climb to ``quantity`` add up to: one look-up and one multiplication."""
         step = self.steps[bisect_left(self.bounds, quantity)]
@@ -95,13 +97,12 @@ def ladder(tiers: Sequence[Tier], descriptions: Sequence[str] = ()) -> Ladder:
     bounds = ascending(tiers)
     starts = (ZERO, *bounds)
     steps: list[Step] = []
+    offset = unit_amount = ZERO
     with localcontext(EXACT):
         for start, tier, description in zip(starts, tiers, descriptions or ranges(tiers), strict=True):
-            below = steps[-1].climb_to(start) if steps else ()
-            flat = flat_detail(tier, description)
-            at_start = sum([detail.amount for detail in below + flat], ZERO)
-            offset = at_start - start * tier.unit_amount
-            steps.append(Step(description, start, tier.unit_amount, flat, below, offset))
+            offset += start * (unit_amount - tier.unit_amount) + tier.flat_amount  # both lines meet at the bound
+            unit_amount = tier.unit_amount
+            steps.append(Step(description, start, unit_amount, flat_detail(tier, description), offset))
     return Ladder(bounds, tuple(steps))
 
 

@@ -42,7 +42,7 @@ class Graduated(QuantityModel):
         """One detail for each tier entered, and one for each flat amount."""
         if not quantity:
             return self.ladder.at_zero(self.zero_usage)
-        return self.ladder.step(quantity).climb_to(quantity)
+        return self.ladder.climb_to(quantity)
 
     def amount_of(self, quantity: Decimal) -> Decimal:
         """One multiplication, however many tiers there are."""

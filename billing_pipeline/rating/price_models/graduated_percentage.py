@@ -57,7 +57,7 @@ class GraduatedPercentage(QuantityModel):
 
     def details(self, quantity: Decimal) -> tuple[LineDetail, ...]:
         """One detail for each tier entered, and one for each flat amount."""
-        return self.ladder.step(quantity).climb_to(quantity) if quantity else ()
+        return self.ladder.climb_to(quantity) if quantity else ()
 
     def amount_of(self, quantity: Decimal) -> Decimal:
         """One multiplication, however many tiers there are."""
