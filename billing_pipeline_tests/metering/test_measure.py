@@ -9,13 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
+import ibis.expr.types as ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.metering import answer
 from billing_pipeline.metering.aggregations import AGGREGATIONS, Spans
+from billing_pipeline.metering.aggregations.aggregation import Aggregation
+from billing_pipeline.metering.aggregations.aggregation import Fraction as Quotient
 from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
 from billing_pipeline.metering.timeline import Timeline
 from billing_pipeline.usage.engine import Engine
@@ -225,6 +229,31 @@ def test_only_the_customers_asked_for_are_looked_at(engine: Engine, tmp_path: Pa
         expected = sorted(wanted & set(range(1, 400)))
         assert [each.customer for each in found.counts] == expected
         assert [each.number for each in found.quantities] == expected
+
+
+def test_an_aggregation_runs_only_for_meters_that_need_it(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting different users looks at each of them: nobody pays for that who only adds up."""
+    ran: list[tuple[str, str]] = []
+
+    def watched(name: str, of: Aggregation) -> Aggregation:
+        def run(events: ir.Table, meter: Meter) -> Quotient:
+            ran.append((name, meter.id))
+            return of(events, meter)
+
+        return run
+
+    table = {name: of if isinstance(of, Spans) else watched(name, of) for name, of in AGGREGATIONS.items()}
+    monkeypatch.setattr(answer, "AGGREGATIONS", table)
+    meters = (Meter("added", "sum"), Meter("users", "unique_count", unique_by="user"), Meter("mean", "average"))
+    rows = [Row(1, number, meter=meter, dimensions={"user": "ann"}) for number, meter in enumerate((1, 2, 3))]
+    asked = [Measurement(1, 1, "added", START, END)]
+    measured(engine, tmp_path, rows, asked, *meters)
+    assert ran == [("sum", "added")]
+    ran.clear()
+    measured(engine, tmp_path, rows, [*asked, Measurement(2, 1, "users", START, END)], *meters)
+    assert sorted(ran) == [("sum", "added"), ("unique_count", "users")]
 
 
 def test_without_files_there_is_nothing(engine: Engine) -> None:
