@@ -78,7 +78,9 @@ _CORRECTING = f"""
 def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
     """The periods with final documents for which usage came late, or whose fees other terms may have changed.
 
-    Also those with a document that was issued again, as long as others bill adjustments of it.
+    The terms of a document that corrects fees count like those of the one that billed them: what is changed, billed,
+    and changed back is as it was. Also the periods with a document that was issued again, as long as others bill
+    adjustments of it.
     """
     query = text(f"""
         WITH asked AS (SELECT * FROM unnest(CAST(:codes AS int[]), CAST(:terms AS text[])) AS a (customer, terms))
@@ -95,6 +97,12 @@ def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
         JOIN finalization AS f ON f.document = d.id
         WHERE asked.terms <> '' AND f.terms <> asked.terms AND d.issue_date > :since
           AND d.kind IN ('opening', 'closing') AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+        UNION
+        SELECT d.customer, d.period FROM asked JOIN document AS d ON d.customer = asked.customer
+        JOIN document_line AS l ON l.adjusts_document = d.id
+        JOIN finalization AS f ON f.document = l.document AND f.version = l.version
+        WHERE asked.terms <> '' AND f.terms <> asked.terms AND l.adjusts = 'fee' AND d.issue_date > :since
+          AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
         UNION
         SELECT d.customer, d.period FROM document AS d JOIN document_void AS v ON v.document = d.id
         WHERE d.customer = ANY(:codes) AND v.replaced_by IS NOT NULL
