@@ -14,7 +14,7 @@ from uuid import UUID
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.document import Billed, Order
+from billing_pipeline.invoicing.document import CARRIERS, Billed, Order
 from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger import adjustable, documents, holds, manifest, periods
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -220,7 +220,9 @@ def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int])
         for cut in sorted(cuts, key=lambda one: one.plan.order):
             code = codes[cut.plan.identity.customer]
             waiting: Order | None = min((one.order for one in others.get(code, ())), default=None)
-            if code in late and code not in carriers and (waiting is None or cut.plan.order < waiting):
+            # A document of its own for late usage carries it only where no other will.
+            first = waiting is None or (cut.plan.identity.kind in CARRIERS and cut.plan.order < waiting)
+            if code in late and code not in carriers and first:
                 carriers[code] = (cut.plan.identity.id, manifest.batch_before(work.connection, cut.cutoff))
         adjustable.settle(work.connection, carriers)
     newest = AsOf(manifest.newest_batch(work.connection), ledger_catalog.newest_change(work.connection))
