@@ -163,8 +163,7 @@ def _reason(state: CustomerState, before: _Standing, as_of: AsOf) -> dict[str, o
         batches = [batch for batch in state.batches if batch <= last_batch]
     reason: dict[str, object] = {"batches": batches, "changes": changes, "code": False}
     if not batches and not changes:
-        reason["code"] = before.code_version != code_version()
-        reason["documents"] = before.code_version == code_version()
+        reason["documents" if before.code_version == code_version() else "code"] = True
     return reason
 
 
