@@ -252,7 +252,7 @@ class Lifetime:
         return {Home(row.customer, row.period, row.issue_date, row.kind): row.cutoff for row in rows}
 
     def statements(self) -> Rows:
-        """What final documents say, and as of when: nothing of the runs that made them."""
+        """What the final documents that something calls for say, and as of when: nothing of the runs that made them."""
         return [
             tuple(row)
             for row in self.sandbox.query("""
@@ -262,6 +262,7 @@ class Lifetime:
                 FROM finalization AS f JOIN document AS d ON d.id = f.document JOIN customer AS c ON c.code = d.customer
                 JOIN document_version AS v ON v.document = f.document AND v.version = f.version
                 LEFT JOIN document_line AS l ON l.document = f.document AND l.version = f.version
+                WHERE l.line IS NOT NULL OR v.covers <> '[]'
                 ORDER BY c.id, d.period, d.issue_date, d.kind, l.line
             """)
         ]
