@@ -107,7 +107,8 @@ class _Inputs:
         files += earlier_files(replace(work, buckets=(bucket,)), lasting, batch)
         for period in late:
             files += manifest.files(work.connection, period, batch, buckets=[bucket])
-        content = {"batch": batch, "files": [[file.path, file.sha256] for file in files]}
+        contents = {file.path: file.sha256 for file in files}  # what lasts may be late, too
+        content = {"batch": batch, "files": [list(one) for one in contents.items()]}
         fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
         documents.keep_inputs(work.connection, fingerprint, content)
         return batch, fingerprint
