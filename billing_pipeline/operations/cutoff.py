@@ -55,7 +55,7 @@ class Cutoffs:
             plans = _Plans(views, customer, receipt=code in receipts)
             own = self._own.get(customer, ())
             changes = [Change(*one) for one in sorted({*self._everyone, *own}) if one[1] < self._now]
-            known = self._first_step(plans, changes)
+            known = self._first_step(plans, changes, own)
             changes = [one for one in changes if one.number > known]
             intervals = [Interval(one.created_at, one.released_at) for one in held.get(code, ())]
             history = History(known, changes, intervals, waits)
@@ -65,10 +65,15 @@ class Cutoffs:
             )
         return cuts
 
-    def _first_step(self, plans: "_Plans", changes: Sequence[Change]) -> int:
-        """The catalog change from which to look for cutoffs: only openings can have one before the period's end."""
+    def _first_step(self, plans: "_Plans", changes: Sequence[Change], own: Sequence[tuple[int, datetime]]) -> int:
+        """The catalog change from which to look for cutoffs: only openings can have one before the period's end.
+
+        Only a customer's own changes call for openings, or call for them no more; what was cut off before stays so.
+        """
         newest = changes[-1].number if changes else self._known
         looked_at = {newest, self._at_end} if self._work.period.end <= self._now else {newest}
+        if own:
+            looked_at |= {self._known, *(number for number, at in own if at < self._now)}
         if any(one.identity.kind is DocumentKind.OPENING for change in looked_at for one in plans(change, Billed())):
             return self._known
         return self._at_end if self._work.period.end <= self._now else newest
