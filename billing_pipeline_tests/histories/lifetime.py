@@ -258,7 +258,7 @@ class Lifetime:
             for row in self.sandbox.query("""
                 SELECT c.id, d.kind, d.period, d.issue_date, f.cutoff, v.lock_at, v.total_minor, v.amount_due_minor,
                        l.kind, l.description, l.subscription, l.plan, l.price, l.service_start, l.service_end,
-                       l.dimensions::text, l.quantity, l.amount_minor, l.phase_start, l.adjusts, l.adjusts_document
+                       l.dimensions::text, l.quantity, l.amount_minor, l.adjusts, l.adjusts_document, v.content
                 FROM finalization AS f JOIN document AS d ON d.id = f.document JOIN customer AS c ON c.code = d.customer
                 JOIN document_version AS v ON v.document = f.document AND v.version = f.version
                 LEFT JOIN document_line AS l ON l.document = f.document AND l.version = f.version
