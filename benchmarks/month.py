@@ -25,7 +25,7 @@ from report import show
 from rich.console import Console
 
 from billing_pipeline.ledger.database import Ledger
-from billing_pipeline.ledger.embedded import EmbeddedPostgres
+from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
 from billing_pipeline.ledger.server.postmaster import Postmaster
 
 HERE = Path(__file__).parent

@@ -10,8 +10,12 @@ which usage a price counts                    metering/segments.py
 how a quantity becomes money                  rating/price_models/, rating/rate.py
 which documents there are, when they lock     invoicing/assemble.py
 who collects                                  payments/gateways/
-what keeps every promise                      ledger/ (tables.py first)
-what a person can ask for                     operations/, one verb a file
+what keeps every promise                      ledger/documents/, ledger/periods/ (ledger/tables.py first)
+how a file becomes a batch                    operations/landing/
+how usage becomes documents                   operations/closing/
+what makes documents final                    operations/locking/
+how a change is recorded, and shown before    operations/changes/
+what a person can ask for                     operations/, a room a subject, a file a verb
 what Dagster shows                            definitions.py, pipeline/
 what the command line offers                  cli/
 """

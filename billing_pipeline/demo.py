@@ -20,17 +20,17 @@ import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
+from billing_pipeline.cli.dagster_home import prepare
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import clock
-from billing_pipeline.operations.catalog import apply
+from billing_pipeline.operations.changes.apply_catalog import apply
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.dagster_home import prepare
-from billing_pipeline.operations.deliver import deliver
 from billing_pipeline.operations.initialize import initialize
-from billing_pipeline.operations.invoice_difference import diff_invoice
-from billing_pipeline.operations.invoices import list_invoices
-from billing_pipeline.operations.land import land
-from billing_pipeline.operations.period_summary import usage_summary
+from billing_pipeline.operations.landing.land import land
+from billing_pipeline.operations.payments.deliver import deliver
+from billing_pipeline.operations.reading.invoice_difference import diff_invoice
+from billing_pipeline.operations.reading.invoices import list_invoices
+from billing_pipeline.operations.reading.period_summary import usage_summary
 from billing_pipeline.settings import load_settings
 
 EXAMPLE = Path(str(files("billing_pipeline") / "examples" / "focus"))

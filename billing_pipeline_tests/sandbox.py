@@ -21,11 +21,11 @@ from sqlalchemy.engine import make_url
 from billing_pipeline.core.period import BillingPeriod, calendar
 from billing_pipeline.ledger import clock, migrate
 from billing_pipeline.ledger.database import Ledger, psycopg_url
-from billing_pipeline.operations.catalog import ApplyResult, apply
-from billing_pipeline.operations.close import close
+from billing_pipeline.operations.changes.apply_catalog import ApplyResult, apply
+from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.land import land
-from billing_pipeline.operations.lock import lock
+from billing_pipeline.operations.landing.land import land
+from billing_pipeline.operations.locking.lock import lock
 from billing_pipeline.settings import Settings
 from billing_pipeline_tests.servers import Server
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import billing_pipeline
-from billing_pipeline.ledger.embedded import EmbeddedPostgres
+from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
 
 
 def with_our_code() -> dict[str, str]:

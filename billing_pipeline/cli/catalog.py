@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
 
 def check(files: Files, as_json: Json = False, actor: Actor = None) -> None:
     """Check files against each other and the ledger; name each problem's file, line, field and remedy."""
-    from billing_pipeline.operations.catalog import changes_json, check_files
+    from billing_pipeline.operations.changes.apply_catalog import changes_json, check_files
 
     changes = check_files(open_billing(actor), files)
     if as_json:
@@ -45,7 +45,7 @@ def check(files: Files, as_json: Json = False, actor: Actor = None) -> None:
 
 def apply(files: Files, dry_run: DryRun = False, as_json: Json = False, actor: Actor = None) -> None:
     """Show what differs from the ledger, and record it. Repeating it changes nothing; nothing is deleted."""
-    from billing_pipeline.operations.catalog import apply as apply_files
+    from billing_pipeline.operations.changes.apply_catalog import apply as apply_files
 
     result = apply_files(open_billing(actor), files, dry_run=dry_run)
     if as_json:
@@ -80,7 +80,7 @@ def _value(value: object) -> str:
 
 def show(kind: Kind = None, object_id: Id = None, as_json: Json = False, actor: Actor = None) -> None:
     """Show the recorded catalog: all of it, one kind, or one object."""
-    from billing_pipeline.operations.catalog import show as show_content
+    from billing_pipeline.operations.changes.apply_catalog import show as show_content
 
     content = show_content(open_billing(actor), kind, object_id)
     if as_json:
@@ -93,7 +93,7 @@ def show(kind: Kind = None, object_id: Id = None, as_json: Json = False, actor: 
 
 def export(output: Output = None, as_json: Json = False, actor: Actor = None) -> None:
     """Write the recorded catalog as one file that applies to the same catalog; with --json as a JSON file."""
-    from billing_pipeline.operations.catalog import export_json, export_yaml
+    from billing_pipeline.operations.changes.apply_catalog import export_json, export_yaml
 
     billing = open_billing(actor)
     _write(export_json(billing) if as_json else export_yaml(billing), output)
@@ -103,7 +103,7 @@ def schema(output: Output = None, as_json: Json = False, actor: Actor = None) ->
     """Write the JSON Schema of catalog files, with which editors complete and check them."""
     import json
 
-    from billing_pipeline.operations.catalog import schema as schema_of
+    from billing_pipeline.operations.changes.apply_catalog import schema as schema_of
 
     _write(json.dumps(schema_of(), indent=2, ensure_ascii=False), output)
 

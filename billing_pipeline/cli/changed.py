@@ -8,8 +8,8 @@ import typer
 from billing_pipeline.cli.show import print_json, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.operations.change_customer import Changed
-    from billing_pipeline.operations.preview import DocumentChange
+    from billing_pipeline.operations.changes.customer_change import Changed
+    from billing_pipeline.operations.changes.preview import DocumentChange
 
 _WHEN = (
     "now, current-period, previous-period (while it is in grace), a day (2026-01-01), an instant with its zone, or "

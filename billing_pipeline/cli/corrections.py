@@ -61,7 +61,7 @@ def void(
 
     With --reissue another takes its place, under the next number, with all usage and terms known now.
     """
-    from billing_pipeline.operations.void import void as void_invoice
+    from billing_pipeline.operations.corrections.void import void as void_invoice
 
     done = void_invoice(open_billing(actor), invoice, reason=reason, reissue=reissue, dry_run=dry_run)
     if as_json:
@@ -85,7 +85,7 @@ def credit(
 ) -> None:
     """Issue a credit note for an invoice: the customer's next invoices are lower by it."""
     from billing_pipeline.catalog.scalars import decimal
-    from billing_pipeline.operations.credit_note import credit as credit_invoice
+    from billing_pipeline.operations.corrections.credit_note import credit as credit_invoice
 
     wanted = None if amount is None else decimal(amount)
     billing = open_billing(actor)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import billing_pipeline
 from billing_pipeline.cli.dagster_group import DagsterGroup, forget, remember, remembered
+from billing_pipeline.cli.dagster_home import prepare
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.operations.dagster_home import prepare
 
 HOST = "127.0.0.1"  # Dagster's page has no authentication of its own
 FIRST_PORT, PORTS = 3000, 100

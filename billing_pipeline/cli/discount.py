@@ -53,7 +53,7 @@ def add(
     actor: Actor = None,
 ) -> None:
     """Give a customer a discount: a percentage, or a fixed amount for each service period; after earlier ones."""
-    from billing_pipeline.operations.add_discount import DiscountTerms, add_discount
+    from billing_pipeline.operations.changes.add_discount import DiscountTerms, add_discount
 
     terms = DiscountTerms(percent, amount, start, end, periods, tuple(price or ()))
     print_changed(add_discount(open_billing(actor), customer, discount, terms, dry_run=dry_run), as_json=as_json)
@@ -63,6 +63,6 @@ def end(
     discount: Discount, end: End = "now", dry_run: DryRun = False, as_json: Json = False, actor: Actor = None
 ) -> None:
     """End a discount."""
-    from billing_pipeline.operations.end_discount import end_discount
+    from billing_pipeline.operations.changes.end_discount import end_discount
 
     print_changed(end_discount(open_billing(actor), discount, end=end, dry_run=dry_run), as_json=as_json)

@@ -9,9 +9,9 @@ from billing_pipeline.cli.options import Actor, Json, example, group, open_billi
 from billing_pipeline.cli.show import print_json, progress, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.operations.booked import Wanted
-    from billing_pipeline.operations.export_ledger import LedgerExport
-    from billing_pipeline.operations.table_file import FileFormat
+    from billing_pipeline.operations.exports.export_ledger import LedgerExport
+    from billing_pipeline.operations.exports.selection import Wanted
+    from billing_pipeline.operations.exports.table_file import FileFormat
 
 First = Annotated[
     datetime | None,
@@ -50,7 +50,7 @@ def ledger(
     actor: Actor = None,
 ) -> None:
     """Export journal lines in double entry: each document balances, a void one is booked back on its day."""
-    from billing_pipeline.operations.export_ledger import export_ledger
+    from billing_pipeline.operations.exports.export_ledger import export_ledger
 
     wanted, form = _asked(first, last, period, file_format, output, as_json=as_json)
     with progress() as watch:
@@ -71,7 +71,7 @@ def focus(
     actor: Actor = None,
 ) -> None:
     """Export billed lines as FOCUS rows: the BilledCost of an invoice's rows adds up to its total."""
-    from billing_pipeline.operations.export_focus import export_focus
+    from billing_pipeline.operations.exports.export_focus import export_focus
 
     wanted, form = _asked(first, last, period, file_format, output, as_json=as_json)
     with progress() as watch:
@@ -88,8 +88,8 @@ def _asked(
     """What is asked for; refuses what cannot be told apart from the rest of the output."""
     import sys
 
-    from billing_pipeline.operations.booked import Wanted
-    from billing_pipeline.operations.table_file import FileFormat, format_of
+    from billing_pipeline.operations.exports.selection import Wanted
+    from billing_pipeline.operations.exports.table_file import FileFormat, format_of
 
     if named is not None and named not in set(FileFormat):
         raise typer.BadParameter(f"{named!r} is not csv or parquet.", param_hint="--format")

@@ -8,7 +8,7 @@ from billing_pipeline.cli.options import Actor, Json, example, group, open_billi
 from billing_pipeline.cli.show import print_json, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.ledger.holds import Hold
+    from billing_pipeline.ledger.documents.holds import Hold
 
 OfPeriod = Annotated[str, typer.Option("--period", help="The period's first day.")]
 MaybePeriod = Annotated[str | None, typer.Option("--period", help="Only this period's.")]
@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 def list_(period: MaybePeriod = None, released: Released = False, as_json: Json = False, actor: Actor = None) -> None:
     """List what holds, whoever or whatever check placed it."""
-    from billing_pipeline.operations.hold import list_holds
+    from billing_pipeline.operations.locking.holds import list_holds
 
     holds = list_holds(open_billing(actor), period=period, released=released)
     if as_json:
@@ -45,7 +45,7 @@ def list_(period: MaybePeriod = None, released: Released = False, as_json: Json 
 
 def place(customers: Customers, period: OfPeriod, reason: Reason, as_json: Json = False, actor: Actor = None) -> None:
     """Hold the documents that these customers have in a period."""
-    from billing_pipeline.operations.hold import place as place_holds
+    from billing_pipeline.operations.locking.holds import place as place_holds
 
     held = place_holds(open_billing(actor), customers, period, reason)
     if as_json:
@@ -56,7 +56,7 @@ def place(customers: Customers, period: OfPeriod, reason: Reason, as_json: Json 
 
 def release(ids: Ids, reason: Reason, as_json: Json = False, actor: Actor = None) -> None:
     """Release holds; the documents lock once their time has come."""
-    from billing_pipeline.operations.hold import release as release_holds
+    from billing_pipeline.operations.locking.holds import release as release_holds
 
     released = release_holds(open_billing(actor), ids, reason)
     if as_json:
@@ -66,7 +66,7 @@ def release(ids: Ids, reason: Reason, as_json: Json = False, actor: Actor = None
 
 
 def _as_json(one: "Hold") -> dict[str, object]:
-    from billing_pipeline.operations.written import instant, maybe_instant
+    from billing_pipeline.core.plain_text import instant, maybe_instant
 
     return {
         "id": one.id,

@@ -49,7 +49,7 @@ def list_(
     actor: Actor = None,
 ) -> None:
     """List invoices by issue date and id, drafts of the running period included."""
-    from billing_pipeline.operations.invoices import read_invoices
+    from billing_pipeline.operations.reading.invoices import read_invoices
 
     billing = open_billing(actor)
     instant = parsed_instant(billing, as_known_at) if as_known_at else None
@@ -90,8 +90,8 @@ def show(
     invoice: Invoice, version: Version = None, details: Details = False, as_json: Json = False, actor: Actor = None
 ) -> None:
     """Show one invoice: its lines, its versions, and what it was computed from."""
-    from billing_pipeline.operations.explain import explain_invoice
-    from billing_pipeline.operations.invoices import show_invoice
+    from billing_pipeline.operations.reading.explain import explain_invoice
+    from billing_pipeline.operations.reading.invoices import show_invoice
 
     billing = open_billing(actor)
     one: Found = show_invoice(billing, invoice, version=version)
@@ -158,7 +158,7 @@ def diff(
     actor: Actor = None,
 ) -> None:
     """Compare two versions of an invoice, or two invoices, line by line; and say why they differ."""
-    from billing_pipeline.operations.invoice_difference import diff_invoice
+    from billing_pipeline.operations.reading.invoice_difference import diff_invoice
 
     found: Found = diff_invoice(open_billing(actor), invoice, other, old=old, new=new)
     if as_json:

@@ -8,7 +8,7 @@ from billing_pipeline.cli.options import Actor, Json, example, group, open_billi
 from billing_pipeline.cli.show import counts, print_json, progress, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.operations.deliver import DeliverySummary
+    from billing_pipeline.operations.payments.deliver import DeliverySummary
 
 Status = Annotated[str | None, typer.Option("--status", help="Only those queued, submitted, paid, failed, …")]
 Customer = Annotated[str | None, typer.Option("--customer", help="Only this customer's.")]
@@ -31,8 +31,8 @@ def add_to(app: typer.Typer) -> None:
 
 def list_(status: Status = None, customer: Customer = None, as_json: Json = False, actor: Actor = None) -> None:
     """List payments by issue date and invoice number."""
-    from billing_pipeline.operations.payments import as_json as content_of
-    from billing_pipeline.operations.payments import list_payments
+    from billing_pipeline.operations.payments.payments import as_json as content_of
+    from billing_pipeline.operations.payments.payments import list_payments
 
     found = [content_of(one) for one in list_payments(open_billing(actor), status=status, customer=customer)]
     if as_json:
@@ -45,8 +45,8 @@ def list_(status: Status = None, customer: Customer = None, as_json: Json = Fals
 
 def history(invoice: Invoice, as_json: Json = False, actor: Actor = None) -> None:
     """Show every step that an invoice's payment took."""
-    from billing_pipeline.operations.payments import payment_history
-    from billing_pipeline.operations.written import instant
+    from billing_pipeline.core.plain_text import instant
+    from billing_pipeline.operations.payments.payments import payment_history
 
     steps = [
         {"status": str(one.status), "at": instant(one.at), "actor": one.actor, "note": one.note}
@@ -60,8 +60,8 @@ def history(invoice: Invoice, as_json: Json = False, actor: Actor = None) -> Non
 
 def deliver(as_json: Json = False, actor: Actor = None) -> None:
     """Submit what is queued or to be retried; each invoice has one key, so a gateway collects it once."""
-    from billing_pipeline.operations.deliver import deliver as deliver_payments
-    from billing_pipeline.operations.delivery_json import summary_json
+    from billing_pipeline.operations.payments.deliver import deliver as deliver_payments
+    from billing_pipeline.operations.payments.delivery_json import summary_json
 
     billing = open_billing(actor)
     with progress() as watch:
@@ -73,7 +73,7 @@ def deliver(as_json: Json = False, actor: Actor = None) -> None:
 
 
 def _print(summary: "DeliverySummary") -> None:
-    from billing_pipeline.operations.delivery_json import counts_of
+    from billing_pipeline.operations.payments.delivery_json import counts_of
 
     say(f"Payments: {counts(counts_of(summary))}.")
     for one in summary.problems:
@@ -89,8 +89,8 @@ def mark_paid(
     actor: Actor = None,
 ) -> None:
     """Say that an invoice is paid. Saying it again changes nothing."""
-    from billing_pipeline.operations.payments import as_json as content_of
-    from billing_pipeline.operations.payments import mark_paid as mark
+    from billing_pipeline.operations.payments.payments import as_json as content_of
+    from billing_pipeline.operations.payments.payments import mark_paid as mark
 
     billing = open_billing(actor)
     instant = parsed_instant(billing, at) if at else None

@@ -9,7 +9,7 @@ from billing_pipeline.cli.report import add_to as add_report
 from billing_pipeline.cli.show import counts, print_json, progress, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.operations.report import StageReport
+    from billing_pipeline.operations.stage_report import StageReport
 
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 2 where an error is found, not only print it.")]
 
@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     """Compute the period's documents from all usage and the newest catalog. Repeating it changes nothing."""
-    from billing_pipeline.operations.close import close as close_period
+    from billing_pipeline.operations.closing.close import close as close_period
 
     billing = open_billing(actor)
     with progress() as watch:
@@ -38,7 +38,7 @@ def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:
 
 def check(period: Period, strict: Strict = False, as_json: Json = False, actor: Actor = None) -> None:
     """Check the period's usage; hold the documents of the customers that an error names."""
-    from billing_pipeline.operations.checked import checked
+    from billing_pipeline.operations.locking.check_and_lock import checked
 
     billing = open_billing(actor)
     report = checked(billing, billing.period(period))
@@ -54,7 +54,7 @@ def check(period: Period, strict: Strict = False, as_json: Json = False, actor: 
 
 def lock(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     """Finalize, number and queue for payment the documents whose time has come; before it, do nothing."""
-    from billing_pipeline.operations.checked import lock_checked
+    from billing_pipeline.operations.locking.check_and_lock import lock_checked
 
     billing = open_billing(actor)
     with progress() as watch:

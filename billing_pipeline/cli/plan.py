@@ -36,7 +36,7 @@ def assign(
     actor: Actor = None,
 ) -> None:
     """Put a customer on a plan from a start on, in place of the plans scheduled from then on."""
-    from billing_pipeline.operations.assign_plan import assign_plan
+    from billing_pipeline.operations.changes.assign_plan import assign_plan
 
     changed = assign_plan(open_billing(actor), customer, plan, subscription=subscription, start=start, dry_run=dry_run)
     print_changed(changed, as_json=as_json)

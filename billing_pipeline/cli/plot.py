@@ -10,7 +10,7 @@ from billing_pipeline.cli.show import say
 from billing_pipeline.core.errors import BillingError, SettingsError
 
 if TYPE_CHECKING:
-    from billing_pipeline.rating.curve import Point
+    from billing_pipeline.rating.quote.curve import Point
 
 _HEIGHT, _WIDTH = 16, 72  # characters
 
@@ -25,8 +25,8 @@ def draw(terms: object, dimensions: Mapping[str, str], highest: str | None, curr
         currency: for the labels.
         png: where to write; None draws in the terminal.
     """
-    from billing_pipeline.rating.curve import curve
-    from billing_pipeline.rating.quote_case import quoted_price
+    from billing_pipeline.rating.quote.case import quoted_price
+    from billing_pipeline.rating.quote.curve import curve
     from billing_pipeline.rating.terms import number_of
 
     end = None if highest is None else number_of(highest, ("quantity",))

@@ -10,7 +10,7 @@ from billing_pipeline.cli.options import Actor, Json, example, group, open_billi
 from billing_pipeline.cli.show import counts, print_json, progress, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.ledger.quarantined import Selection, WaitingRow
+    from billing_pipeline.ledger.usage.quarantine import Selection, WaitingRow
 
 Source = Annotated[str | None, typer.Option("--source", help="Only this source's.")]
 Batch = Annotated[int | None, typer.Option("--batch", help="Only this batch's.")]
@@ -45,7 +45,7 @@ def list_(
     actor: Actor = None,
 ) -> None:
     """List the rows that wait, each with what is wrong; --csv and --jsonl give a file to mend."""
-    from billing_pipeline.operations.quarantine import count, waiting
+    from billing_pipeline.operations.landing.quarantine import count, waiting
     from billing_pipeline.usage.corrections import to_csv, to_jsonl
 
     billing, which = open_billing(actor), _selection(source, batch, code)
@@ -62,7 +62,7 @@ def list_(
 
 
 def _selection(source: str | None, batch: int | None, code: str | None) -> "Selection":
-    from billing_pipeline.ledger.quarantined import Selection
+    from billing_pipeline.ledger.usage.quarantine import Selection
 
     return Selection(source, batch, code)
 
@@ -87,7 +87,7 @@ def replay(
     actor: Actor = None,
 ) -> None:
     """Read waiting rows again, mended or not. They arrive now; what is still wrong stays in quarantine."""
-    from billing_pipeline.operations.quarantine import replay as replay_rows
+    from billing_pipeline.operations.landing.quarantine import replay as replay_rows
     from billing_pipeline.usage.corrections import read_corrections
 
     billing = open_billing(actor)

@@ -133,7 +133,7 @@ def _workers() -> int:
 
 
 def _one(case: dict[str, object], currency: str, rounding: Rounding, *, as_json: bool) -> None:
-    from billing_pipeline.rating.quote import quote as rate
+    from billing_pipeline.rating.quote.quote import quote as rate
 
     result: dict[str, Any] = rate(case, currency=currency, rounding=rounding)
     if error := result.get("error"):

@@ -51,7 +51,7 @@ def render(
     actor: Actor = None,
 ) -> None:
     """Set one invoice on paper, in its customer's language. Made again, the file is the same, byte by byte."""
-    from billing_pipeline.operations.render_invoice import render_invoice
+    from billing_pipeline.operations.reading.render_invoice import render_invoice
 
     made = render_invoice(open_billing(actor), invoice, form=form.value, details=details, version=version)
     target = output or Path(made.file_name)

@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 def report(period: Period, output: Output = None, as_json: Json = False, actor: Actor = None) -> None:
     """Write a period's report: totals, revenue by day and product, what changed and why, what holds its lock."""
-    from billing_pipeline.operations.period_report import period_report
+    from billing_pipeline.operations.reading.period_report import period_report
 
     billing = open_billing(actor)
     content = period_report(billing, billing.period(period)).encode()

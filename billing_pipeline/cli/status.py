@@ -8,7 +8,7 @@ from billing_pipeline.cli.options import Actor, Json, example, open_billing
 from billing_pipeline.cli.show import counts, print_json, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.operations.status import PeriodStatus, Status
+    from billing_pipeline.operations.reading.status import PeriodStatus, Status
 
 Every = Annotated[bool, typer.Option("--all", help="Also the periods in which there is nothing.")]
 
@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 def status(every: Every = False, as_json: Json = False, actor: Actor = None) -> None:
     """Show each period, its state and lock times, and what is dirty, held, awaited and quarantined."""
-    from billing_pipeline.operations.status import status as status_of
+    from billing_pipeline.operations.reading.status import status as status_of
 
     found = status_of(open_billing(actor), every=every)
     if as_json:

@@ -31,7 +31,7 @@ def change(
     actor: Actor = None,
 ) -> None:
     """Change how many of a fee it has, seats for instance, from a start on. The day of the change counts as changed."""
-    from billing_pipeline.operations.change_subscription import change_subscription
+    from billing_pipeline.operations.changes.change_subscription import change_subscription
 
     changed = change_subscription(open_billing(actor), subscription, pairs(quantity), start=start, dry_run=dry_run)
     print_changed(changed, as_json=as_json)
@@ -45,6 +45,6 @@ def cancel(
     actor: Actor = None,
 ) -> None:
     """End a subscription. The day of the end is paid for, unless the end is its first instant."""
-    from billing_pipeline.operations.cancel_subscription import cancel_subscription
+    from billing_pipeline.operations.changes.cancel_subscription import cancel_subscription
 
     print_changed(cancel_subscription(open_billing(actor), subscription, end=end, dry_run=dry_run), as_json=as_json)

@@ -44,7 +44,7 @@ def up(port: Port = None, as_json: Json = False, actor: Actor = None) -> None:
 def down(as_json: Json = False, actor: Actor = None) -> None:  # noqa: ARG001 - every verb has an actor
     """Stop what 'billing up' left running, and the embedded PostgreSQL. Nothing of the ledger is lost."""
     from billing_pipeline.cli.dagster_group import forget, running
-    from billing_pipeline.ledger.embedded import EmbeddedPostgres
+    from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
     from billing_pipeline.settings import load_settings
 
     settings = load_settings()

@@ -59,7 +59,7 @@ def land(
     actor: Actor = None,
 ) -> None:
     """Land files of usage, each as one batch. The same content again changes nothing, and says so."""
-    from billing_pipeline.operations.land import land as land_delivery
+    from billing_pipeline.operations.landing.land import land as land_delivery
 
     billing = open_billing(actor)
     instant = parsed_instant(billing, received_at) if received_at else None
@@ -87,7 +87,7 @@ def _told(step: "Step") -> "Progress":
 
 def _only_source(billing: "Billing") -> str:
     """Where the catalog has one source, it is meant."""
-    from billing_pipeline.operations.sources import source_ids
+    from billing_pipeline.operations.landing.sources import source_ids
 
     known = source_ids(billing)
     if len(known) != 1:
@@ -118,7 +118,7 @@ def history(
     actor: Actor = None,
 ) -> None:
     """Show every report of an event in the order received, and which one won."""
-    from billing_pipeline.operations.history import event_history
+    from billing_pipeline.operations.reading.event_history import event_history
 
     billing = open_billing(actor)
     found = event_history(
@@ -145,8 +145,8 @@ def _cell(value: object) -> object:
 
 def watermark(source: SourceId, instant: Instant, as_json: Json = False, actor: Actor = None) -> None:
     """Record that a source has delivered everything before an instant. It is never taken back."""
-    from billing_pipeline.operations.watermark import record
-    from billing_pipeline.operations.written import instant as written
+    from billing_pipeline.core.plain_text import instant as written
+    from billing_pipeline.operations.landing.watermark import record
 
     billing = open_billing(actor)
     reached = parsed_instant(billing, instant)

@@ -21,7 +21,7 @@ from billing_pipeline.invoicing.document import (
 )
 from billing_pipeline.invoicing.plan_bounds import has_bounds, plan_true_ups
 from billing_pipeline.metering.segments import Segment, segments
-from billing_pipeline.rating.fees import FeesDue, fee_key, fees_due
+from billing_pipeline.rating.fees.fees import FeesDue, fee_key, fees_due
 from billing_pipeline.rating.line import RatedLine
 
 _NOTHING = Billed()

@@ -14,7 +14,7 @@ import pyarrow as pa
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.quotient import divide
-from billing_pipeline.metering import carried
+from billing_pipeline.metering import event_values
 from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.metering.aggregations.aggregation import PRODUCT, QUANTITY, Aggregation, Spans
 from billing_pipeline.metering.measurement import Quantity
@@ -53,7 +53,7 @@ def answers(
     found = _aggregated(engine, shape, (aggregation, meter), counted, timeline.time_zone)
     if shape.needs != "events":
         return found
-    values = carried.values(engine, counted, groups)
+    values = event_values.values(engine, counted, groups)
     return [replace(one, measures=values[one.number, *map(one.dimensions.get, shape.by)]) for one in found]
 
 
@@ -91,7 +91,7 @@ def _aggregated(
     if fraction.divisor is not None:
         figures["divisor"] = fraction.divisor
     if shape.amount_field is not None:
-        figures |= carried.amounts(counted, shape.amount_field)
+        figures |= event_values.amounts(counted, shape.amount_field)
     if shape.window is None:
         rows = counted.group_by(counted.number, **groups).agg(**figures)
     else:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing_pipeline.core.errors import Refused
+from billing_pipeline.core.plain_text import instant
 from billing_pipeline.ledger import clock
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.written import instant
 
 
 @dataclass(frozen=True, slots=True)

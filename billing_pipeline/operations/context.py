@@ -21,7 +21,7 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection, Ledger
-from billing_pipeline.ledger.embedded import EmbeddedPostgres
+from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
 from billing_pipeline.settings import Settings, load_settings
 
 

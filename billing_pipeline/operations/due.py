@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger import overview, payments
-from billing_pipeline.operations.awaited import awaited
+from billing_pipeline.ledger.documents import payments
+from billing_pipeline.ledger.reading import overview
+from billing_pipeline.operations.closing.awaited_sources import awaited
+from billing_pipeline.operations.closing.standings import Standing
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.dirty import Standing
 
 
 def unchecked(billing: Billing, known: Sequence[Standing]) -> list[BillingPeriod]:

@@ -17,7 +17,7 @@ from io import BufferedIOBase, UnsupportedOperation
 from multiprocessing import get_context
 
 from billing_pipeline.core.money import Rounding
-from billing_pipeline.rating.quote import quote_lines
+from billing_pipeline.rating.quote.quote import quote_lines
 
 SMALL = 2 << 20  # bytes; starting processes costs as much as rating these here
 _CHUNK = 128 << 10  # bytes at most; a pipe gives less
@@ -98,7 +98,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BrokenProcessPool as error:
-        from billing_pipeline.operations.units import WorkerLost
+        from billing_pipeline.operations.parallel import WorkerLost
 
         hint = "Was memory short? Lower BILLING_WORKERS and run it again."
         raise WorkerLost("A process that rated cases died.", hint=hint) from error

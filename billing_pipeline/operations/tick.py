@@ -10,13 +10,13 @@ from time import monotonic
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.deliver import deliver
-from billing_pipeline.operations.delivery_json import summary_json
-from billing_pipeline.operations.dirty import Standing, standings
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
+from billing_pipeline.operations.parallel import Progress, no_progress
+from billing_pipeline.operations.payments.deliver import deliver
+from billing_pipeline.operations.payments.delivery_json import summary_json
 from billing_pipeline.operations.tick_report import TickReport, TickStep
-from billing_pipeline.operations.units import Progress, no_progress
 
 Watch = Callable[[str], Progress]  # what is being done → who is told how far it is
 
@@ -93,7 +93,7 @@ class _Tick:
         return True
 
     def _land(self) -> None:
-        from billing_pipeline.operations.land_waiting import land_waiting
+        from billing_pipeline.operations.landing.landing_folder import land_waiting
 
         def watch(url: str) -> Callable[[int, int, int], None]:
             step = self.watch(f"land {url.rpartition('/')[2]}")
@@ -106,7 +106,9 @@ class _Tick:
         self._step("land", None, work)
 
     def _close(self, period: BillingPeriod) -> bool:
-        from billing_pipeline.operations.close import close  # with the engine, which a tick with no work never needs
+        from billing_pipeline.operations.closing.close import (
+            close,  # with the engine, which a tick with no work never needs
+        )
 
         progress = self.watch(f"close {period.key}")
         return self._step(
@@ -114,13 +116,13 @@ class _Tick:
         )
 
     def _check(self, period: BillingPeriod) -> bool:
-        from billing_pipeline.operations.checked import checked
+        from billing_pipeline.operations.locking.check_and_lock import checked
 
         return self._step("check", period, lambda: checked(self.billing, period).to_json())
 
     def _lock(self, period: BillingPeriod) -> int:
         """How many documents became final."""
-        from billing_pipeline.operations.lock import lock
+        from billing_pipeline.operations.locking.lock import lock
 
         progress, finalized = self.watch(f"lock {period.key}"), 0
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from billing_pipeline.core.errors import BillingError
-from billing_pipeline.operations.written import instant
+from billing_pipeline.core.plain_text import instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from collections.abc import Callable
 import dagster as dg
 from pydantic import Field
 
-from billing_pipeline.operations.add_discount import DiscountTerms, add_discount
-from billing_pipeline.operations.assign_plan import assign_plan
-from billing_pipeline.operations.cancel_subscription import cancel_subscription
-from billing_pipeline.operations.change_customer import Changed
-from billing_pipeline.operations.change_subscription import change_subscription
+from billing_pipeline.operations.changes.add_discount import DiscountTerms, add_discount
+from billing_pipeline.operations.changes.assign_plan import assign_plan
+from billing_pipeline.operations.changes.cancel_subscription import cancel_subscription
+from billing_pipeline.operations.changes.change_subscription import change_subscription
+from billing_pipeline.operations.changes.customer_change import Changed
+from billing_pipeline.operations.changes.end_discount import end_discount
+from billing_pipeline.operations.changes.start import NOW
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.end_discount import end_discount
-from billing_pipeline.operations.start import NOW
 from billing_pipeline.pipeline.metadata import Metadata, table
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.verbs import Verb, ask, job

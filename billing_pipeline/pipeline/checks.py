@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from billing_pipeline.operations.check_report import CheckRow
-from billing_pipeline.operations.checked import checked
-from billing_pipeline.operations.rate import UNRATED
+from billing_pipeline.operations.checks.check_report import CheckRow
+from billing_pipeline.operations.closing.rate import UNRATED
+from billing_pipeline.operations.locking.check_and_lock import checked
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import Metadata, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS

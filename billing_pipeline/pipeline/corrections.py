@@ -5,8 +5,8 @@ from pydantic import Field
 
 from billing_pipeline.catalog.scalars import decimal
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.credit_note import Credited, credit
-from billing_pipeline.operations.void import Voided, void
+from billing_pipeline.operations.corrections.credit_note import Credited, credit
+from billing_pipeline.operations.corrections.void import Voided, void
 from billing_pipeline.pipeline.metadata import Metadata
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.verbs import Verb, ask, job

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from billing_pipeline.operations.in_the_way import InTheWay, waiting_documents
+from billing_pipeline.operations.reading.obstacles import InTheWay, waiting_documents
 from billing_pipeline.pipeline.metadata import Metadata, command, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource

@@ -13,7 +13,7 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
-from billing_pipeline.ledger.embedded import EmbeddedPostgres
+from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
 from billing_pipeline.settings import Settings, load_settings
 
 

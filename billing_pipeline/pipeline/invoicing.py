@@ -4,9 +4,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from billing_pipeline.operations.invoice import invoice
-from billing_pipeline.operations.period_report import write_period_report
-from billing_pipeline.operations.period_summary import InvoiceSummary, invoice_summary
+from billing_pipeline.operations.closing.invoice import invoice
+from billing_pipeline.operations.reading.period_report import write_period_report
+from billing_pipeline.operations.reading.period_summary import InvoiceSummary, invoice_summary
 from billing_pipeline.pipeline import in_the_way
 from billing_pipeline.pipeline.metadata import Metadata, command, described, money, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from billing_pipeline.operations.land_waiting import land_waiting
+from billing_pipeline.operations.landing.landing_folder import land_waiting
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.payments import deliver_queued, payments
 from billing_pipeline.pipeline.resources import BillingResource

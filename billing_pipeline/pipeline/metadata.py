@@ -11,8 +11,8 @@ import dagster as dg
 from babel.numbers import format_currency, get_currency_symbol
 
 from billing_pipeline.core.money import Money, minor_digits
-from billing_pipeline.operations.report import StageReport
-from billing_pipeline.operations.written import plain
+from billing_pipeline.core.plain_text import plain
+from billing_pipeline.operations.stage_report import StageReport
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 
 Metadata = dict[str, Any]  # as Dagster takes it: values, or plain numbers and texts

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from billing_pipeline.operations.meter import meter
-from billing_pipeline.operations.period_summary import quantity_summary
+from billing_pipeline.operations.closing.meter import meter
+from billing_pipeline.operations.reading.period_summary import quantity_summary
 from billing_pipeline.pipeline.metadata import Metadata, described, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource

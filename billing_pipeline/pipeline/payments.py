@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from billing_pipeline.operations.checked import lock_checked
-from billing_pipeline.operations.deliver import deliver
-from billing_pipeline.operations.period_summary import invoice_summary, payment_summary
+from billing_pipeline.operations.locking.check_and_lock import lock_checked
+from billing_pipeline.operations.payments.deliver import deliver
+from billing_pipeline.operations.reading.period_summary import invoice_summary, payment_summary
 from billing_pipeline.pipeline import in_the_way
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from billing_pipeline.operations.period_summary import held_for, price_summary
-from billing_pipeline.operations.rate import UNRATED, rate_period
+from billing_pipeline.operations.closing.rate import UNRATED, rate_period
+from billing_pipeline.operations.reading.period_summary import held_for, price_summary
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table
 from billing_pipeline.pipeline.metering import metered_usage
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import dagster as dg
 
 from billing_pipeline.core.errors import LedgerError
+from billing_pipeline.operations.closing.standings import standings
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.dirty import standings
 from billing_pipeline.pipeline.jobs import close_period
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource

@@ -12,10 +12,10 @@ from typing import Any
 import dagster as dg
 
 from billing_pipeline.core.errors import LedgerError
+from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.dirty import Standing, standings
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
-from billing_pipeline.operations.land_waiting import waiting_files
+from billing_pipeline.operations.landing.landing_folder import waiting_files
 from billing_pipeline.pipeline.jobs import close_period, deliver_payments, land_usage, lock_period
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource

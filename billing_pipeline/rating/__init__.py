@@ -9,10 +9,8 @@ terms.py          reading a model's numbers strictly, by its dataclass fields
 exact.py          exact arithmetic, and what happens to quotients that have no last digit
 convert.py        unit conversion, before the model
 bounds.py         minimum and maximum spend, after the model; what of them falls on a part of a period
-fees.py           what is due for a plan's fees, and what one service period comes to; fee_*.py: days, parts, lines
+fees/             what is due for a plan's fees, and what one service period comes to
 cumulative.py     on-demand: what is due at each cumulative quantity
 between.py        the reasons of a line between two cumulative quantities
-quote.py          a case in, the amount and its reasons out; quote_case.py reads it, quoted_*.py measure its events
-curve.py          what a plot of a price shows
-docs.py           docs/prices.md, written from the docstrings and worked examples here
+quote/            a case in, the amount and its reasons out; its events measured; what a plot of a price shows
 """

@@ -7,7 +7,7 @@ import sys
 import time
 
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.deliver import deliver
+from billing_pipeline.operations.payments.deliver import deliver
 from billing_pipeline.payments.gateways.file import FileGateway
 from billing_pipeline.payments.handoff import PaymentRequest, Submission
 

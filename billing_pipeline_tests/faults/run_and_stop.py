@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.operations.close import close
+from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.land import land
-from billing_pipeline.operations.lock import lock
+from billing_pipeline.operations.landing.land import land
+from billing_pipeline.operations.locking.lock import lock
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 
 KEY, DELIVERY = "2026-01-01", "delivery.csv"

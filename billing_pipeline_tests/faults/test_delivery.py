@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.deliver import DeliverySummary, deliver
-from billing_pipeline.operations.payments import mark_paid
+from billing_pipeline.operations.payments.deliver import DeliverySummary, deliver
+from billing_pipeline.operations.payments.payments import mark_paid
 from billing_pipeline.payments.handoff import PaymentRequest, PaymentStatus, Submission
 from billing_pipeline_tests.faults import deliver_and_stop
 from billing_pipeline_tests.payments.outbox_ledger import (
@@ -122,7 +122,7 @@ def test_a_delivery_that_hangs_holds_up_only_what_it_has_taken(billing: Billing,
 def test_deliveries_at_once_submit_each_invoice_once(
     billing: Billing, again: Again, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing_pipeline.operations.deliver._BATCH", 4)
+    monkeypatch.setattr("billing_pipeline.operations.payments.deliver._BATCH", 4)
     numbers = [f"2026-{number:06}" for number in range(40)]
     for number in numbers:
         finalize(billing, number, gateway="card")
@@ -148,7 +148,7 @@ def test_processes_at_once_write_each_request_once(billing: Billing) -> None:
         finalize(billing, number)
     program = (
         "from billing_pipeline.operations.context import Billing\n"
-        "from billing_pipeline.operations.deliver import deliver\n"
+        "from billing_pipeline.operations.payments.deliver import deliver\n"
         "print(deliver(Billing.open()).submitted)"
     )
     command = [sys.executable, "-c", program]

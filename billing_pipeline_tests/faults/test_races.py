@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import pyarrow.parquet as pq
 import pytest
 
-from billing_pipeline.ledger import periods
-from billing_pipeline.operations.close import close
+from billing_pipeline.ledger.periods import periods
+from billing_pipeline.operations.closing.close import close
+from billing_pipeline.operations.closing.invoice import invoice_unit
+from billing_pipeline.operations.closing.meter import meter_unit
+from billing_pipeline.operations.closing.rate import rate_unit
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.invoice import invoice_unit
-from billing_pipeline.operations.lock import lock, lock_unit
-from billing_pipeline.operations.meter import meter_unit
-from billing_pipeline.operations.rate import rate_unit
+from billing_pipeline.operations.locking.lock import lock, lock_unit
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 from billing_pipeline_tests.sandbox import JANUARY, MONTH, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server, with_our_code
@@ -198,8 +198,8 @@ def _done_within(result: Callable[[float], object], seconds: float) -> bool:
 
 PROGRAM = """
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.close import close
-from billing_pipeline.operations.lock import lock
+from billing_pipeline.operations.closing.close import close
+from billing_pipeline.operations.locking.lock import lock
 billing = Billing.open()
 period = billing.period("2026-01-01")
 close(billing, period)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.operations import units
-from billing_pipeline.operations.units import SMALL, WorkerLost, run_units
+from billing_pipeline.operations import parallel
+from billing_pipeline.operations.parallel import SMALL, WorkerLost, run_units
 from billing_pipeline_tests.faults import workers
 from billing_pipeline_tests.sandbox import MONTH, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
@@ -56,7 +56,7 @@ def test_a_close_in_parallel_comes_to_the_same(sandbox: Sandbox, monkeypatch: py
     with sandbox.fork() as alone:
         alone.at("2026-02-06").lock()
         expected = [(doc.customer, doc.issue_date, doc.total, doc.lines) for doc in alone.documents()]
-    monkeypatch.setattr(units, "SMALL", 0)
+    monkeypatch.setattr(parallel, "SMALL", 0)
     counts = sandbox.at("2026-02-06").lock()
     assert (counts["finalized"], counts["issued"]) == (3, 2)
     assert [(doc.customer, doc.issue_date, doc.total, doc.lines) for doc in sandbox.documents()] == expected

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.work import Unit
+from billing_pipeline.operations.unit import Unit
 
 
 def die_once_at_bucket_2(billing: Billing, folder: str, buckets: Unit) -> int:

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from billing_pipeline.catalog.problems import CatalogProblems
 from billing_pipeline.core.errors import BillingError, Refused
-from billing_pipeline.operations import hold
-from billing_pipeline.operations.add_discount import DiscountTerms, add_discount
-from billing_pipeline.operations.assign_plan import assign_plan
-from billing_pipeline.operations.cancel_subscription import cancel_subscription
-from billing_pipeline.operations.change_subscription import change_subscription
-from billing_pipeline.operations.close import close
-from billing_pipeline.operations.end_discount import end_discount
-from billing_pipeline.operations.lock import lock
+from billing_pipeline.operations.changes.add_discount import DiscountTerms, add_discount
+from billing_pipeline.operations.changes.assign_plan import assign_plan
+from billing_pipeline.operations.changes.cancel_subscription import cancel_subscription
+from billing_pipeline.operations.changes.change_subscription import change_subscription
+from billing_pipeline.operations.changes.end_discount import end_discount
+from billing_pipeline.operations.closing.close import close
+from billing_pipeline.operations.locking import holds as hold
+from billing_pipeline.operations.locking.lock import lock
 from billing_pipeline.operations.tick import tick
 from billing_pipeline_tests.histories.oracle import Event
 from billing_pipeline_tests.histories.play import row_of

@@ -17,7 +17,7 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.metering.measure import Measured, Measurement, Quantity
-from billing_pipeline.operations.check_report import CheckReport
+from billing_pipeline.operations.checks.check_report import CheckReport
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.usage.event import DIMENSION_PREFIX, LakeFile
 from billing_pipeline_tests.metering import measure_oracle
@@ -26,15 +26,15 @@ from billing_pipeline_tests.usage.lake_writer import START, Row
 
 def use_plain_metering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Meter without an engine, in this process."""
-    monkeypatch.setattr("billing_pipeline.operations.metering.engine", _no_engine)
-    monkeypatch.setattr("billing_pipeline.operations.metering.measure", _measure)
-    monkeypatch.setattr("billing_pipeline.operations.meter.engine", _no_engine)
-    monkeypatch.setattr("billing_pipeline.operations.meter.customers_in", _customers_in)
+    monkeypatch.setattr("billing_pipeline.operations.closing.measure_customers.engine", _no_engine)
+    monkeypatch.setattr("billing_pipeline.operations.closing.measure_customers.measure", _measure)
+    monkeypatch.setattr("billing_pipeline.operations.closing.meter.engine", _no_engine)
+    monkeypatch.setattr("billing_pipeline.operations.closing.meter.customers_in", _customers_in)
 
 
 def use_no_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check nothing: checks measure with the engine, and hold by their own judgement."""
-    monkeypatch.setattr("billing_pipeline.operations.checked.check", _no_check)
+    monkeypatch.setattr("billing_pipeline.operations.locking.check_and_lock.check", _no_check)
 
 
 def _no_check(billing: Billing, period: BillingPeriod) -> CheckReport:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.operations import hold
+from billing_pipeline.operations.locking import holds
 from billing_pipeline_tests.histories.oracle import Event, Expected, History, documents
 from billing_pipeline_tests.histories.script import START, Script, Step, changed
 from billing_pipeline_tests.histories.world import CUSTOMERS, JANUARY, PERIODS, World
@@ -93,15 +93,15 @@ class Play:
 
     def _hold(self, given: tuple[str, datetime]) -> None:
         customer, period = given
-        if hold.place(self.sandbox.billing, [customer], _key(period), "for a reason"):
-            placed = hold.list_holds(self.sandbox.billing)[-1]
+        if holds.place(self.sandbox.billing, [customer], _key(period), "for a reason"):
+            placed = holds.list_holds(self.sandbox.billing)[-1]
             self._holds.append((placed.id, len(self.history.holds)))
             self.history.holds.append((customer, period, self.now, None))
 
     def _release(self, number: int) -> None:
         if self._holds:
             released, place = self._holds.pop(number % len(self._holds))
-            hold.release(self.sandbox.billing, [released], "it is fine")
+            holds.release(self.sandbox.billing, [released], "it is fine")
             customer, period, begin, _ = self.history.holds[place]
             self.history.holds[place] = (customer, period, begin, self.now)
 

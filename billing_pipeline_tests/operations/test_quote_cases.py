@@ -10,8 +10,8 @@ import pytest
 
 from billing_pipeline.core.money import Rounding
 from billing_pipeline.operations import quote_cases as module
+from billing_pipeline.operations.parallel import WorkerLost
 from billing_pipeline.operations.quote_cases import quote_cases, rate_lines, whole_lines
-from billing_pipeline.operations.units import WorkerLost
 
 
 def case(number: int) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.operations.dirty import standings
+from billing_pipeline.operations.closing.standings import standings
 from billing_pipeline.operations.tick import tick
 from billing_pipeline.operations.tick_report import TickReport
 from billing_pipeline_tests.cli.command_line import CATALOG
@@ -167,7 +167,7 @@ def test_a_tick_killed_between_close_and_check_is_made_up_for(
 ) -> None:
     sandbox.land(use("acme", "compute", "2026-01-03", 10))
     with monkeypatch.context() as patched:
-        patched.setattr("billing_pipeline.operations.checked.check", _killed)
+        patched.setattr("billing_pipeline.operations.locking.check_and_lock.check", _killed)
         with pytest.raises(KeyboardInterrupt):
             tick(sandbox.billing)
     assert steps(tick(sandbox.billing)) == [("check", JANUARY)]
@@ -187,7 +187,7 @@ def test_what_cannot_be_checked_is_not_locked_and_stops_nothing_else(
         raise UsageError("The lake is away.", hint="Bring it back.")
 
     with monkeypatch.context() as patched:
-        patched.setattr("billing_pipeline.operations.checked.check", refusing)
+        patched.setattr("billing_pipeline.operations.locking.check_and_lock.check", refusing)
         report = tick(sandbox.billing)
     assert {(step.name, step.period) for step in report.problems} == {("check", JANUARY), ("check", FEBRUARY)}
     assert report.to_json()["steps"][-1]["error"]["hint"] == "Bring it back."  # type: ignore[index]

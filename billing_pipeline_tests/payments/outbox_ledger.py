@@ -15,11 +15,12 @@ from sqlalchemy.engine import make_url
 
 from billing_pipeline.core.errors import PaymentError
 from billing_pipeline.core.period import BillingCalendar, Cadence
-from billing_pipeline.ledger import catalog, clock, migrate, payments
+from billing_pipeline.ledger import catalog, clock, migrate
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Ledger, psycopg_url
-from billing_pipeline.ledger.known_payments import KnownPayment, find, history
-from billing_pipeline.ledger.payments import PaymentDue
+from billing_pipeline.ledger.documents import payments
+from billing_pipeline.ledger.documents.payments import PaymentDue
+from billing_pipeline.ledger.reading.payments import KnownPayment, find, history
 from billing_pipeline.ledger.tables import customer, document, document_version, finalization, input_set
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.payments.handoff import GatewaySettings, PaymentRequest, PaymentStatus, Submission

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import insert
 
 from billing_pipeline.ledger.tables import document_void
-from billing_pipeline.operations import deliver as deliver_module
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.deliver import DeliverySummary, deliver
+from billing_pipeline.operations.payments import deliver as deliver_module
+from billing_pipeline.operations.payments.deliver import DeliverySummary, deliver
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
 from billing_pipeline.payments.handoff import GatewayUnreachable, PaymentStatus
 from billing_pipeline_tests.payments.outbox_ledger import (

@@ -13,7 +13,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 from dagster_graphql.test.utils import execute_dagster_graphql
 
-from billing_pipeline.operations.catalog import show
+from billing_pipeline.operations.changes.apply_catalog import show
 from billing_pipeline_tests.pipeline.month import Month, plain
 from billing_pipeline_tests.sandbox import Sandbox, use
 

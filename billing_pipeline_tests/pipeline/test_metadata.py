@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.operations.check_report import CheckRow
-from billing_pipeline.operations.report import StageReport
+from billing_pipeline.operations.checks.check_report import CheckRow
+from billing_pipeline.operations.stage_report import StageReport
 from billing_pipeline_tests.pipeline.month import plain
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.operations.hold import list_holds, place, release
+from billing_pipeline.operations.locking.holds import list_holds, place, release
 from billing_pipeline_tests.pipeline.month import Month, plain
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, Sandbox, lines_of, use
 

@@ -170,7 +170,7 @@ def test_due_documents_wait_for_their_time(month: Month) -> None:
 
 def test_a_document_that_becomes_free_is_another_run_in_the_same_hour(month: Month) -> None:
     """As many are due as before, and nothing was received; still the first run did not lock it."""
-    from billing_pipeline.operations.hold import list_holds, place, release
+    from billing_pipeline.operations.locking.holds import list_holds, place, release
 
     billing = month.sandbox.billing
     month.sandbox.land(use("acme", "compute", "2026-01-05", 30), use("beta", "compute", "2026-01-05", 30))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.rating.docs import PAGE, page
-from billing_pipeline.rating.docs_examples import GENERAL
 from billing_pipeline.rating.price_models import PRICE_MODELS, Example
-from billing_pipeline.rating.quote import quote
-from billing_pipeline.rating.quoted_aggregates import AGGREGATES
+from billing_pipeline.rating.quote.aggregates import AGGREGATES
+from billing_pipeline.rating.quote.quote import quote
 from billing_pipeline.rating.terms import term_types
+from docs.build.examples import GENERAL
+from docs.build.prices import PAGE, page
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES: dict[str, Example | None] = {
@@ -42,4 +42,4 @@ def test_every_field_of_a_model_is_explained(name: str, model: type[Any]) -> Non
 
 def test_the_page_is_current() -> None:
     written = (ROOT / PAGE).read_text(encoding="utf-8")
-    assert written == page(), "run python -m billing_pipeline.rating.docs"
+    assert written == page(), "run python -m docs.build.prices"

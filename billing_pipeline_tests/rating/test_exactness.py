@@ -16,12 +16,12 @@ from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import LARGEST_AMOUNT, Rounding, round_amount
 from billing_pipeline.rating.convert import convert
-from billing_pipeline.rating.docs_examples import GENERAL
 from billing_pipeline.rating.exact import AMOUNT_DECIMALS, Exactly, divide, is_settled, settle
 from billing_pipeline.rating.price import amount_of, charge, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS
-from billing_pipeline.rating.quote import quote
-from billing_pipeline.rating.quoted_aggregates import AGGREGATES
+from billing_pipeline.rating.quote.aggregates import AGGREGATES
+from billing_pipeline.rating.quote.quote import quote
+from docs.build.examples import GENERAL
 
 D = Decimal
 SOURCES = sorted(Path(billing_pipeline.rating.__path__[0]).rglob("*.py"))

@@ -7,13 +7,13 @@ from typing import ClassVar
 import pytest
 
 from billing_pipeline.catalog.price_terms import price_schema
-from billing_pipeline.rating import docs
-from billing_pipeline.rating.curve import curve
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.price import amount_of, charge, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS, Example, QuantityModel
-from billing_pipeline.rating.quote import quote
-from billing_pipeline.rating.quote_case import quoted_price
+from billing_pipeline.rating.quote.case import quoted_price
+from billing_pipeline.rating.quote.curve import curve
+from billing_pipeline.rating.quote.quote import quote
+from docs.build import prices
 
 D = Decimal
 TERMS = {"model": "committed", "unit_amount": "0.50", "at_least": "10"}
@@ -77,7 +77,7 @@ def test_it_is_drawn() -> None:
 
 
 def test_its_page_is_written_from_it() -> None:
-    section = docs.page().partition("\n### `committed`\n")[2].partition("\n### ")[0]
+    section = prices.page().partition("\n### `committed`\n")[2].partition("\n### ")[0]
     assert "A number of units is paid for, used or not." in section
     assert "| `at_least` | required | units that are paid for also where fewer were used. |" in section
     assert "| committed units | 10 | 0.50 | 5.00 |" in section
@@ -86,4 +86,4 @@ def test_its_page_is_written_from_it() -> None:
 def test_without_an_example_there_is_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Committed, "example")
     with pytest.raises(AttributeError, match="example"):
-        docs.page()
+        prices.page()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from billing_pipeline.rating.price_models import PRICE_MODELS
-from billing_pipeline.rating.quote import quote
+from billing_pipeline.rating.quote.quote import quote
 
 D = Decimal
 

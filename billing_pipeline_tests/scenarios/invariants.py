@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from billing_pipeline.operations.period_summary import usage_summary
+from billing_pipeline.operations.reading.period_summary import usage_summary
 from billing_pipeline_tests.scenarios.walk import Walk
 
 _FACTS = ("document_version", "document_line", "finalization", "document_void", "late_usage", "payment")

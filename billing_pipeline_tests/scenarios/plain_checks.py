@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def use_plain_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check without the library."""
-    monkeypatch.setattr("billing_pipeline.operations.check.validate", _validate)
+    monkeypatch.setattr("billing_pipeline.operations.checks.check.validate", _validate)
 
 
 def _validate(frame: "pd.DataFrame", checks: Sequence[Check]) -> tuple[Finding, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from billing_pipeline.cli import app
-from billing_pipeline.operations.invoices import list_invoices
+from billing_pipeline.operations.reading.invoices import list_invoices
 from billing_pipeline.operations.tick import tick
 from billing_pipeline.operations.tick_report import TickReport
 from billing_pipeline_tests.sandbox import Sandbox, open_sandbox

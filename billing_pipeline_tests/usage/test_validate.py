@@ -109,7 +109,7 @@ def test_the_library_is_quiet_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """No progress bars, no files, no word to its makers; and it is imported only where a check really runs."""
     code = """
 import sys
-import billing_pipeline.operations.check
+import billing_pipeline.operations.checks.check
 assert "great_expectations" not in sys.modules, "imported too early"
 assert "pandas" not in sys.modules, "imported too early"
 from billing_pipeline.usage.expectations import Thresholds, checks

@@ -1,1 +1,1 @@
-"""The parts of the embedded server, which ``ledger/embedded.py`` puts together."""
+"""The parts of the embedded server, which ``ledger/server/embedded.py`` puts together."""

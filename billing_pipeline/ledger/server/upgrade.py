@@ -36,7 +36,7 @@ def refuse_other_major(root: Path, data: Path, programs: int) -> None:
     raise LedgerError(
         f"{what} Nothing was changed.",
         hint=f"To stay on {made_by}, {stay}. To dump and restore them into {programs}, with the old data kept beside:\n"
-        f"  {sys.executable} -m billing_pipeline.ledger.upgrade {root} {SYSTEM}/{made_by}/bin\n"
+        f"  {sys.executable} -m billing_pipeline.ledger.server {root} {SYSTEM}/{made_by}/bin\n"
         f"where the last word is the folder with the programs of PostgreSQL {made_by}.",
     )
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from billing_pipeline.core.errors import LedgerError
-from billing_pipeline.ledger.embedded import EmbeddedPostgres
 from billing_pipeline.ledger.server.binaries import SYSTEM, find_binaries, major_version
+from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
 from billing_pipeline_tests.servers import embedded, with_our_code
 
 NEW = major_version(find_binaries())

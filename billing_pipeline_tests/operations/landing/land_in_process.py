@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from billing_pipeline.ledger import batches
 from billing_pipeline.ledger.database import Ledger
+from billing_pipeline.ledger.usage import batches
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.land import land
+from billing_pipeline.operations.landing.land import land
 from billing_pipeline.settings import Settings
 from billing_pipeline.usage.staging import Staging
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from sqlalchemy import text
 
-from billing_pipeline.operations.catalog import apply
+from billing_pipeline.operations.changes.apply_catalog import apply
 from billing_pipeline.operations.context import Billing
 from billing_pipeline_tests.payments.outbox_ledger import sandbox
 from billing_pipeline_tests.servers import Server

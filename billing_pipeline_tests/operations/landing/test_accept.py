@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.core.errors import Refused, UsageError
-from billing_pipeline.ledger import batches
-from billing_pipeline.ledger.batches import Accepted, Delivery
+from billing_pipeline.ledger.usage import batches
+from billing_pipeline.ledger.usage.batches import Accepted, Delivery
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.land import land
+from billing_pipeline.operations.landing.land import land
 from billing_pipeline.usage.event import LakeFile
 from billing_pipeline_tests.operations.landing.landing_ledger import lake_files, rows_of, write
 from billing_pipeline_tests.payments.outbox_ledger import set_clock

@@ -12,7 +12,7 @@ import pytest
 
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.land import land
+from billing_pipeline.operations.landing.land import land
 from billing_pipeline_tests.operations.landing.landing_ledger import (
     add_catalog,
     events,

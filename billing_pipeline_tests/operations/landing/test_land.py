@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.land import land
+from billing_pipeline.operations.landing.land import land
 from billing_pipeline_tests.operations.landing.landing_ledger import (
     events,
     lake_files,

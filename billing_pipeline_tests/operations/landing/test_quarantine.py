@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.ledger.quarantined import Selection
+from billing_pipeline.ledger.usage.quarantine import Selection
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.land import land
-from billing_pipeline.operations.quarantine import count, replay, waiting
+from billing_pipeline.operations.landing.land import land
+from billing_pipeline.operations.landing.quarantine import count, replay, waiting
 from billing_pipeline.usage.corrections import read_corrections, to_csv, to_jsonl
 from billing_pipeline_tests.operations.landing.landing_ledger import (
     add_catalog,

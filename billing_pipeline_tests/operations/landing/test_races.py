@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.incoming import staging_folder
-from billing_pipeline.operations.land import land
-from billing_pipeline.operations.sweep import sweep
+from billing_pipeline.operations.landing.delivery import staging_folder
+from billing_pipeline.operations.landing.land import land
+from billing_pipeline.operations.landing.sweep import sweep
 from billing_pipeline_tests.operations.landing.landing_ledger import lake_files, reconciles, rows_of, write
 from billing_pipeline_tests.servers import with_our_code
 

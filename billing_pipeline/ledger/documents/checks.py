@@ -1,0 +1,109 @@
+"""What checks found, and the holds that follow from it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, text
+
+from billing_pipeline.ledger.documents import holds
+from billing_pipeline.ledger.tables import check_result, customer
+
+ACTOR = "check"  # who places and releases the holds of checks
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """How one check of a period ended.
+
+    Attributes:
+        outcome: passed, failed, or error where it could not be computed.
+        summary: what was found, in a sentence.
+        details: what a report shows, as JSON.
+    """
+
+    name: str
+    severity: str
+    outcome: str
+    summary: str
+    details: Mapping[str, Any]
+    ran_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a customer is to be held.
+
+    Attributes:
+        text: what was found about the customer.
+        since: from when on the hold counts: when the usage it names was received, whenever the check ran.
+    """
+
+    text: str
+    since: datetime
+
+
+def store(connection: Connection, period: date, results: Iterable[StoredResult]) -> None:
+    """Append the results of one run."""
+    rows = [
+        {
+            "period": period,
+            "name": one.name,
+            "ran_at": one.ran_at,
+            "severity": one.severity,
+            "outcome": one.outcome,
+            "summary": one.summary,
+            "details": dict(one.details),
+        }
+        for one in results
+    ]
+    connection.execute(insert(check_result), rows)
+
+
+def newest(connection: Connection, period: date) -> dict[str, StoredResult]:
+    """The last result of each check of the period, by name."""
+    query = (
+        select(check_result)
+        .distinct(check_result.c.name)
+        .where(check_result.c.period == period)
+        .order_by(check_result.c.name, check_result.c.id.desc())
+    )
+    return {
+        row.name: StoredResult(row.name, row.severity, row.outcome, row.summary, row.details, row.ran_at)
+        for row in connection.execute(query)
+    }
+
+
+def hold(connection: Connection, period: date, cause: str, reasons: Mapping[int, Reason], now: datetime) -> None:
+    """Hold the customers (codes) that a check names, and release those whom it held and no longer names.
+
+    Whom a person has released for the very same reason stays free: they looked, and let it go.
+    """
+    judged = _released_by_people(connection, period, cause)
+    wanted = {code: reason for code, reason in reasons.items() if judged.get(code) != reason.text}
+    by_instant = defaultdict[datetime, dict[int, str]](dict)
+    for code, reason in wanted.items():
+        by_instant[reason.since][code] = reason.text
+    for since, failed in sorted(by_instant.items()):
+        holds.settle(connection, period=period, cause=cause, checked=(), failed=failed, at=since, actor=ACTOR)
+    mended = holds.active(connection, period, cause).keys() - reasons.keys()
+    holds.settle(connection, period=period, cause=cause, checked=mended, failed={}, at=now, actor=ACTOR)
+
+
+def _released_by_people(connection: Connection, period: date, cause: str) -> dict[int, str]:
+    """The reason of each customer's last hold, where not the check itself released it."""
+    query = text("""
+        SELECT DISTINCT ON (hold.customer) hold.customer, hold.reason, r.actor
+        FROM hold LEFT JOIN hold_release AS r ON r.hold = hold.id
+        WHERE hold.period = :period AND hold.cause = :cause ORDER BY hold.customer, hold.id DESC
+    """)
+    rows = connection.execute(query, {"period": period, "cause": cause})
+    return {row.customer: row.reason for row in rows if row.actor not in {None, ACTOR}}
+
+
+def names(connection: Connection, codes: Sequence[int]) -> dict[int, str]:
+    """Ids of these customers, by code."""
+    query = select(customer.c.code, customer.c.id).where(customer.c.code == text("ANY(:codes)"))
+    return {row.code: row.id for row in connection.execute(query, {"codes": list(codes)})}

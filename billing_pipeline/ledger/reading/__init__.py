@@ -1,0 +1,1 @@
+"""Queries for people: what documents, payments, voids and periods say, and why."""

@@ -1,0 +1,213 @@
+"""Accepting batches: one transaction gives a batch its number and instant, and makes its files visible.
+
+Files are written first, under names that nobody else uses; a crash before the commit leaves files that nobody sees.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from billing_pipeline.core.errors import Refused, UsageError
+from billing_pipeline.ledger.database import copy_rows, lock_key
+from billing_pipeline.ledger.tables import (
+    batch,
+    batch_period,
+    dimension,
+    finalization,
+    lake_file,
+    quarantine,
+    quarantine_replay,
+    snapshot_delivery,
+)
+from billing_pipeline.ledger.usage.manifest import ARRIVAL_LOCK
+from billing_pipeline.ledger.usage.registry import dimensions, find, periods_of
+from billing_pipeline.usage.batch import Batch
+from billing_pipeline.usage.event import LakeFile
+from billing_pipeline.usage.quarantine import QuarantinedRow
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery whose files are written and which is ready to become a batch.
+
+    Attributes:
+        source: id of the source.
+        content_hash: sha256 of what was delivered.
+        name: of the file, or ``frame``.
+        rows: input rows.
+        bytes: its size.
+        actor: who landed it.
+        files: as written to the lake; their batch is filled in.
+        quarantined: the rows that are no events.
+        quarantined_rows: how many.
+        scopes: of a snapshot, each scope that it restates → the periods that it has rows in.
+        replay_of: the batch whose quarantined rows these are, or None.
+        replayed: ids of these rows in quarantine.
+    """
+
+    source: str
+    content_hash: str
+    name: str
+    rows: int
+    bytes: int
+    actor: str
+    files: Sequence[LakeFile] = ()
+    quarantined: Iterable[QuarantinedRow] = ()
+    quarantined_rows: int = 0
+    scopes: Mapping[int, frozenset[date]] = field(default_factory=dict)
+    replay_of: int | None = None
+    replayed: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What accepting a delivery came to.
+
+    Attributes:
+        batch: the new one, or the earlier one with the same content.
+        already: whether it is the earlier one; then nothing was written.
+        periods: first days of the periods that the batch has rows in or takes rows from.
+    """
+
+    batch: Batch
+    already: bool
+    periods: tuple[date, ...]
+
+
+def accept(
+    connection: Connection,
+    delivery: Delivery,
+    now: Callable[[Connection], datetime],
+    *,
+    again: bool = False,
+    received_at: datetime | None = None,
+) -> Accepted:
+    """Make a delivery a batch, unless its source has delivered the same content before.
+
+    Args:
+        connection: a transaction; everything becomes visible when it commits.
+        delivery: what was delivered.
+        now: the ledger's clock, read once it is this delivery's turn.
+        again: accept the same content once more: a restatement that is meant.
+        received_at: for history that is imported; not before anything recorded and not in the future.
+
+    Raises:
+        Refused: ``received_at`` is out of order, or a row was replayed by somebody else meanwhile.
+        UsageError: another delivery has just introduced a dimension that differs in case only.
+    """
+    lock_key(connection, ARRIVAL_LOCK)
+    earlier = find(connection, delivery.source, delivery.content_hash)
+    if earlier is not None and not again:
+        return Accepted(earlier, already=True, periods=periods_of(connection, earlier.number))
+    _refuse_replayed(connection, delivery.replayed)
+    made = Batch(
+        number=(connection.scalar(select(func.max(batch.c.number))) or 0) + 1,
+        source=delivery.source,
+        content_hash=delivery.content_hash,
+        name=delivery.name,
+        received_at=_received_at(connection, now(connection), received_at),
+        rows=delivery.rows,
+        quarantined=delivery.quarantined_rows,
+        replay_of=delivery.replay_of,
+    )
+    _insert_batch(connection, made, delivery)
+    _insert_dimensions(connection, delivery.files)
+    _insert_files(connection, [replace(file, batch=made.number) for file in delivery.files])
+    periods = _insert_periods(connection, made.number, delivery)
+    _insert_scopes(connection, made.number, delivery.scopes)
+    _insert_quarantine(connection, made.number, delivery)
+    return Accepted(made, already=False, periods=tuple(sorted(periods)))
+
+
+def _received_at(connection: Connection, now: datetime, asked: datetime | None) -> datetime:
+    """The instant of receipt: it never goes back, and nothing is received before a cutoff that has passed."""
+    last = connection.scalar(select(func.max(batch.c.received_at)))
+    if asked is None:
+        return max(now, last) if last else now
+    cutoff = connection.scalar(select(func.max(finalization.c.cutoff)))
+    floor = max((one for one in (last, cutoff) if one is not None), default=None)
+    if floor is not None and asked < floor:
+        raise Refused(
+            f"Usage cannot be received at {asked.isoformat()}: others were received or locked at {floor.isoformat()}.",
+            hint=f"Import history in its order, from {floor.isoformat()} on.",
+        )
+    if asked > now:
+        raise Refused(f"Usage cannot be received in the future; it is {now.isoformat()}.", hint="Omit received_at.")
+    return asked
+
+
+def _refuse_replayed(connection: Connection, ids: Sequence[int]) -> None:
+    query = select(func.count()).where(quarantine_replay.c.quarantine_id.in_(ids))
+    if ids and connection.scalar(query):
+        raise Refused("Some of these rows were replayed meanwhile.", hint="Run the replay again; nothing was changed.")
+
+
+def _insert_batch(connection: Connection, made: Batch, delivery: Delivery) -> None:
+    same = (batch.c.source == made.source) & (batch.c.content_hash == made.content_hash)
+    connection.execute(
+        insert(batch).values(
+            number=made.number,
+            source=made.source,
+            content_hash=made.content_hash,
+            repeat=connection.scalar(select(func.count()).select_from(batch).where(same)),
+            received_at=made.received_at,
+            name=made.name,
+            rows=made.rows,
+            quarantined=made.quarantined,
+            bytes=delivery.bytes,
+            replay_of=made.replay_of,
+            actor=delivery.actor,
+        )
+    )
+
+
+def _insert_dimensions(connection: Connection, files: Sequence[LakeFile]) -> None:
+    new = sorted({name for file in files for name in file.dimensions} - set(dimensions(connection)))
+    if not new:
+        return
+    try:
+        connection.execute(insert(dimension), [{"name": name} for name in new])
+    except IntegrityError as error:
+        raise UsageError(
+            f"Another delivery has just brought a dimension that differs from one of {new} in case only.",
+            hint="Land again: the rows concerned will be quarantined.",
+        ) from error
+
+
+def _insert_files(connection: Connection, files: Sequence[LakeFile]) -> None:
+    columns = ("path", "batch", "period", "bucket", "rows", "retractions", "bytes", "sha256", "dimensions", "meters")
+    rows = ([getattr(file, column) for column in columns] for file in files)
+    copy_rows(connection, lake_file, columns, rows)
+
+
+def _insert_periods(connection: Connection, number: int, delivery: Delivery) -> set[date]:
+    """The periods with rows of this batch, and those from which it takes an earlier delivery's rows."""
+    rows: dict[date, int] = dict.fromkeys(_replaced_periods(connection, delivery.scopes), 0)
+    for file in delivery.files:
+        rows[file.period] = rows.get(file.period, 0) + file.rows
+    counted = ((period, number, count) for period, count in sorted(rows.items()))
+    copy_rows(connection, batch_period, ("period", "batch", "rows"), counted)
+    return set(rows)
+
+
+def _replaced_periods(connection: Connection, scopes: Mapping[int, object]) -> set[date]:
+    query = text("""
+        SELECT DISTINCT ON (scope) periods FROM snapshot_delivery WHERE scope = ANY(:scopes) ORDER BY scope, batch DESC
+    """)
+    return {period for row in connection.execute(query, {"scopes": list(scopes)}) for period in row.periods}
+
+
+def _insert_scopes(connection: Connection, number: int, scopes: Mapping[int, frozenset[date]]) -> None:
+    rows = ((scope, number, sorted(periods)) for scope, periods in sorted(scopes.items()))
+    copy_rows(connection, snapshot_delivery, ("scope", "batch", "periods"), rows)
+
+
+def _insert_quarantine(connection: Connection, number: int, delivery: Delivery) -> None:
+    columns = ("batch", "row", "column", "value", "code", "reason", "raw", "parsed")
+    rows = ((number, *[getattr(one, column) for column in columns[1:]]) for one in delivery.quarantined)
+    copy_rows(connection, quarantine, columns, rows)
+    replayed = ((one, number) for one in delivery.replayed)
+    copy_rows(connection, quarantine_replay, ("quarantine_id", "batch"), replayed)

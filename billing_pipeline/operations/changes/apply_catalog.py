@@ -1,0 +1,140 @@
+"""Apply, check and show the catalog. Applying is one transaction and idempotent; nothing recorded is overwritten."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from billing_pipeline.catalog.catalog import KINDS
+from billing_pipeline.catalog.check import check
+from billing_pipeline.catalog.content import to_content
+from billing_pipeline.catalog.difference import Change
+from billing_pipeline.catalog.export import export
+from billing_pipeline.catalog.files import load_files
+from billing_pipeline.catalog.json_schema import json_schema
+from billing_pipeline.core.errors import Refused, nearest
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.metering.aggregations import AGGREGATIONS
+from billing_pipeline.operations.changes.record_change import CAN, notes, record_change
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
+from billing_pipeline.rating.price_models import PRICE_MODELS
+from billing_pipeline.usage.sources import USAGE_SOURCES
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What applying changed, or would change.
+
+    Attributes:
+        number: of the catalog change; None where nothing differs, or nothing was to be written.
+        notes: what a person should know, e.g. who stays on an older version of a plan.
+    """
+
+    number: int | None
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    dry_run: bool
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        return {
+            "change": self.number,
+            "dry_run": self.dry_run,
+            "changes": changes_json(self.changes),
+            "notes": list(self.notes),
+        }
+
+
+def changes_json(changes: Sequence[Change]) -> list[dict[str, object]]:
+    """What differs, as the command line prints it."""
+    return [
+        {
+            "kind": one.kind,
+            "id": one.id,
+            "action": one.action,
+            "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in one.fields],
+        }
+        for one in changes
+    ]
+
+
+def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[Change, ...]:
+    """Read and check catalog files against the recorded catalog; returns what applying them would change.
+
+    Raises:
+        CatalogProblems: everything that is wrong, with file, line and what to do.
+    """
+    return apply(billing, paths, dry_run=True).changes
+
+
+def apply(
+    billing: Billing, paths: Sequence[Path], *, dry_run: bool = False, action: str = "catalog apply"
+) -> ApplyResult:
+    """Record what the files change; what they do not mention stays as it is.
+
+    Raises:
+        CatalogProblems: the files contradict themselves or the recorded catalog; nothing is recorded.
+        Refused: a subscription would change inside a period that is locked for its customer.
+    """
+    source = load_files(paths)
+    with billing.ledger.begin() as connection:
+        ledger_catalog.wait_for_changes(connection)  # and hold: what is checked is what stands until this commits
+        now = billing.now(connection)
+        view = billing.view(connection, ledger_catalog.newest_change(connection))
+        made = check(
+            source,
+            billing.calendar,
+            CAN,
+            existing=view.catalog,
+            plan_versions=view.plan_versions,
+            at=now,
+        )
+        recorded = record_change(billing, connection, view.catalog, made, action=action, dry_run=dry_run, at=now)
+    said = tuple(notes(view.catalog, made, recorded.changes))
+    return ApplyResult(recorded.number, recorded.changes, said, dry_run)
+
+
+def show(billing: Billing, kind: str | None = None, object_id: str | None = None) -> dict[str, object]:
+    """The recorded catalog as content: whole, of a kind, or one object.
+
+    Raises:
+        Refused: there is no such kind or object.
+    """
+    catalog = billing.catalog()
+    if catalog is None:
+        raise Refused("The ledger has no catalog yet.", hint="Run: billing catalog apply FILE…")
+    if kind is None:
+        return {name: {key: to_content(one) for key, one in catalog.of_kind(name).items()} for name in KINDS}
+    by_section = {one.section: name for name, one in KINDS.items()}
+    name = by_section.get(kind, kind)
+    if name not in KINDS:
+        raise Refused(f"There is no kind {kind!r} in a catalog.", hint=nearest(kind, tuple(KINDS)))
+    objects = catalog.of_kind(name)
+    if object_id is None:
+        return {key: to_content(one) for key, one in objects.items()}
+    if object_id not in objects:
+        raise Refused(f"There is no {name} {object_id!r}.", hint=nearest(object_id, tuple(objects)))
+    return to_content(objects[object_id])
+
+
+def export_yaml(billing: Billing) -> str:
+    """The recorded catalog as a file that applies to the same catalog."""
+    catalog = billing.catalog()
+    if catalog is None:
+        raise Refused("The ledger has no catalog yet.", hint="Run: billing catalog apply FILE…")
+    return export(catalog, billing.calendar)
+
+
+def export_json(billing: Billing) -> str:
+    """The same as JSON, which is read back alike."""
+    return json.dumps(yaml.safe_load(export_yaml(billing)), default=str, ensure_ascii=False, indent=2)
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema of catalog files, as this version reads them."""
+    return json_schema(
+        price_models=PRICE_MODELS, aggregations=AGGREGATIONS, source_formats=USAGE_SOURCES, gateways=PAYMENT_GATEWAYS
+    )

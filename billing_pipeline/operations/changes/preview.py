@@ -1,0 +1,137 @@
+"""What a catalog change does to a customer's documents: each that it changes, and by how much."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from billing_pipeline.core.money import Money
+from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.core.plain_text import instant
+from billing_pipeline.invoicing.document import Document, DocumentPlan
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.database import Connection
+from billing_pipeline.ledger.documents import states
+from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.operations.closing.cutoffs import Cutoffs
+from billing_pipeline.operations.closing.recompute import compute
+from billing_pipeline.operations.closing.versions import adding
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.reading.invoice_difference import changed_lines
+from billing_pipeline.operations.reading.invoice_json import Json
+from billing_pipeline.operations.unit import AsOf, Work
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentChange:
+    """One document that a change makes different.
+
+    Attributes:
+        old: before the change; None where nothing called for it.
+        new: with the change; None where nothing calls for it any more.
+        lines: those that differ, as ``invoices diff`` says it.
+    """
+
+    old: Document | None
+    new: Document | None
+    lines: tuple[Json, ...]
+
+    @property
+    def plan(self) -> DocumentPlan:
+        """What it is."""
+        document = self.new or self.old
+        assert document is not None, "a change has a document before or after"  # noqa: S101
+        return document.plan
+
+    @property
+    def old_total(self) -> Money:
+        """Before the change."""
+        return self.old.total if self.old else Money(0, self.plan.currency)
+
+    @property
+    def new_total(self) -> Money:
+        """With the change."""
+        return self.new.total if self.new else Money(0, self.plan.currency)
+
+    @property
+    def difference(self) -> Money:
+        """By how much the total rises."""
+        return self.new_total - self.old_total
+
+    @property
+    def shows(self) -> bool:
+        """Whether a reader would call it different; keys behind the lines may differ alone."""
+        locks = [one.plan.lock_at for one in (self.old, self.new) if one and one.lines]
+        return bool(self.lines) or bool(self.difference.minor) or len(set(locks)) > 1
+
+    def to_json(self) -> Json:
+        """As the command line prints it."""
+        identity, old, new = self.plan.identity, self.old, self.new
+        return {
+            "id": str(identity.id),
+            "kind": str(identity.kind),
+            "period": identity.period.isoformat(),
+            "issue_date": identity.issue_date.isoformat(),
+            "lock_at": _both(instant(one.plan.lock_at) if one else None for one in (old, new)),
+            "currency": self.plan.currency,
+            "total": _both(map(str, (self.old_total, self.new_total))) | {"difference": str(self.difference)},
+            "line_count": _both(len(one.lines) if one else 0 for one in (old, new)),
+            "lines": list(self.lines),
+        }
+
+
+def _both(values: Iterable[object]) -> Json:
+    return dict(zip(("old", "new"), values, strict=True))
+
+
+def preview(
+    billing: Billing, connection: Connection, customer: str, since: datetime, changes: tuple[int, int]
+) -> tuple[DocumentChange, ...]:
+    """The customer's documents that differ between two catalog changes, by issue date. Stores nothing.
+
+    Both are computed with all usage known now; what is final, or cut off and waits for its lock, differs in neither.
+
+    Args:
+        billing: of the run.
+        connection: a transaction in which both changes are recorded.
+        customer: whose documents.
+        since: from when the change bills otherwise.
+        changes: numbers of the change before and of the one in question.
+    """
+    codes = {customer: ledger_catalog.customer_code(connection, customer)}
+    found: list[DocumentChange] = []
+    for period in _periods(billing.calendar, since, billing.now(connection)):
+        work = Work(billing, connection, period, tuple(code % billing.facts.buckets for code in codes.values()))
+        found += _differing(*_computed(work, codes, changes))
+    return tuple(sorted(found, key=_order))
+
+
+def _order(one: DocumentChange) -> tuple[date, str, date]:
+    return one.plan.identity.issue_date, str(one.plan.identity.kind), one.plan.identity.period
+
+
+def _periods(calendar: BillingCalendar, since: datetime, now: datetime) -> Iterator[BillingPeriod]:
+    """From the one before the change, whose closing documents carry fees of the next, through the current one."""
+    period = calendar.period_of(max(since, calendar.midnight(calendar.first_day)))
+    period = (calendar.previous(period) or period) if period else None
+    while period and period.start <= now:
+        yield period
+        period = calendar.next(period)
+
+
+def _computed(work: Work, codes: Mapping[str, int], changes: tuple[int, int]) -> list[Sequence[Document]]:
+    """A customer's documents in one period, as each change calls for them."""
+    final = states.billed(work.connection, work.first_day, codes.values())
+    cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
+    billed, batch = adding(final, cuts, codes), manifest.newest_batch(work.connection)
+    computed = [compute(work, codes, AsOf(batch, change), billed) for change in changes]
+    return [[document for one in found.values() for document in one.documents] for found in computed]
+
+
+def _differing(old: Sequence[Document], new: Sequence[Document]) -> Iterator[DocumentChange]:
+    before, after = {one.id: one for one in old}, {one.id: one for one in new}
+    for one in before | after:
+        was, becomes = before.get(one), after.get(one)
+        lines = changed_lines(was.lines if was else (), becomes.lines if becomes else ())
+        change = DocumentChange(was, becomes, tuple(lines))
+        if change.shows:
+            yield change

@@ -1,0 +1,196 @@
+"""Recording a catalog change, from a file or by a verb: not into what is locked, and nothing is overwritten."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from billing_pipeline.catalog import Catalog, Subscription, discount
+from billing_pipeline.catalog.checks.known import Registries
+from billing_pipeline.catalog.content import to_content
+from billing_pipeline.catalog.difference import Change, difference
+from billing_pipeline.core.errors import Refused
+from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.catalog import CatalogEntry
+from billing_pipeline.ledger.database import Connection
+from billing_pipeline.metering.aggregations import AGGREGATIONS
+from billing_pipeline.operations.changes.earliest_start import earliest_start
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
+from billing_pipeline.rating.price import parse_price
+from billing_pipeline.usage.sources import USAGE_SOURCES
+
+CAN = Registries(parse_price, AGGREGATIONS, USAGE_SOURCES, PAYMENT_GATEWAYS)  # what this program can do
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A catalog change.
+
+    Attributes:
+        number: of the change; None where nothing differs, or nothing was to be written.
+        at: the ledger's clock.
+    """
+
+    number: int | None
+    changes: tuple[Change, ...]
+    at: datetime
+
+
+def record_change(
+    billing: Billing,
+    connection: Connection,
+    existing: Catalog | None,
+    made: Catalog,
+    *,
+    action: str,
+    dry_run: bool = False,
+    at: datetime | None = None,
+) -> Recorded:
+    """Record what differs between two catalogs, which may be as little as what concerns one customer.
+
+    Args:
+        billing: names the actor.
+        connection: waited for other changes before ``existing`` was read.
+        existing: as recorded; None before the first change.
+        made: the same with the change in it, checked.
+        action: the verb's words.
+        dry_run: refuse what would be refused, and record nothing.
+        at: the ledger's clock, where it was read already.
+
+    Raises:
+        Refused: something would change inside a period that is locked for its customer.
+    """
+    now = at or billing.now(connection)
+    changes = tuple(difference(existing, made))
+    _refuse_locked(billing, connection, existing, made, changes, now)
+    if dry_run or not changes:
+        return Recorded(None, changes, now)
+    entries = [_entry(made, change) for change in changes]
+    number = ledger_catalog.record(
+        connection, entries, at=now, actor=billing.actor, action=action, buckets=billing.facts.buckets
+    )
+    return Recorded(number, changes, now)
+
+
+def _entry(catalog: Catalog, change: Change) -> CatalogEntry:
+    made = catalog.of_kind(change.kind)[change.id]
+    customer = change.id if change.kind == "customer" else getattr(made, "customer", None)
+    return CatalogEntry(change.kind, change.id, customer, to_content(made))
+
+
+def _refuse_locked(
+    billing: Billing,
+    connection: Connection,
+    existing: Catalog | None,
+    made: Catalog,
+    changes: Sequence[Change],
+    now: datetime,
+) -> None:
+    """What a customer is billed by cannot change inside a period whose usage is locked for them."""
+    current = billing.calendar.period_of(now)
+    for change in changes:
+        if change.kind not in _FIRST_DIFFERENCE or current is None:
+            continue
+        new = made.of_kind(change.kind)[change.id]
+        old = existing.of_kind(change.kind).get(change.id) if existing else None
+        affected = _FIRST_DIFFERENCE[change.kind](old, new, billing.calendar)
+        if affected is None or affected >= current.start:
+            continue
+        whose = f"{change.kind.capitalize()} {new.id}"
+        refuse_locked_start(billing, connection, made, new.customer, affected, now, whose, _taking_over(old))
+
+
+def refuse_locked_start(
+    billing: Billing,
+    connection: Connection,
+    made: Catalog,
+    customer: str,
+    start: datetime,
+    now: datetime,
+    whose: str,
+    hint: str = "",
+) -> None:
+    """Refuse a start inside a period that is locked for a customer, naming the earliest one.
+
+    Args:
+        billing: of the run.
+        connection: of the ledger.
+        made: the catalog with the change in it.
+        customer: id.
+        start: from when something would change.
+        now: the ledger's clock.
+        whose: what would change, for people.
+        hint: more to say.
+    """
+    current = billing.calendar.period_of(now)
+    if current is None or start >= current.start:
+        return
+    earliest = earliest_start(billing, connection, made, customer, now)
+    if max(start, billing.calendar.midnight(billing.calendar.first_day)) < earliest:
+        raise Refused(
+            f"{whose} would change from {start.isoformat()} on, inside a period that is locked for customer "
+            f"{customer}.",
+            hint=f"The earliest start is {earliest.isoformat()}.{hint}",
+        )
+
+
+def _taking_over(old: object | None) -> str:
+    if old is not None:
+        return ""
+    return " A new ledger that takes over running subscriptions sets BILLING_FIRST_PERIOD to the first period it bills."
+
+
+def _first_difference(old: Subscription | None, new: Subscription) -> datetime | None:
+    """The first instant at which it is billed otherwise than before: another plan, none, or other quantities.
+
+    None where it is billed the same.
+    """
+    if old is None:
+        return new.start
+    instants = sorted(
+        {one for sub in (old, new) for phase in sub.phases for one in (phase.start, phase.end) if one}
+        | {one for sub in (old, new) for one in (sub.start, sub.end) if one}
+        | {change.start for sub in (old, new) for change in sub.quantity_changes}
+    )
+    for instant in instants:
+        before, after = _in_force(old, instant), _in_force(new, instant)
+        if before != after:
+            return instant
+    return None
+
+
+def _in_force(subscription: Subscription, instant: datetime) -> tuple[object, ...] | None:
+    """What it is billed by at an instant."""
+    if instant < subscription.start or (subscription.end and instant >= subscription.end):
+        return None
+    phase = subscription.phase_at(instant)
+    if phase is None:
+        return None
+    quantities = subscription.quantities_at(instant)
+    return phase.plan, phase.plan_version, phase.start, subscription.billing_time, quantities
+
+
+# By kind: from when a changed object bills its customer otherwise than before; None: it does not.
+_FIRST_DIFFERENCE: Mapping[str, Callable[[Any, Any, BillingCalendar], datetime | None]] = {
+    "subscription": lambda old, new, _: _first_difference(old, new),
+    "discount": discount.first_difference,
+}
+
+
+def notes(existing: Catalog | None, made: Catalog, changes: Sequence[Change]) -> Iterator[str]:
+    """What a person should know: plans whose new version nobody is moved to."""
+    for change in changes:
+        if change.kind != "plan" or change.action != "change" or existing is None:
+            continue
+        older = sum(
+            phase.plan == change.id and phase.plan_version != made.plans[change.id].version
+            for subscription in made.subscriptions.values()
+            for phase in subscription.phases
+        )
+        if older:
+            yield (
+                f"Plan {change.id} has version {made.plans[change.id].version} now; {older} subscription phases stay "
+                "on an older one. To move a subscription, add a phase of the plan with its own start."
+            )

@@ -1,0 +1,128 @@
+"""What the checks of a period found, as tables that a person understands and as JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from billing_pipeline.ledger.documents.checks import StoredResult
+from billing_pipeline.usage.validate import Outcome
+
+_SHOWN = 3  # of the worst, in a table's cell
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """How one check ended.
+
+    Attributes:
+        name: the check's; also the cause of its holds.
+        severity: error (holds the customers it names) or warning (shows).
+        outcome: passed, failed, or error: it could not be computed, which says nothing about the data.
+        meaning: what is wrong where it fails.
+        summary: what was found, in a sentence.
+        worst: the first findings, the worst first; each has ``about``, ``customers`` (ids), ``figure`` and ``note``.
+        findings: how many there are.
+        customers: how many customers it names.
+        to_do: what a person does then.
+    """
+
+    name: str
+    severity: str
+    outcome: str
+    meaning: str
+    summary: str
+    worst: Sequence[Mapping[str, Any]]
+    findings: int
+    customers: int
+    to_do: str
+
+    def to_table(self) -> dict[str, str]:
+        """A row for a table, in words."""
+        shown = [
+            f"{one['about']}: {one['figure']}" + (f" ({one['note']})" if one["note"] else "")
+            for one in self.worst[:_SHOWN]
+        ]
+        more = [f"and {self.findings - len(shown):,} more"] if self.findings > len(shown) else []
+        failed = self.outcome == Outcome.FAILED
+        return {
+            "check": self.name,
+            "outcome": self.outcome if self.severity == "error" or not failed else "warning",
+            "found": self.summary,
+            "worst": "; ".join(shown + more),
+            "what it means": self.meaning if failed else "",
+            "what to do": self.to_do if self.outcome != Outcome.PASSED else "",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """All checks of one period.
+
+    Attributes:
+        period: key.
+        ran_at: the ledger's clock when they last found something else than before.
+        rows: a check each, the gravest first.
+        held: ids of the customers whose documents checks hold now.
+        events: rows of the lake that were looked at.
+        seconds: elapsed.
+    """
+
+    period: str
+    ran_at: datetime
+    rows: tuple[CheckRow, ...]
+    held: tuple[str, ...]
+    events: int
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether no error was found and everything could be computed; warnings do not count."""
+        return not any(
+            row.outcome == Outcome.ERROR or (row.severity == "error" and row.outcome == Outcome.FAILED)
+            for row in self.rows
+        )
+
+    def to_table(self) -> list[dict[str, str]]:
+        """Rows for a table, in words."""
+        return [row.to_table() for row in self.rows]
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        return {
+            "period": self.period,
+            "ran_at": self.ran_at.isoformat(),
+            "passed": self.passed,
+            "held": list(self.held),
+            "events": self.events,
+            "seconds": round(self.seconds, 3),
+            "checks": [
+                {
+                    "name": row.name,
+                    "severity": row.severity,
+                    "outcome": row.outcome,
+                    "summary": row.summary,
+                    "customers": row.customers,
+                    "findings": row.findings,
+                    "worst": [dict(one) for one in row.worst],
+                    "to_do": row.to_do,
+                }
+                for row in self.rows
+            ],
+        }
+
+
+def row_of(result: StoredResult) -> CheckRow:
+    """A stored result as the report shows it."""
+    details: Mapping[str, Any] = result.details
+    return CheckRow(
+        name=result.name,
+        severity=result.severity,
+        outcome=result.outcome,
+        meaning=details["meaning"],
+        summary=result.summary,
+        worst=details["worst"],
+        findings=details["findings"],
+        customers=details["customers"],
+        to_do=details["to_do"],
+    )

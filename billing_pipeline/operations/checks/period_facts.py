@@ -1,0 +1,134 @@
+"""Gather what the ledger knows of a period's usage, as of one moment."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
+
+from billing_pipeline.catalog import Catalog
+from billing_pipeline.catalog.source import Constant, Source
+from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.database import Connection
+from billing_pipeline.ledger.documents import checks, final_documents
+from billing_pipeline.ledger.usage import manifest, usage_facts
+from billing_pipeline.ledger.usage.usage_facts import Waiting
+from billing_pipeline.operations.closing.awaited_sources import missed
+from billing_pipeline.operations.closing.measure_customers import in_lake
+from billing_pipeline.operations.closing.rate import UNRATED
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.usage.expectations import ABSURD, Thresholds
+from billing_pipeline.usage.mapping import columns_of
+from billing_pipeline.usage.profiles.facts import (
+    Delivery,
+    LateVolume,
+    Magnitudes,
+    MissedDeadline,
+    PeriodFacts,
+    Quarantined,
+)
+
+EARLIER_PERIODS = 3  # the last ones say what is usual; a year ago was another business
+MAGNITUDES = "magnitudes"  # in the details of the check that looks at them
+
+
+def period_facts(
+    billing: Billing, connection: Connection, period: BillingPeriod, now: datetime, thresholds: Thresholds
+) -> PeriodFacts:
+    """Everything a profile of the period is compared with. First in its transaction."""
+    usage_facts.at_one_moment(connection)
+    catalog = billing.view(connection, ledger_catalog.newest_change(connection)).catalog
+    codes = ledger_catalog.meter_codes(connection)
+    through = manifest.newest_batch(connection)
+    first_day = period.first_day
+    earlier = _earlier(billing.calendar, period)
+    later = usage_facts.later_periods(connection, first_day) if now < period.end else []
+    sources = catalog.sources if catalog else {}
+    return PeriodFacts(
+        period=period,
+        now=now,
+        meters={codes[one]: meter for one, meter in catalog.meters.items()} if catalog else {},
+        files=in_lake(billing, manifest.files(connection, first_day, through)),
+        later_files=in_lake(billing, [file for day in later for file in manifest.files(connection, day, through)]),
+        deliveries=manifest.deliveries(connection, through),
+        batches=_batches(connection, first_day, sources),
+        counts=usage_facts.counts(connection, first_day),
+        settled_through=usage_facts.settled_through(connection, first_day, len(billing.buckets)),
+        quarantined=_quarantined(connection, period, catalog, thresholds),
+        negative_quantities=usage_facts.negative_quantities(connection, first_day),
+        unrated=usage_facts.unrated(connection, first_day, UNRATED),
+        missed_deadlines=[
+            MissedDeadline(one.source, one.deadline, one.delivered)
+            for one in (missed(billing, connection, period, catalog, now) if catalog else ())
+        ],
+        late_volume=[
+            LateVolume(one.customer, one.price, one.dimensions, one.quantity)
+            for _, one in final_documents.kept_not_billable(connection, first_day)
+        ],
+        earlier_events=usage_facts.accepted_events(connection, earlier),
+        earlier_sources=usage_facts.sources(connection, earlier[0]) if earlier else frozenset(),
+        magnitudes=_magnitudes(connection, earlier),
+    )
+
+
+def _earlier(calendar: BillingCalendar, period: BillingPeriod) -> list[date]:
+    """First days of the last periods before this one, newest first."""
+    found: list[date] = []
+    before = calendar.previous(period)
+    while before and len(found) < EARLIER_PERIODS:
+        found.append(before.first_day)
+        before = calendar.previous(before)
+    return found
+
+
+def _batches(connection: Connection, period: date, sources: Mapping[str, Source]) -> dict[int, Delivery]:
+    found = usage_facts.batches(connection, period)
+    return {
+        number: replace(
+            batch,
+            snapshot=batch.source in sources and sources[batch.source].mode == "snapshot",
+            revised=_orders_reports(sources.get(batch.source)),
+        )
+        for number, batch in found.items()
+    }
+
+
+def _orders_reports(source: Source | None) -> bool:
+    """Whether the source says which column orders several reports of one event within a delivery."""
+    return source is not None and source.event is not None and source.event.revision is not None
+
+
+def _quarantined(
+    connection: Connection, period: BillingPeriod, catalog: Catalog | None, thresholds: Thresholds
+) -> list[Quarantined]:
+    span = {"period": period.first_day, "start": period.start, "end": period.end}
+    found = []
+    for one in usage_facts.quarantined(connection, span):
+        grave = one.waiting * 100 > one.rows * thresholds.quarantine_error_percent
+        named = _named(connection, span, one, catalog) if grave else ()
+        found.append(Quarantined(one.source, one.rows, one.waiting, named, one.batch))
+    return found
+
+
+def _named(
+    connection: Connection, span: Mapping[str, object], one: Waiting, catalog: Catalog | None
+) -> tuple[int, ...]:
+    """The known customers among a source's waiting rows, by the column that names them."""
+    if catalog is None or one.source not in catalog.sources:
+        return ()
+    column = columns_of(catalog.sources[one.source]).event.customer
+    if isinstance(column, Constant):
+        code = ledger_catalog.customer_codes(connection).get(column.value)
+        return () if code is None else (code,)
+    return usage_facts.customers_waiting(connection, span, one.source, column)
+
+
+def _magnitudes(connection: Connection, earlier: list[date]) -> Magnitudes:
+    """Of the last periods together, as their own checks recorded them."""
+    found = defaultdict[int, Counter[int]](Counter)
+    for period in earlier:
+        result = checks.newest(connection, period).get(ABSURD)
+        recorded = result.details.get(MAGNITUDES, {}) if result else {}
+        for meter, known in recorded.items():
+            found[int(meter)].update({int(exponent): values for exponent, values in known.items()})
+    return found

@@ -1,0 +1,120 @@
+"""What some customers of a period used, as of a batch: the set-based part, asked for by the stages and by the lock."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from billing_pipeline.catalog.terms import CatalogView
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
+from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.metering.timeline import Timeline
+from billing_pipeline.operations.closing.lasting_usage import earlier_files
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.unit import Work
+from billing_pipeline.rating.line import MeteredQuantity
+from billing_pipeline.rating.pricing import parsed
+from billing_pipeline.usage.engine import Engine
+from billing_pipeline.usage.event import LakeFile
+
+
+@dataclass(slots=True)
+class Metering:
+    """Quantities and counts, by customer id."""
+
+    segments: dict[str, list[Segment]] = field(default_factory=dict)
+    quantities: dict[str, list[MeteredQuantity]] = field(default_factory=dict)
+    counts: list[UsageCount] = field(default_factory=list)
+
+
+def in_lake(billing: Billing, files: Iterable[LakeFile]) -> list[LakeFile]:
+    """The manifest's files, with the paths at which they can be read."""
+    root = billing.settings.lake.rstrip("/")
+    return [replace(file, path=f"{root}/{file.path}") for file in files]
+
+
+def engine(billing: Billing, threads: int = 1) -> Engine:
+    """An engine within the memory that the settings allow."""
+    return Engine(memory=billing.settings.memory, threads=threads, temp_directory=billing.spill_folder)
+
+
+def meter_customers(
+    work: Work, view: CatalogView, codes: Mapping[str, int], batch: int, now: datetime | None = None
+) -> Metering:
+    """Measure what these customers used, at every cut of every price in force.
+
+    Args:
+        work: names the period and the customers' buckets.
+        view: the catalog as known.
+        codes: the customers, id → code.
+        batch: the last batch to include.
+        now: when what nothing has ended stops counting; the ledger's now unless an earlier instant is asked for.
+    """
+    known = work.known_customers(view)
+    metering = Metering(
+        segments={one: list(segments(view.terms(one), work.period)) if one in known else [] for one in codes}
+    )
+    measurements, cuts = _measurements(metering.segments, codes)
+    files = manifest.files(work.connection, work.first_day, batch, buckets=work.buckets)
+    meters = view.catalog.meters if view.catalog else {}
+    meter_codes = ledger_catalog.meter_codes(work.connection)
+    earlier = earlier_files(work, {code: meters[one] for one, code in meter_codes.items() if one in meters}, batch)
+    if not files and not earlier:
+        return metering
+    with engine(work.billing) as set_engine:
+        measured = measure(
+            set_engine,
+            in_lake(work.billing, files),
+            manifest.deliveries(work.connection, batch),
+            measurements,
+            meters,
+            meter_codes,
+            set(codes.values()),
+            timeline=Timeline(
+                work.billing.calendar.zone, now or work.billing.now(work.connection), in_lake(work.billing, earlier)
+            ),
+        )
+    _gather(metering, measured, cuts)
+    return metering
+
+
+_Cuts = Sequence[tuple[str, Segment, int]]  # by measurement number: customer, segment, which of its cuts
+
+
+def _measurements(
+    by_customer: Mapping[str, Sequence[Segment]], codes: Mapping[str, int]
+) -> tuple[list[Measurement], _Cuts]:
+    """One cumulative measurement for each cut of each segment."""
+    measurements: list[Measurement] = []
+    cuts: list[tuple[str, Segment, int]] = []
+    for customer, in_force in by_customer.items():
+        for segment in in_force:
+            price = parsed(segment.price)
+            for place, cut in enumerate(segment.cuts):
+                measurements.append(
+                    Measurement(
+                        number=len(cuts),
+                        customer=codes[customer],
+                        meter=segment.price.meter,
+                        start=segment.start,
+                        end=cut,
+                        by=price.by,
+                        matches=price.matches,
+                        needs=price.needs,
+                        amount_field=price.amount_field,
+                    )
+                )
+                cuts.append((customer, segment, place))
+    return measurements, cuts
+
+
+def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
+    metering.counts = measured.counts
+    for one in measured.quantities:
+        customer, segment, place = cuts[one.number]
+        quantity = MeteredQuantity(
+            segment.key, segment.start, segment.cuts[place], one.dimensions, one.quantity, one.events,
+            one.provisional, one.counted_to, one.measures,
+        )  # fmt: skip
+        metering.quantities.setdefault(customer, []).append(quantity)

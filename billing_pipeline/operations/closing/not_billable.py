@@ -1,0 +1,78 @@
+"""Volume-priced usage received after the lock of the document with its price's line: kept, and not billable.
+
+All of a volume price's quantity is priced by the tier it reaches, so that a late event would change the price of what
+was billed for good. What was billed stands, and what is known beyond it is shown.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from billing_pipeline.core.money import EXACT
+from billing_pipeline.invoicing.adjustment import FinalDocument, billed_lines
+from billing_pipeline.invoicing.assemble import segment_key
+from billing_pipeline.invoicing.document import Key
+from billing_pipeline.ledger.documents import final_documents
+from billing_pipeline.ledger.documents.final_documents import NotBillable
+from billing_pipeline.operations.unit import Work
+from billing_pipeline.rating.line import Rated, RatedLine
+from billing_pipeline.rating.pricing import parsed
+
+REASON = "Volume prices cannot be adjusted: the document that holds the price's line is final."
+
+_Dimensions = tuple[tuple[str, str], ...]
+_Quantities = Mapping[tuple[Key, _Dimensions], Decimal]
+
+
+def note_not_billable(work: Work, codes: Mapping[str, int], rated: Mapping[str, Rated]) -> int:
+    """Keep what of these customers' usage of the period is known and cannot be billed; returns how many rows.
+
+    Args:
+        work: names the period.
+        codes: the customers, id → code.
+        rated: their lines over all usage known.
+    """
+    final_documents.forget_not_billable(work.connection, work.first_day, codes.values())
+    late = final_documents.late_in(work.connection, work.first_day, codes.values())
+    if not late:
+        return 0
+    through = max(late.values())
+    finals = final_documents.finals(work.connection, {(code, work.first_day) for code in late}, through)
+    ids = {code: one for one, code in codes.items()}
+    rows = [
+        row
+        for (code, _), some in finals.items()
+        for final in some
+        if final.late
+        for row in _rows(work, code, ids[code], final, rated[ids[code]])
+    ]
+    final_documents.keep_not_billable(work.connection, work.first_day, rows)
+    return len(rows)
+
+
+def _rows(work: Work, code: int, customer: str, final: FinalDocument, rated: Rated) -> Iterator[NotBillable]:
+    terms = work.billing.view(work.connection, final.change, customers=[customer]).terms(customer)
+    volume = {
+        key
+        for key in final.plan.covers
+        for plan in terms.plans.values()
+        for price in plan.prices
+        if price.id == key[2] and parsed(price).model == "volume"
+    }
+    known = _quantities(rated.lines, volume)
+    billed = _quantities(billed_lines(final, work.period), volume)
+    for key, dimensions in sorted(known.keys() | billed.keys()):
+        difference = EXACT.subtract(known.get((key, dimensions), Decimal(0)), billed.get((key, dimensions), Decimal(0)))
+        if difference:
+            subscription, _, price = key
+            identity = final.plan.identity.id
+            yield NotBillable(code, identity, subscription, price, dict(dimensions), difference, REASON)
+
+
+def _quantities(lines: "tuple[RatedLine, ...] | list[RatedLine]", volume: set[Key]) -> _Quantities:
+    found: dict[tuple[Key, _Dimensions], Decimal] = defaultdict(Decimal)
+    for line in lines:
+        if line.kind == "usage" and line.quantity is not None and segment_key(line) in volume:
+            at = segment_key(line), tuple(sorted(line.dimensions.items()))
+            found[at] = EXACT.add(found[at], line.quantity)
+    return found

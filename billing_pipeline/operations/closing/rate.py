@@ -1,0 +1,125 @@
+"""Rate the quantities that metering handed over. Each unit of buckets is one transaction that can be repeated."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from time import monotonic
+from typing import Any
+
+from billing_pipeline.catalog.terms import CatalogView
+from billing_pipeline.core.money import Money
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger.documents import holds
+from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.periods.periods import CustomerState
+from billing_pipeline.metering.segments import segments
+from billing_pipeline.operations.closing.not_billable import note_not_billable
+from billing_pipeline.operations.closing.recompute import rated_lines
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.parallel import Progress, no_progress, run_units
+from billing_pipeline.operations.stage_report import StageReport, report
+from billing_pipeline.operations.unit import Unit, Work, codes_of
+from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
+
+UNRATED = "every_quantity_has_a_rate"  # the cause of the holds that rating places
+_ROWS_PER_CUSTOMER = 10
+
+
+def rate_period(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+    """Price the quantities of all customers that wait for it."""
+    started = monotonic()
+    with billing.ledger.begin() as connection:
+        waiting = periods.waiting(connection, period.first_day, "rate")
+    counts: Counter[str] = Counter()
+    for one in run_units(billing, rate_unit, waiting * _ROWS_PER_CUSTOMER, period.key, progress=progress):
+        counts.update(one)
+    return report(billing, period, "rate", counts, monotonic() - started)
+
+
+def rate_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
+    """One transaction: price these buckets' waiting customers and hand them to invoicing."""
+    period = billing.calendar.period(key)
+    counts: Counter[str] = Counter(customers=0, lines=0, unrated=0, not_billable=0)
+    now = billing.now()
+    with billing.ledger.begin() as connection:
+        by_change: dict[int, list[int]] = defaultdict(list)
+        for one in periods.lock_buckets(connection, period.first_day, buckets):
+            by_change[one.through_change].append(one.bucket)
+        for change, same in by_change.items():
+            waiting = periods.customers(connection, period.first_day, same, pending="rate")
+            if waiting:
+                counts.update(_rate(Work(billing, connection, period, tuple(same)), change, waiting, now))
+    return dict(counts)
+
+
+def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: datetime) -> dict[str, int]:
+    connection, codes = work.connection, codes_of(waiting)
+    rated = _rated(work, work.view(change, waiting), waiting)
+    lines = periods.replace_lines(connection, work.first_day, codes.values(), _rows(work.first_day, codes, rated))
+    counted = note_not_billable(work, codes, rated)
+    problems = {codes[one]: "; ".join(found.problems) for one, found in rated.items() if found.problems}
+    holds.settle(
+        connection, period=work.first_day, cause=UNRATED, checked=codes.values(), failed=problems, at=now,
+        actor=work.billing.actor,
+    )  # fmt: skip
+    periods.advance_customers(connection, work.first_day, codes.values(), "invoice")
+    return {"customers": len(waiting), "lines": lines, "unrated": len(problems), "not_billable": counted}
+
+
+def _rated(work: Work, view: CatalogView, waiting: Mapping[str, CustomerState]) -> dict[str, Rated]:
+    stored = periods.quantities(work.connection, work.first_day, codes_of(waiting).values())
+    known = work.known_customers(view)
+    rated = {}
+    for customer, state in waiting.items():
+        if customer not in known:
+            rated[customer] = Rated()
+            continue
+        terms = view.terms(customer)
+        quantities = [_quantity(row) for row in stored[state.code]]
+        in_force = segments(terms, work.period)
+        rated[customer] = rated_lines(terms, work.period, work.billing.calendar, in_force, quantities)
+    return rated
+
+
+def _quantity(row: Mapping[str, Any]) -> MeteredQuantity:
+    return MeteredQuantity(
+        segment=(row["subscription"], row["phase_start"].isoformat(), row["price"]),
+        start=row["start"],
+        cut=row["cut"],
+        dimensions=row["dimensions"],
+        quantity=row["quantity"],
+        events=row["events"],
+        provisional=row["provisional"],
+        counted_to=row["counted_to"],
+        measures=None if row["measures"] is None else tuple(row["measures"]),
+    )
+
+
+def _rows(first_day: date, codes: Mapping[str, int], rated: Mapping[str, Rated]) -> Iterable[tuple[object, ...]]:
+    for customer, found in rated.items():
+        for line in found.lines:
+            yield (
+                first_day, codes[customer], line.kind, line.subscription, line.plan, line.plan_version, line.price,
+                line.product, line.description, line.service_start, line.service_end, dict(line.dimensions),
+                line.quantity, line.amount.minor, line.phase_start, line.start,
+            )  # fmt: skip
+
+
+def stored_line(row: Mapping[str, Any], currency: str) -> RatedLine:
+    """A rated line as the ledger keeps it."""
+    return RatedLine(
+        kind=row["kind"],
+        subscription=row["subscription"],
+        plan=row["plan"],
+        plan_version=row["plan_version"],
+        price=row["price"],
+        product=row["product"],
+        description=row["description"],
+        service_start=row["service_start"],
+        service_end=row["service_end"],
+        dimensions=row["dimensions"],
+        quantity=row["quantity"],
+        amount=Money(int(row["amount_minor"]), currency),
+        phase_start=row["phase_start"],
+        start=row["start"],
+    )

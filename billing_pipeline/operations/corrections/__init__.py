@@ -1,0 +1,1 @@
+"""Corrections after the lock: voids, reissues and credit notes, issued by hand."""

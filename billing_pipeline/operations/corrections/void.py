@@ -1,0 +1,139 @@
+"""Void an invoice: it keeps its number and asks for nothing any more; with a reissue another takes its place.
+
+Alone, what it billed is waived: late usage is still compared with it. With a reissue, the same is billed again as all
+is known now, under a number of its own.
+"""
+
+from dataclasses import dataclass, replace
+
+from billing_pipeline.core.errors import Refused
+from billing_pipeline.core.money import Money
+from billing_pipeline.invoicing.assemble import Keyed, fee_home, fees_in, key_of, lines_on
+from billing_pipeline.invoicing.complete import NOTHING, Beside, carrying, complete
+from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentPlan
+from billing_pipeline.ledger.database import Connection
+from billing_pipeline.ledger.documents import final_documents, states, voids
+from billing_pipeline.operations.closing.measure_customers import meter_customers
+from billing_pipeline.operations.closing.recompute import rated_lines
+from billing_pipeline.operations.closing.unsettled import besides
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.corrections.by_hand import ByHand
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """What voiding did, or would do.
+
+    Attributes:
+        number: of the void invoice.
+        total: what it asked for.
+        reissue: number of the one in its place; None where there is none, nothing was left to bill on it, or nothing
+            was written.
+        reissue_total: what that one asks for; None where there is none.
+    """
+
+    number: str
+    customer: str
+    currency: str
+    total: str
+    reissue: str | None
+    reissue_total: str | None
+    dry_run: bool
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def void(billing: Billing, name: str, *, reason: str, reissue: bool = False, dry_run: bool = False) -> Voided:
+    """Void a final invoice, in one transaction with its reissue.
+
+    Args:
+        billing: the ledger.
+        name: number or id.
+        reason: for people, kept with it.
+        reissue: whether another takes its place, computed as all is known now.
+        dry_run: write nothing.
+
+    Raises:
+        Refused: no such invoice, not final, void already, paid or on its way, credited, or its credit is used.
+    """
+    with billing.ledger.begin() as connection:
+        hand = ByHand.of(billing, connection, name)
+        _refuse(connection, hand)
+        plan = _reissued(hand) if reissue else None
+        voids.record(connection, hand.stored, plan.identity if plan else None, hand.now, billing.actor, reason)
+        number, total = _reissue(hand, plan) if plan else (None, None)
+        hand.pass_on()
+        if dry_run:
+            connection.rollback()
+    return Voided(
+        number=hand.number,
+        customer=hand.stored.customer,
+        currency=hand.stored.currency,
+        total=str(hand.total),
+        reissue=None if dry_run else number,
+        reissue_total=None if total is None else str(total),
+        dry_run=dry_run,
+    )
+
+
+def _refuse(connection: Connection, hand: ByHand) -> None:
+    if hand.stored.kind == "credit_note":
+        raise Refused(f"{hand.number} is a credit note.", hint="What it gave is customer credit: it stays.")
+    if status := voids.stop_payment(connection, hand.stored.id, hand.now, hand.work.billing.actor):
+        raise Refused(f"Invoice {hand.number} is {status}.", hint="Give it back with: billing invoices credit")
+    if notes := voids.credit_notes(connection, hand.stored.id):
+        raise Refused(f"Invoice {hand.number} is lowered by credit note {', '.join(notes)}.", hint="It stays as it is.")
+    left = final_documents.credit(connection, [hand.stored.code]).get(hand.stored.code, 0)
+    if -hand.total.minor > max(left, 0):
+        raise Refused(f"Invoice {hand.number} gave customer credit that later invoices used.", hint="Void those first.")
+
+
+def _reissued(hand: ByHand) -> DocumentPlan:
+    """The same document once more, with fees that later changes put on its date: so far adjustments bill them."""
+    work, stored = hand.work, hand.stored
+    terms = hand.terms(hand.as_of.change)
+    billed = states.billed(work.connection, work.first_day, [stored.code])[stored.code]
+    date_of: DocumentIdentity = replace(stored.identity, reissue=0)
+    fees = {
+        one.key
+        for one in fees_in(terms, work.period, work.billing.calendar)
+        if fee_home(one, terms, work.period) == date_of and one.key not in billed.keys
+    }
+    identity = replace(date_of, reissue=stored.reissue + 1)
+    return DocumentPlan(identity, stored.currency, stored.lock_at, stored.covers | fees)
+
+
+def _computed(hand: ByHand, plan: DocumentPlan) -> Document:
+    """The document as all is known now; it carries the adjustments that the void one did."""
+    work, stored, view = hand.work, hand.stored, hand.view(hand.as_of.change)
+    codes = {stored.customer: stored.code}
+    terms = view.terms(stored.customer)
+    metering = meter_customers(work, view, codes, hand.as_of.batch)
+    rated = rated_lines(
+        terms,
+        work.period,
+        work.billing.calendar,
+        metering.segments[stored.customer],
+        metering.quantities.get(stored.customer, ()),
+    )
+    beside = besides(work, view, codes, hand.as_of).get(stored.customer, NOTHING)
+    if problems := [*rated.problems, *beside.problems]:
+        raise Refused(f"Invoice {hand.number} cannot be computed again: {'; '.join(problems)}.", hint="Give it a rate.")
+    keyed: list[Keyed] = [(key_of(terms, work.billing.calendar, line), line) for line in rated.lines]
+    own = lines_on(terms, work.period, work.billing.calendar, keyed, plan)
+    made = carrying(Document(plan, own), beside.adjustments)
+    # It is issued now: it comes before all that is not final, also for the customer's credit.
+    (found,) = complete([made], terms, work.period, Beside(credit=beside.credit), work.billing.taxes)
+    return found
+
+
+def _reissue(hand: ByHand, plan: DocumentPlan) -> tuple[str | None, Money]:
+    """Issue it, and note that it carries the late usage that the void one did, and all else; its number and total."""
+    connection, stored = hand.work.connection, hand.stored
+    final_documents.unsettle(connection, stored.id)
+    made = _computed(hand, plan)
+    number = hand.issue(made, {"reissue_of": hand.number})
+    final_documents.settle(connection, {stored.code: (made.id, hand.as_of.batch)})
+    return number, made.total

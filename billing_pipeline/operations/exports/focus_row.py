@@ -1,0 +1,211 @@
+"""A billed line as a row of FOCUS, the FinOps Open Cost and Usage Specification, with the names of its version 1.2.
+
+Source: https://focus.finops.org/focus-specification/v1-2/. Where our words and theirs differ:
+
+- What is billed to whom: a customer is a billing account, a subscription a sub-account, our account is provider,
+  publisher and issuer of the invoice.
+- Costs: a usage line's cost is before discounts, which stand on lines of their own (category Credit). There ListCost is
+  0, so that over an invoice ListCost is before discounts, BilledCost what the invoice comes to.
+- An adjustment has the category of the line that it corrects, and ChargeClass Correction where it corrects an earlier
+  billing period. Adjustment is the category of minimum and maximum spend.
+- No unit prices: a line may be priced in several tiers. ConsumedQuantity is absent where the priced unit is converted
+  from the metered one; then PricingUnit says how many of these make one.
+- A void document comes again with opposite signs, as a correction.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache, cached_property
+
+from billing_pipeline.catalog import Catalog, Plan
+from billing_pipeline.catalog.plan import FeeCadence
+from billing_pipeline.catalog.terms import CatalogView
+from billing_pipeline.core.money import Money
+from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.core.plain_text import plain
+from billing_pipeline.ledger.reading.exported import FinalLine
+from billing_pipeline.operations.exports.table_file import Kind
+
+COLUMNS = {
+    "BilledCost": Kind.AMOUNT,
+    "BillingAccountId": Kind.TEXT,
+    "BillingAccountName": Kind.TEXT,
+    "BillingCurrency": Kind.TEXT,
+    "BillingPeriodEnd": Kind.INSTANT,
+    "BillingPeriodStart": Kind.INSTANT,
+    "ChargeCategory": Kind.TEXT,
+    "ChargeClass": Kind.TEXT,
+    "ChargeDescription": Kind.TEXT,
+    "ChargeFrequency": Kind.TEXT,
+    "ChargePeriodEnd": Kind.INSTANT,
+    "ChargePeriodStart": Kind.INSTANT,
+    "ConsumedQuantity": Kind.QUANTITY,
+    "ConsumedUnit": Kind.TEXT,
+    "ContractedCost": Kind.AMOUNT,
+    "EffectiveCost": Kind.AMOUNT,
+    "InvoiceId": Kind.TEXT,
+    "InvoiceIssuerName": Kind.TEXT,
+    "ListCost": Kind.AMOUNT,
+    "PricingCategory": Kind.TEXT,
+    "PricingQuantity": Kind.QUANTITY,
+    "PricingUnit": Kind.TEXT,
+    "ProviderName": Kind.TEXT,
+    "PublisherName": Kind.TEXT,
+    "ServiceCategory": Kind.TEXT,
+    "ServiceName": Kind.TEXT,
+    "SkuId": Kind.TEXT,
+    "SkuPriceId": Kind.TEXT,
+    "SubAccountId": Kind.TEXT,
+    "SubAccountName": Kind.TEXT,
+    "Tags": Kind.TEXT,
+    "x_DocumentId": Kind.TEXT,
+    "x_DocumentKind": Kind.TEXT,
+    "x_LineKind": Kind.TEXT,
+    "x_PlanVersion": Kind.NUMBER,
+}
+_CATEGORIES = {
+    "usage": "Usage",
+    "fee": "Purchase",
+    "tax": "Tax",
+    "credit": "Credit",
+    "discount": "Credit",
+}
+_PRICED = frozenset({"Usage", "Purchase"})
+_UNIT = "Units"  # of a fee, and of a meter that names none
+
+
+@dataclass
+class FocusRows:
+    """Makes rows, with the names that the catalog has now."""
+
+    view: CatalogView
+    calendar: BillingCalendar
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        assert self.view.catalog is not None, "a ledger with final documents has a catalog"  # noqa: S101
+        return self.view.catalog
+
+    @cached_property
+    def _midnight(self) -> Callable[[date], datetime]:
+        """Lines share their days, and their prices: each is looked up once."""
+        return cache(self.calendar.midnight)
+
+    @cached_property
+    def _period(self) -> Callable[[str], BillingPeriod]:
+        return cache(self.calendar.period)
+
+    @cached_property
+    def _unit(self) -> Callable[[str | None, int | None, str | None], tuple[str, bool]]:
+        return cache(self._unit_of)
+
+    def row(self, line: FinalLine) -> list[object]:
+        """In the order of :data:`COLUMNS`."""
+        values = {**self._whose(line), **self._when(line), **self._what(line), **_costs(line), **self._quantities(line)}
+        return [values[name] for name in COLUMNS]
+
+    def _whose(self, line: FinalLine) -> Mapping[str, object]:
+        seller, customer = self._catalog.account.name, self._catalog.customers.get(line.customer)
+        return {
+            "BillingAccountId": line.customer,
+            "BillingAccountName": customer.name if customer else line.customer,
+            "BillingCurrency": line.currency,
+            "InvoiceId": line.number,
+            "InvoiceIssuerName": seller,
+            "ProviderName": seller,
+            "PublisherName": seller,
+            "SubAccountId": line.subscription,
+            "SubAccountName": line.subscription,
+            "x_DocumentId": str(line.document),
+            "x_DocumentKind": line.document_kind,
+        }
+
+    def _when(self, line: FinalLine) -> Mapping[str, datetime]:
+        billed, midnight = self._period(line.period.isoformat()), self._midnight
+        return {
+            "BillingPeriodStart": billed.start,
+            "BillingPeriodEnd": billed.end,
+            "ChargePeriodStart": midnight(line.service_start) if line.service_start else billed.start,
+            "ChargePeriodEnd": midnight(line.service_end) if line.service_end else billed.end,
+        }
+
+    def _what(self, line: FinalLine) -> Mapping[str, object]:
+        category = category_of(line)
+        product = self._catalog.products.get(line.product or "")
+        sku = None if category == "Tax" else line.product or line.plan
+        return {
+            "ChargeCategory": category,
+            "ChargeClass": "Correction" if _corrects(line) else None,
+            "ChargeDescription": f"Void: {line.description}" if line.reversal else line.description,
+            "ChargeFrequency": self._frequency(line),
+            "PricingCategory": "Standard" if category in _PRICED else None,
+            "ServiceCategory": "Other",
+            "ServiceName": product.name if product else line.product or line.plan or self._catalog.account.name,
+            "SkuId": sku,
+            "SkuPriceId": f"{line.plan}/{line.price}" if sku and line.plan and line.price else None,
+            "Tags": json.dumps(line.dimensions, ensure_ascii=False, sort_keys=True) if line.dimensions else None,
+            "x_LineKind": line.kind,
+            "x_PlanVersion": line.plan_version,
+        }
+
+    def _frequency(self, line: FinalLine) -> str:
+        kind = line.adjusts or line.kind
+        if kind == "usage":
+            return "Usage-Based"
+        if kind == "true_up":
+            return "Recurring"
+        plan = self._plan(line.plan, line.plan_version)
+        fees = {fee.id: fee for fee in plan.fees} if plan and kind == "fee" else {}
+        fee = fees.get(line.price or "")
+        return "Recurring" if fee and fee.every is not FeeCadence.ONCE else "One-Time"
+
+    def _plan(self, plan: str | None, version: int | None) -> Plan | None:
+        return self.view.plan_versions.get((plan or "", version or 0))
+
+    def _quantities(self, line: FinalLine) -> Mapping[str, object]:
+        category = category_of(line)
+        unit, converted = self._unit(line.plan, line.plan_version, line.price)
+        quantity = None if line.quantity is None or category not in _PRICED else _signed(line, line.quantity)
+        consumed = quantity is not None and category == "Usage" and not converted
+        return {
+            "ConsumedQuantity": quantity if consumed else None,
+            "ConsumedUnit": unit if consumed else None,
+            "PricingQuantity": quantity,
+            "PricingUnit": None if quantity is None else unit,
+        }
+
+    def _unit_of(self, plan_id: str | None, version: int | None, price_id: str | None) -> tuple[str, bool]:
+        """The priced unit, and whether it is converted from the meter's: ``1000 calls``."""
+        plan = self._plan(plan_id, version)
+        price = next((one for one in plan.prices if one.id == price_id), None) if plan else None
+        meter = self._catalog.meters.get(price.meter) if price else None
+        if price is None or meter is None:
+            return _UNIT, False
+        divisor = Decimal(1)
+        for conversion in (meter.convert, price.convert):
+            divisor *= conversion.divide_by if conversion else 1
+        unit = meter.unit or _UNIT
+        return (unit, False) if divisor == 1 else (f"{plain(divisor)} {unit}", True)
+
+
+def category_of(line: FinalLine) -> str:
+    """FOCUS's ChargeCategory."""
+    return _CATEGORIES.get(line.adjusts or line.kind, "Adjustment")
+
+
+def _corrects(line: FinalLine) -> bool:
+    """Whether it corrects what an earlier billing period, or a void document, had billed."""
+    return line.reversal or (line.adjusted is not None and line.adjusted != line.period)
+
+
+def _costs(line: FinalLine) -> Mapping[str, Money]:
+    amount = Money(-int(line.amount) if line.reversal else int(line.amount), line.currency)
+    listed = Money(0, line.currency) if (line.adjusts or line.kind) == "discount" else amount
+    return {"BilledCost": amount, "EffectiveCost": amount, "ContractedCost": amount, "ListCost": listed}
+
+
+def _signed(line: FinalLine, quantity: Decimal) -> Decimal:
+    return -quantity if line.reversal else quantity

@@ -1,0 +1,123 @@
+"""The way from chunks to a batch, the same for landing and for replaying: normalise, sort, write, accept."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from billing_pipeline.catalog import Catalog, Source
+from billing_pipeline.core.errors import Refused, UsageError
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger import clock
+from billing_pipeline.ledger.usage import batches, registry
+from billing_pipeline.ledger.usage.batches import Accepted, Delivery
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.usage.batch import Progress
+from billing_pipeline.usage.event import LakeFile
+from billing_pipeline.usage.known import Known
+from billing_pipeline.usage.lake import Lake
+from billing_pipeline.usage.mapping import Columns
+from billing_pipeline.usage.normalize import Normalizer
+from billing_pipeline.usage.sources import Chunk
+from billing_pipeline.usage.spool import Spool
+from billing_pipeline.usage.staging import Staging
+
+
+@dataclass(slots=True)
+class Staged:
+    """A delivery's rows, typed and on local disk.
+
+    Attributes:
+        events: the rows that are events.
+        quarantined: the others.
+        rows: how many there are of both.
+    """
+
+    events: Staging
+    quarantined: Spool
+    rows: int = 0
+
+
+@contextmanager
+def staged(
+    billing: Billing,
+    catalog: Catalog,
+    source: Source,
+    columns: Columns,
+    chunks: Iterable[Chunk],
+    folder: Path,
+    progress: Progress | None = None,
+    total_bytes: int = 0,
+) -> Iterator[Staged]:
+    """Normalise all chunks into ``folder``. Raises UsageError where the delivery cannot be read as a whole."""
+    made = Staged(Staging(folder), Spool(folder / "quarantined.jsonl"))
+    normalize = Normalizer(columns, _known(billing, catalog, source))
+    try:
+        for chunk in chunks:
+            normalized = normalize(chunk)
+            made.events.add(normalized.table)
+            made.quarantined.add(normalized.quarantined)
+            made.rows += len(chunk.rows) + len(chunk.bad)
+            if progress is not None:
+                progress(made.rows, chunk.bytes_read, total_bytes)
+        yield made
+    finally:
+        normalize.close()
+        made.events.close()
+
+
+def accept(
+    billing: Billing, events: Staging, delivery: Delivery, *, again: bool = False, received_at: datetime | None = None
+) -> Accepted:
+    """Write the events to the lake and make the delivery a batch.
+
+    Files of a delivery that turned out to have landed already, or was refused, are removed at once. After any other
+    failure they stay: whether the transaction was committed is not known then, and the sweep can tell later.
+    """
+    lake = Lake.at(billing.settings.lake)
+    files: list[LakeFile] = []
+    try:
+        for file in events.write(lake):  # one by one, so that those before a failure are known
+            files.append(file)  # noqa: PERF402
+    except BaseException:
+        lake.remove(file.path for file in files)
+        raise
+    complete = replace(delivery, files=files)
+    try:
+        with billing.ledger.begin() as connection:
+            accepted = batches.accept(
+                connection,
+                complete,
+                lambda connection: clock.now(connection, billing.settings.now),
+                again=again,
+                received_at=received_at,
+            )
+    except (Refused, UsageError):
+        lake.remove(file.path for file in files)
+        raise
+    if accepted.already:
+        lake.remove(file.path for file in files)
+    return accepted
+
+
+def _known(billing: Billing, catalog: Catalog, source: Source) -> Known:
+    """What the rows are checked against, as it stands now."""
+    calendar = billing.calendar
+    periods = list(calendar.until(billing.now())) or [calendar.period(calendar.first_day.isoformat())]
+    with billing.ledger.begin() as connection:
+        codes = ledger_catalog.meter_codes(connection)
+        return Known(
+            customers=registry.customers(connection),
+            meters=catalog.meters,
+            meter_codes={meter: codes[meter] for meter in catalog.meters},
+            periods=[*periods, calendar.next(periods[-1])],
+            dimensions=registry.dimensions(connection),
+            scope_code=lambda key: scope_code(billing, source.id, key),
+        )
+
+
+def scope_code(billing: Billing, source: str, key: str) -> int:
+    """The code of a snapshot scope; committed before any file names it."""
+    with billing.ledger.begin() as connection:
+        return registry.scope_code(connection, source, key)

@@ -1,0 +1,166 @@
+"""Land usage: a delivery becomes a batch, in one transaction; what cannot be billed as sent goes to quarantine.
+
+Landing is harmless to repeat: the same content of one source is one batch, whoever lands it and how often.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from billing_pipeline.catalog import Catalog, Source
+from billing_pipeline.core.errors import UsageError, nearest
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.usage import registry
+from billing_pipeline.ledger.usage.batches import Accepted, Delivery
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.landing.accept import Staged, accept, scope_code, staged
+from billing_pipeline.operations.landing.delivery import Incoming, incoming, working_folder
+from billing_pipeline.usage.batch import LandingResult, Progress
+from billing_pipeline.usage.mapping import columns_of
+from billing_pipeline.usage.scopes import scope_key
+from billing_pipeline.usage.sources import USAGE_SOURCES
+
+
+def land(
+    billing: Billing,
+    source: str,
+    delivered: Any,
+    *,
+    again: bool = False,
+    scope: Mapping[str, str] | None = None,
+    received_at: datetime | None = None,
+    progress: Progress | None = None,
+) -> LandingResult:
+    """Land one delivery.
+
+    Args:
+        billing: where to.
+        source: id of the source in the catalog.
+        delivered: a path, an fsspec URL, a pandas frame or an Arrow table.
+        again: accept content that has landed before: a restatement that is meant.
+        scope: of a snapshot, what it restates, column → value; only an empty one must say so.
+        received_at: for history that is imported in its order; else the ledger's now.
+        progress: told rows, bytes read and bytes in all, now and then.
+
+    Raises:
+        UsageError: the delivery cannot be read as a whole; nothing of it was recorded.
+        Refused: ``received_at`` is out of order.
+    """
+    catalog, found = source_of(billing, source)
+    key = _checked_scope(found, scope)
+    with working_folder(billing) as folder:
+        delivery = incoming(delivered, USAGE_SOURCES[found.format], folder)
+        earlier = None if again else _earlier(billing, source, delivery.content_hash)
+        if earlier is not None:
+            return _result(earlier, {})
+        columns = columns_of(found, has_header=delivery.is_frame)
+        chunks = () if key and not delivery.size else delivery.chunks()
+        with staged(billing, catalog, found, columns, chunks, folder, progress, delivery.size) as made:
+            delivery.refuse_changed()
+            scopes = _scopes(billing, catalog, found, made, key)
+            complete = _delivery(billing, source, delivery, made, scopes)
+            accepted = accept(billing, made.events, complete, again=again, received_at=received_at)
+            return _result(accepted, {} if accepted.already else made.quarantined.reasons)
+
+
+def source_of(billing: Billing, source: str) -> tuple[Catalog, Source]:
+    """The newest catalog and one source in it. Raises UsageError for an unknown one."""
+    catalog = billing.catalog()
+    known = catalog.sources if catalog else {}
+    if catalog is None or source not in known:
+        raise UsageError(
+            f"No source {source!r} in the catalog.",
+            hint=f"{nearest(source, tuple(known))} Add it to a catalog file and run: billing catalog apply",
+        )
+    return catalog, known[source]
+
+
+def _earlier(billing: Billing, source: str, content_hash: str) -> Accepted | None:
+    """The batch that has this content already."""
+    with billing.ledger.begin() as connection:
+        found = registry.find(connection, source, content_hash)
+        if found is None:
+            return None
+        return Accepted(found, already=True, periods=registry.periods_of(connection, found.number))
+
+
+def _delivery(
+    billing: Billing, source: str, delivery: Incoming, made: Staged, scopes: Mapping[int, frozenset[date]]
+) -> Delivery:
+    return Delivery(
+        source=source,
+        content_hash=delivery.content_hash,
+        name=delivery.name,
+        rows=made.rows,
+        bytes=delivery.size,
+        actor=billing.actor,
+        scopes=scopes,
+        quarantined=made.quarantined,
+        quarantined_rows=len(made.quarantined),
+    )
+
+
+def _checked_scope(source: Source, scope: Mapping[str, str] | None) -> str | None:
+    """The key of the scope that was named. Raises UsageError where its columns are not the source's."""
+    if scope is None:
+        return None
+    if source.mode != "snapshot" or {*scope} != {*source.scope}:
+        expected = f"name {', '.join(source.scope)}" if source.mode == "snapshot" else "name none: it is no snapshot"
+        raise UsageError(f"The scope names {', '.join(scope)}.", hint=f"For source {source.id!r}, {expected}.")
+    return scope_key(dict(scope))
+
+
+def _scopes(
+    billing: Billing, catalog: Catalog, source: Source, made: Staged, key: str | None
+) -> dict[int, frozenset[date]]:
+    """What a snapshot restates → the periods it has rows in.
+
+    A scope of which every row is quarantined is left as it was.
+
+    Raises:
+        UsageError: two rows have one event key, rows lie outside the scope named, or an empty delivery names none.
+    """
+    if source.mode != "snapshot":
+        return {}
+    _refuse_duplicates(billing, catalog, made)
+    scopes = {code: frozenset(periods) for code, periods in made.events.scope_periods.items()}
+    if key is not None:
+        named = scope_code(billing, source.id, key)
+        if scopes.keys() - {named}:
+            raise UsageError(f"The delivery has rows outside the scope {key}.", hint="Land it without naming a scope.")
+        scopes.setdefault(named, frozenset())
+    elif not made.rows:
+        raise UsageError(
+            "An empty delivery of a snapshot says nothing about what it restates.",
+            hint=f"If all usage was taken back, name its scope: {', '.join(source.scope)}.",
+        )
+    return scopes
+
+
+def _refuse_duplicates(billing: Billing, catalog: Catalog, made: Staged) -> None:
+    """A snapshot states each usage once: of two rows with one event key, one would vanish without a trace."""
+    with billing.ledger.begin() as connection:
+        codes = ledger_catalog.meter_codes(connection)
+    by_event_id = [codes[one.id] for one in catalog.meters.values() if one.deduplicate_by == "event_id"]
+    duplicate = made.events.duplicate(by_event_id)
+    if duplicate:
+        raise UsageError(
+            f"Rows {duplicate[0]} and {duplicate[1]} of the delivery are the same event: one customer, meter, "
+            "timestamp and set of dimensions. Nothing was recorded.",
+            hint="Map the column that tells them apart as a dimension, or mend the delivery.",
+        )
+
+
+def _result(accepted: Accepted, reasons: Mapping[str, int]) -> LandingResult:
+    batch = accepted.batch
+    return LandingResult(
+        batch=batch.number,
+        source=batch.source,
+        name=batch.name,
+        rows=batch.rows,
+        accepted=batch.rows - batch.quarantined,
+        quarantined=batch.quarantined,
+        periods=accepted.periods,
+        already=accepted.already,
+        reasons=dict(reasons),
+    )

@@ -1,0 +1,28 @@
+"""Remove what crashes left behind: files that no batch names, half-prepared deliveries, what engines had spilled."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+
+from billing_pipeline.ledger.usage import registry
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.landing.delivery import staging_folder
+from billing_pipeline.usage.lake import ORPHAN_AGE, Lake
+
+
+def sweep(billing: Billing, *, older_than: timedelta = ORPHAN_AGE) -> list[str]:
+    """Remove orphans older than ``older_than`` by the machine's clock, which is also the files'; returns their paths.
+
+    A younger file may belong to a landing under way. Orphans are listed before the manifest is read: what it does not
+    name then was not accepted before either.
+    """
+    now = datetime.now(UTC)
+    lake = Lake.at(billing.settings.lake)
+    orphans = lake.orphans(now, older_than)
+    with billing.ledger.begin() as connection:
+        swept = lake.sweep(orphans, registry.paths(connection))
+    folders = [folder for folder in (staging_folder(billing), billing.spill_folder) if folder.exists()]
+    for leftover in [path for folder in folders for path in folder.iterdir()]:
+        if now - datetime.fromtimestamp(leftover.stat().st_mtime, UTC) > older_than:
+            shutil.rmtree(leftover, ignore_errors=True)
+            swept.append(str(leftover))
+    return swept

@@ -1,0 +1,1 @@
+"""Locking documents: what is due becomes final, numbered and queued; holds keep it from that."""

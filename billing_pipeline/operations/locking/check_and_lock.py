@@ -1,0 +1,60 @@
+"""Run a period's checks and note that they ran, so that nobody locks what was computed after the last check."""
+
+from time import monotonic
+
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.reading import overview
+from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.operations.checks.check import check
+from billing_pipeline.operations.checks.check_report import CheckReport
+from billing_pipeline.operations.closing.close import close
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.locking.lock import lock
+from billing_pipeline.operations.parallel import Progress, no_progress
+from billing_pipeline.operations.stage_report import StageReport
+
+STAGE = "check"
+
+
+def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
+    """All checks of the period. Safe to repeat.
+
+    Raises:
+        UsageError: the lake cannot be read.
+    """
+    started, now = monotonic(), billing.now()
+    with billing.ledger.begin() as connection:
+        batch = manifest.newest_batch(connection)
+    report = check(billing, period)
+    counts: dict[str, int | str] = {
+        "checks": len(report.rows),
+        "held": len(report.held),
+        "passed": str(report.passed).lower(),
+    }
+    with billing.ledger.begin() as connection:
+        periods.note_run(
+            connection,
+            period=period.first_day,
+            stage=STAGE,
+            at=now,
+            seconds=monotonic() - started,
+            through_batch=batch,
+            counts=counts,
+            actor=billing.actor,
+        )
+    return report
+
+
+def lock_checked(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+    """Close, check where something has come since the last check, then lock: what every face offers as the lock.
+
+    Raises:
+        UsageError: the lake cannot be read; nothing is locked.
+    """
+    close(billing, period)
+    with billing.ledger.begin() as connection:
+        unchecked = period.first_day in overview.unchecked(connection)
+    if unchecked and billing.now() >= period.end:
+        checked(billing, period)
+    return lock(billing, period, progress=progress)

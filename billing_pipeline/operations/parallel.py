@@ -1,0 +1,95 @@
+"""Work by customer bucket: in this process where it is small, in parallel processes where it is large.
+
+Each unit is one transaction that can be repeated. A worker process that dies costs its unfinished units: they are
+given to new workers, and only a unit that keeps killing its worker stops the run.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Generic, TypeVar
+
+from billing_pipeline.core.errors import BillingError
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.unit import Unit
+
+SMALL = 400_000  # rows; starting processes costs about as much as computing that many
+_ATTEMPTS = 3
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]  # units done, units in all
+
+
+class WorkerLost(BillingError):  # noqa: N818 - names what happened
+    """A worker process was killed, again and again, at the same work."""
+
+    exit_code = 1
+
+
+def no_progress(done: int, units: int) -> None:
+    """For callers that show none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run(Generic[T]):
+    """What every unit of a run shares."""
+
+    billing: Billing
+    work: Callable[..., T]
+    arguments: tuple[object, ...]
+    progress: Progress
+
+
+def run_units(
+    billing: Billing, work: Callable[..., T], rows: int, *arguments: object, progress: Progress = no_progress
+) -> list[T]:
+    """Run ``work(billing, *arguments, buckets)`` over all buckets; returns what each unit returned.
+
+    Args:
+        billing: of the run.
+        work: a module's function; it is sent to other processes.
+        rows: roughly how many rows it will touch: decides whether processes are worth it.
+        arguments: picklable.
+        progress: called as units finish.
+
+    Raises:
+        WorkerLost: a worker died again and again; what the other units did stays done.
+    """
+    buckets = tuple(billing.buckets)
+    run = _Run(billing, work, arguments, progress)
+    if rows <= SMALL:
+        return _in_turn(run, [buckets])
+    units = [(bucket,) for bucket in buckets]
+    workers = min(billing.settings.workers, len(buckets))
+    return _in_turn(run, units) if workers == 1 else _in_parallel(run, units, workers)
+
+
+def _in_turn(run: _Run[T], units: Sequence[Unit]) -> list[T]:
+    results = []
+    for done, unit in enumerate(units, start=1):
+        results.append(run.work(run.billing, *run.arguments, unit))
+        run.progress(done, len(units))
+    return results
+
+
+def _in_parallel(run: _Run[T], units: Sequence[Unit], workers: int) -> list[T]:
+    results: dict[Unit, T] = {}
+    for _attempt in range(_ATTEMPTS):
+        waiting = [unit for unit in units if unit not in results]
+        # spawn: a forked process would share this one's connections
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            futures = {pool.submit(run.work, run.billing, *run.arguments, unit): unit for unit in waiting}
+            try:
+                for future in as_completed(futures):
+                    results[futures[future]] = future.result()
+                    run.progress(len(results), len(units))
+            except BrokenProcessPool:
+                continue
+        return [results[unit] for unit in units]
+    lost = [str(unit[0]) for unit in units if unit not in results]
+    raise WorkerLost(
+        f"Worker processes died {_ATTEMPTS} times at buckets {', '.join(lost)}; the other buckets are done.",
+        hint="Was memory short? Lower BILLING_MEMORY or BILLING_WORKERS and run the same again.",
+    )

@@ -1,0 +1,1 @@
+"""Payments: queued invoices delivered to gateways, and where each stands."""

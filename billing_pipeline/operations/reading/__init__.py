@@ -1,0 +1,1 @@
+"""Reading the ledger: invoices, their reasons, periods and obstacles. Nothing here writes."""

@@ -1,0 +1,113 @@
+"""Every report of an event, and which one won: what was superseded or retracted stays to be seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from billing_pipeline.catalog import Meter
+from billing_pipeline.core.errors import Refused, nearest
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.core.plain_text import instant, plain
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.reading import causes
+from billing_pipeline.ledger.reading.causes import CauseBatch
+from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.operations.closing.measure_customers import engine, in_lake
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.usage.history import Report, history
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReport:
+    """One report of an event, and the delivery that brought it."""
+
+    report: Report
+    batch: CauseBatch
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        one = self.report
+        return {
+            "timestamp": instant(one.timestamp),
+            "dimensions": one.dimensions,
+            "value": plain(one.value),
+            "event_id": one.event_id,
+            "retract": one.retract,
+            "status": one.status,
+            "won": one.status == "accepted",
+            "batch": one.batch,
+            "row": one.row,
+            "source": self.batch.source,
+            "name": self.batch.name,
+            "received_at": instant(self.batch.received_at),
+        }
+
+
+def event_history(
+    billing: Billing,
+    customer: str,
+    meter: str,
+    *,
+    timestamp: datetime | None = None,
+    dimensions: Mapping[str, str] | None = None,
+    event_id: str | None = None,
+    period: str | None = None,
+) -> list[KnownReport]:
+    """All reports of a customer's events on a meter, in the order they were received, period by period.
+
+    Args:
+        billing: the ledger.
+        customer: its id.
+        meter: its id.
+        timestamp: only the event of this instant.
+        dimensions: only the event with exactly these.
+        event_id: only the event with this id.
+        period: only this period's events, by its key.
+
+    Raises:
+        Refused: there is no such customer, meter or period.
+    """
+    with billing.ledger.begin() as connection:
+        codes, meters = ledger_catalog.customer_codes(connection), ledger_catalog.meter_codes(connection)
+    code, rule = _known("customer", customer, codes), _rule(billing, meter)
+    found = []
+    for one in _periods(billing, timestamp, period):
+        with billing.ledger.begin() as connection:
+            newest = manifest.newest_batch(connection)
+            files = manifest.files(connection, one.first_day, newest, buckets=[code % len(billing.buckets)])
+            deliveries = manifest.deliveries(connection, newest)
+        if not files:
+            continue
+        with engine(billing) as set_engine:
+            found += history(
+                set_engine, in_lake(billing, files), deliveries, code, (meters[meter], rule),
+                timestamp=timestamp, dimensions=dimensions, event_id=event_id,
+            )  # fmt: skip
+    with billing.ledger.begin() as connection:
+        batches = {one.number: one for one in causes.batches(connection, {report.batch for report in found})}
+    return [KnownReport(report, batches[report.batch]) for report in found]
+
+
+def _periods(billing: Billing, timestamp: datetime | None, period: str | None) -> list[BillingPeriod]:
+    if period is not None:
+        return [billing.period(period)]
+    if timestamp is None:
+        return billing.periods()
+    holding = billing.calendar.period_of(timestamp)
+    return [holding] if holding else []
+
+
+def _rule(billing: Billing, meter: str) -> Meter:
+    with billing.ledger.begin() as connection:
+        change = ledger_catalog.newest_change(connection)
+        catalog = billing.view(connection, change, customers=()).catalog
+    return _known("meter", meter, catalog.meters if catalog else {})
+
+
+def _known(kind: str, name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
+        raise Refused(f"There is no {kind} {name!r}.", hint=nearest(name, tuple(known)))
+    return known[name]

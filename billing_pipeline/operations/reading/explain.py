@@ -1,0 +1,191 @@
+"""The reasoning of an invoice's lines: tiers, packages, free units, bounds, days. Computed when asked, as recorded.
+
+A document names the catalog change it was computed from, and each line its plan version, quantity and dimensions: the
+same rules over the same terms give the same amount, with its reasons. Single events are no part of a line: they are
+measured again, as of the batch that the document names.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import reduce
+from itertools import pairwise
+
+from billing_pipeline.catalog.terms import CatalogView, Terms
+from billing_pipeline.core.errors import LedgerError
+from billing_pipeline.core.money import EXACT, round_amount
+from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.plain_text import day, plain
+from billing_pipeline.ledger.reading import documents
+from billing_pipeline.ledger.reading.documents import KnownDocument
+from billing_pipeline.ledger.reading.lines import KnownLine
+from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.operations.closing.measure_customers import meter_customers
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.reading.explain_bounds import bound_details
+from billing_pipeline.operations.reading.invoice_json import Json
+from billing_pipeline.operations.reading.invoices import known_document
+from billing_pipeline.operations.unit import Work
+from billing_pipeline.rating.between import between
+from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.fees.fees import fee_detail
+from billing_pipeline.rating.line import MeteredQuantity
+from billing_pipeline.rating.price import ZERO, Charge
+from billing_pipeline.rating.pricing import Pricing
+
+
+def explain_invoice(billing: Billing, name: str, *, version: int | None = None) -> list[Json]:
+    """Each line of a document with its details, in the document's order.
+
+    Args:
+        billing: the ledger.
+        name: number or id.
+        version: None for the newest.
+
+    Raises:
+        Refused: there is no such document or version.
+        LedgerError: the details do not come to what was billed: another version of the program computed it.
+    """
+    with documents.snapshot(billing.ledger) as connection:
+        one = known_document(connection, name, version)
+        view = billing.view(connection, one.as_of_change, customers=[one.customer])
+        terms = view.terms(one.customer)
+        period = billing.calendar.period(one.period.isoformat())
+        pricings = [Pricing.of(terms, segment, billing.calendar) for segment in segments(terms, period)]
+        events = _Events({})
+        if any(pricing.price.needs != "quantity" for pricing in pricings):
+            work = Work(billing, connection, period, (one.code % billing.facts.buckets,))
+            metering = meter_customers(work, view, {one.customer: one.code}, one.as_of_batch, one.recorded_at)
+            events = _Events.of(metering.quantities.get(one.customer, ()))
+    known: dict[int, Sequence[LineDetail]] = {}
+    for place, line in enumerate(one.lines):
+        if line.kind == "fee":
+            known[place] = _fee(line, view, terms, billing.calendar)
+        elif line.kind == "true_up":
+            known[place] = bound_details(line, one.lines, pricings)
+    return [_explained(one, place, pricings, events, known.get(place, ())) for place in range(len(one.lines))]
+
+
+def _fee(line: KnownLine, view: CatalogView, terms: Terms, calendar: BillingCalendar) -> Sequence[LineDetail]:
+    """A fee's quantity and days. Raises LedgerError where they do not come to what was billed."""
+    assert line.subscription, "a fee names its subscription"  # noqa: S101
+    assert line.service_start, "a fee says from when it pays"  # noqa: S101
+    assert line.service_end, "a fee says until when it pays"  # noqa: S101
+    plan = view.plan_versions[line.plan or "", line.plan_version or 0]
+    fee = next(one for one in plan.fees if one.id == line.price)
+    service = line.service_start, line.service_end
+    detail = fee_detail(terms, calendar, line.subscription, fee, service, line.quantity or ZERO)
+    made = round_amount(detail.amount, plan.currency, terms.account.rounding)
+    if made != line.amount:
+        raise LedgerError(
+            f"The fee {line.description!r} was billed at {line.amount}; this version of the program makes it {made}.",
+            hint="Install the version that the invoice names to see its reasons.",
+        )
+    return (detail,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """What is known of single events, by segment, its start and its end, and dimension values."""
+
+    measures: Mapping[tuple[object, ...], tuple[Decimal, ...] | None]
+
+    @classmethod
+    def of(cls, quantities: Iterable[MeteredQuantity]) -> "_Events":
+        """From what was measured."""
+        return cls(
+            {(one.segment, one.start, one.cut, frozenset(one.dimensions.items())): one.measures for one in quantities}
+        )
+
+    def until(self, cut: datetime, segment: Segment, dimensions: Mapping[str, str]) -> tuple[Decimal, ...] | None:
+        """All measures of a segment until one of its cuts; none where nothing was measured by then."""
+        values = frozenset(dimensions.items())
+        for at in reversed([one for one in segment.cuts if one <= cut]):
+            if (segment.key, segment.start, at, values) in self.measures:
+                return self.measures[segment.key, segment.start, at, values]
+        return ()
+
+
+def _explained(
+    document: KnownDocument, place: int, pricings: list[Pricing], events: _Events, known: Sequence[LineDetail]
+) -> Json:
+    line, earlier = document.lines[place], document.lines[:place]
+    charge = _charge(line, earlier, pricings, events) if line.kind == "usage" else None
+    return {
+        "kind": line.kind,
+        "description": line.description,
+        "service_period": {"start": day(line.service_start), "end": day(line.service_end)},
+        "dimensions": dict(line.dimensions),
+        "quantity": plain(line.quantity),
+        "amount": str(line.amount),
+        "currency": document.currency,
+        "details": [_written(detail) for detail in (charge.details if charge else known)],
+    }
+
+
+def _charge(line: KnownLine, earlier: Sequence[KnownLine], pricings: list[Pricing], events: _Events) -> Charge:
+    """What a line's part of its segment costs, more than what came before: subscription, plan, price and days name it.
+
+    Raises:
+        LedgerError: that is not what was billed.
+    """
+    found = [
+        (pricing, _charge_between(line, earlier, pricing, start, cut, events))
+        for pricing in pricings
+        if _named(line) == (pricing.segment.subscription, *_identity(pricing))
+        for start, cut in pairwise((pricing.segment.start, *pricing.segment.cuts))
+        if pricing.service(start, cut) == (line.service_start, line.service_end)
+    ]
+    if not found:
+        raise LedgerError(
+            f"The terms of price {line.price!r} as recorded then are not found.",
+            hint="This is a fault of the program; the invoice itself stands.",
+        )
+    for pricing, charge in found:  # two parts may lie in the same days
+        if pricing.round(charge.amount) == line.amount:
+            return charge
+    pricing, charge = found[0]
+    raise LedgerError(
+        f"The line {line.description!r} was billed at {line.amount}; this version of the program makes it "
+        f"{pricing.round(charge.amount)}.",
+        hint="Install the version that the invoice names to see its reasons.",
+    )
+
+
+def _named(line: KnownLine) -> tuple[object, ...]:
+    return line.subscription, line.plan, line.plan_version, line.price
+
+
+def _identity(pricing: Pricing) -> tuple[object, ...]:
+    return pricing.segment.plan.id, pricing.segment.plan.version, pricing.segment.price.id
+
+
+def _charge_between(
+    line: KnownLine, earlier: Sequence[KnownLine], pricing: Pricing, start: datetime, cut: datetime, events: _Events
+) -> Charge:
+    """What the quantity until the cut costs, less what that until the start did; a document has all lines of both."""
+    assert line.quantity is not None, "a usage line has a quantity"  # noqa: S101
+    segment, dimensions = pricing.segment, line.dimensions
+    first_day = pricing.calendar.local_day(segment.start)
+    same = [
+        one.quantity or ZERO
+        for one in earlier
+        if (one.kind, *_named(one), one.dimensions) == (line.kind, *_named(line), dimensions)
+        and one.service_start is not None
+        and one.service_start >= first_day
+    ]
+    before = reduce(EXACT.add, same, ZERO)
+    whole = pricing.charge(EXACT.add(before, line.quantity), dimensions, events.until(cut, segment, dimensions))
+    if start == segment.start:
+        return whole
+    return between(pricing.charge(before, dimensions, events.until(start, segment, dimensions)), whole)
+
+
+def _written(detail: LineDetail) -> Mapping[str, object]:
+    return {
+        "description": detail.description,
+        "quantity": plain(detail.quantity),
+        "unit_amount": plain(detail.unit_amount),
+        "amount": plain(detail.amount),
+    }

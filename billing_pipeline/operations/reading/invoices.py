@@ -1,0 +1,119 @@
+"""Invoices as people and machines read them: listed by issue date and id, or one by number or id."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from billing_pipeline.core.errors import Refused, nearest
+from billing_pipeline.core.plain_text import instant
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.database import Connection
+from billing_pipeline.ledger.reading import documents as known_documents
+from billing_pipeline.ledger.reading.documents import Asked, KnownDocument
+from billing_pipeline.ledger.reading.voids import aftermath
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.reading.invoice_json import Json, aftermath_json, as_json, whole_json
+from billing_pipeline.operations.reading.past_drafts import past_drafts
+from billing_pipeline.operations.reading.waits import Waits
+
+_AT_ONCE = 5_000  # documents held in memory
+
+
+def list_invoices(
+    billing: Billing,
+    *,
+    customer: str | None = None,
+    period: str | None = None,
+    as_known_at: datetime | None = None,
+    empty: bool = False,
+) -> list[Json]:
+    """The documents that there are, drafts included. See :func:`read_invoices`."""
+    found = read_invoices(billing, customer=customer, period=period, as_known_at=as_known_at, empty=empty)
+    return list(found)
+
+
+def read_invoices(
+    billing: Billing,
+    *,
+    customer: str | None = None,
+    period: str | None = None,
+    as_known_at: datetime | None = None,
+    empty: bool = False,
+) -> Iterator[Json]:
+    """The same one by one, so that a long list needs little memory.
+
+    Args:
+        billing: the ledger.
+        customer: only this customer's.
+        period: only this period's, by its key.
+        as_known_at: what was known then: later versions, finalizations and payments had not happened.
+        empty: also documents without lines, which are not issued.
+
+    Raises:
+        Refused: an unknown customer, or no such period.
+    """
+    first_day = None if period is None else billing.calendar.period(period).first_day
+    at = as_known_at or billing.now()
+    with known_documents.snapshot(billing.ledger) as connection:
+        asked = Asked(_code(connection, customer), first_day, as_known_at)
+        waits = Waits(billing, connection, at)
+        ids = known_documents.ids(connection, asked)
+        for start in range(0, len(ids), _AT_ONCE):
+            for one in _known(billing, connection, ids[start : start + _AT_ONCE], asked):
+                if one.lines or empty:
+                    yield as_json(one, waits.of(one))
+
+
+def _known(
+    billing: Billing, connection: Connection, documents: Sequence[UUID], asked: Asked
+) -> Iterable[KnownDocument]:
+    """These documents in their order, without those that were not known."""
+    kept = known_documents.read(connection, documents, asked)
+    if asked.known_at is None or len(kept) == len(documents):
+        return kept
+    found = {one.id: one for one in kept}
+    missing = [one for one in documents if one not in found]
+    found |= past_drafts(billing, connection, missing, asked.known_at)
+    return [found[one] for one in documents if one in found]
+
+
+def show_invoice(billing: Billing, name: str, *, version: int | None = None) -> Json:
+    """One document by number or id, with its versions and what it was computed from.
+
+    Raises:
+        Refused: there is no such document, or it has no such version.
+    """
+    now = billing.now()
+    with known_documents.snapshot(billing.ledger) as connection:
+        one = known_document(connection, name, version)
+        held_by = Waits(billing, connection, now).of(one)
+        kept = known_documents.versions(connection, one.id)
+        became = aftermath(connection, one.id)
+    return whole_json(one, held_by) | {
+        **aftermath_json(became),
+        "versions": [
+            {"version": number, "recorded_at": instant(at), "reason": dict(reason)} for number, at, reason in kept
+        ],
+    }
+
+
+def known_document(connection: Connection, name: str, version: int | None = None) -> KnownDocument:
+    """A document by number or id, as it stands or in a version. Raises Refused where there is none."""
+    found = known_documents.find(connection, name)
+    if found is None:
+        raise Refused(f"There is no invoice {name!r}.", hint="Name it by number or id: billing invoices list --all")
+    if states := known_documents.read(connection, [found], Asked(version=version)):
+        return states[0]
+    newest = known_documents.read(connection, [found], Asked())
+    if not newest:
+        raise Refused(f"The draft {name} is no longer called for.", hint="List what there is: billing invoices list")
+    raise Refused(f"Invoice {name} has no version {version}.", hint=f"Its newest version is {newest[0].version}.")
+
+
+def _code(connection: Connection, customer: str | None) -> int | None:
+    if customer is None:
+        return None
+    codes = ledger_catalog.customer_codes(connection)
+    if customer not in codes:
+        raise Refused(f"There is no customer {customer!r}.", hint=nearest(customer, tuple(codes)))
+    return codes[customer]

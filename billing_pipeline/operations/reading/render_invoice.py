@@ -1,0 +1,178 @@
+"""An invoice as paper: PDF or HTML, by the seller's and the customer's data in force when it was cut off."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from billing_pipeline.catalog.catalog import Catalog
+from billing_pipeline.catalog.customer import Exempt
+from billing_pipeline.catalog.terms import CatalogView
+from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.plain_text import plain
+from billing_pipeline.invoicing.render.document import Buyer, PaperDetail, PaperDocument, PaperLine, Seller
+from billing_pipeline.ledger.reading import documents, paper
+from billing_pipeline.ledger.reading.documents import KnownDocument
+from billing_pipeline.ledger.reading.lines import KnownLine
+from billing_pipeline.ledger.reading.paper import PaperFacts
+from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.reading.explain import explain_invoice
+from billing_pipeline.operations.reading.invoices import known_document
+
+Form = Literal["pdf", "html"]
+_A_DAY = timedelta(days=1)
+_ADJUSTMENT = re.compile(r"Adjustment of (\d{4}-\d\d-\d\d): ")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedInvoice:
+    """One document as a file.
+
+    Attributes:
+        name: number or id.
+        content: equal for equal documents, byte by byte.
+    """
+
+    name: str
+    form: Form
+    content: bytes
+
+    @property
+    def file_name(self) -> str:
+        """What the file may be called: a number's own signs, without those that part folders."""
+        safe = "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in self.name)
+        return f"{safe}.{self.form}"
+
+
+def render_invoice(
+    billing: Billing, name: str, *, form: Form = "pdf", details: bool = False, version: int | None = None
+) -> RenderedInvoice:
+    """Set one document on paper.
+
+    Args:
+        billing: the ledger.
+        name: number or id.
+        form: pdf or html.
+        details: with the reasoning of each line.
+        version: None for the newest.
+
+    Raises:
+        Refused: there is no such document, or it has no such version.
+    """
+    document = paper_document(billing, name, details=details, version=version)
+    if form == "pdf":
+        from billing_pipeline.invoicing.render.pdf import invoice_pdf
+
+        return RenderedInvoice(document.name, form, invoice_pdf(document))
+    from billing_pipeline.invoicing.render.html import invoice_html
+
+    return RenderedInvoice(document.name, form, invoice_html(document).encode())
+
+
+def paper_document(billing: Billing, name: str, *, details: bool = False, version: int | None = None) -> PaperDocument:
+    """What stands on the document's paper."""
+    with documents.snapshot(billing.ledger) as connection:
+        one = known_document(connection, name, version)
+        beside = paper.facts(connection, one.id)
+        change = one.as_of_change if beside.change is None else beside.change
+        view = billing.view(connection, change, customers=[one.customer])
+    explained = explain_invoice(billing, name, version=version) if details else ()
+    return _Paper(one, beside, view, billing.calendar).document(explained, detailed=details)
+
+
+@dataclass(frozen=True)
+class _Paper:
+    known: KnownDocument
+    beside: PaperFacts
+    view: CatalogView
+    calendar: BillingCalendar
+
+    def document(self, explained: Sequence[Mapping[str, Any]], *, detailed: bool) -> PaperDocument:
+        one, catalog = self.known, self._catalog
+        reasons = [tuple(_details(line["details"])) for line in explained] or [()] * len(one.lines)
+        period = self.calendar.period(one.period.isoformat())
+        return PaperDocument(
+            name=one.number or str(one.id),
+            number=one.number,
+            status=one.status,
+            kind=one.kind,
+            version=one.version,
+            seller=_seller(catalog),
+            buyer=_buyer(catalog, one.customer),
+            issue_date=one.issue_date,
+            period=(period.first_day, period.next_day - _A_DAY),
+            currency=one.currency,
+            lines=tuple(self._line(line, its) for line, its in zip(one.lines, reasons, strict=True)),
+            subtotal=one.subtotal,
+            credits_applied=one.credits_applied,
+            total=one.total,
+            customer_credit_applied=one.customer_credit_applied,
+            amount_due=one.amount_due,
+            corrects=self.beside.corrects,
+            reason=self.beside.reason,
+            replaced_by=self.beside.replaced_by,
+            detailed=detailed,
+        )
+
+    @property
+    def _catalog(self) -> Catalog:
+        assert self.view.catalog is not None, "a document is computed from a catalog"  # noqa: S101
+        return self.view.catalog
+
+    def _line(self, line: KnownLine, details: tuple[PaperDetail, ...]) -> PaperLine:
+        adjusts = self._adjusts(line) if line.kind == "adjustment" else None
+        meter, unit = self._unit(line)
+        return PaperLine(
+            kind=line.kind,
+            description=_own_words(line.description, adjusts, meter),
+            product=self._catalog.products[line.product].name if line.product else None,
+            price=line.price,
+            service=(line.service_start, line.service_end) if line.service_start and line.service_end else None,
+            dimensions=line.dimensions,
+            quantity=line.quantity,
+            unit=unit,
+            amount=line.amount,
+            adjusts=adjusts,
+            details=details,
+        )
+
+    def _adjusts(self, line: KnownLine) -> tuple[date, date] | None:
+        """The billing period that the description names: a fee's service period may be the one after it."""
+        named = _ADJUSTMENT.match(line.description)
+        day = date.fromisoformat(named[1]) if named else line.service_start
+        period = self.calendar.period_of(self.calendar.midnight(day)) if day else None
+        return (period.first_day, period.next_day - _A_DAY) if period else None
+
+    def _unit(self, line: KnownLine) -> tuple[str, str]:
+        """The meter's unit, and what the quantity counts after conversion: ``× 1000 GB-s``."""
+        if "usage" not in {line.kind, line.adjusts} or line.plan is None or line.plan_version is None:
+            return "", ""
+        price = self.view.plan_versions[line.plan, line.plan_version].price(line.price or "")
+        meter = self._catalog.meters[price.meter]
+        divisors = [one.divide_by for one in (meter.convert, price.convert) if one and one.divide_by != 1]
+        return meter.unit, " ".join([*(f"× {plain(one)}" for one in divisors), meter.unit]).strip()
+
+
+def _own_words(description: str, adjusts: tuple[date, date] | None, unit: str) -> str:
+    """The description without what stands beside it on paper: the period adjusted, and the unit."""
+    if adjusts:
+        description = _ADJUSTMENT.sub("", description)
+    return description.replace(f" ({unit})", "", 1) if unit else description
+
+
+def _seller(catalog: Catalog) -> Seller:
+    account = catalog.account
+    return Seller(account.name, tuple(filter(None, map(str.strip, account.address.splitlines()))), account.tax_id)
+
+
+def _buyer(catalog: Catalog, customer: str) -> Buyer:
+    one = catalog.customers[customer]
+    return Buyer(one.id, one.name, one.locale, one.tax.exempt if isinstance(one.tax, Exempt) else None)
+
+
+def _details(explained: Sequence[Mapping[str, Any]]) -> Iterator[PaperDetail]:
+    for one in explained:
+        unit_amount = None if one["unit_amount"] is None else Decimal(one["unit_amount"])
+        yield PaperDetail(one["description"], Decimal(one["quantity"]), unit_amount, Decimal(one["amount"]))

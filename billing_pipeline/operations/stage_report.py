@@ -1,0 +1,55 @@
+"""What a stage did, for people and machines alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger.periods import periods
+from billing_pipeline.operations.context import Billing
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """One stage of one period.
+
+    Attributes:
+        counts: how many of what, e.g. ``customers``, ``versions``.
+        through_batch: the last batch it includes.
+        seconds: elapsed.
+    """
+
+    period: str
+    stage: str
+    counts: Mapping[str, int]
+    through_batch: int
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """As the command line prints it."""
+        return {
+            "period": self.period,
+            "stage": self.stage,
+            "counts": dict(self.counts),
+            "through_batch": self.through_batch,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def report(
+    billing: Billing, period: BillingPeriod, stage: str, counts: Mapping[str, int], seconds: float
+) -> StageReport:
+    """Keep the report in the ledger and return it."""
+    now = billing.now()
+    with billing.ledger.begin() as connection:
+        reached = periods.reached(connection, period.first_day)
+        periods.note_run(
+            connection,
+            period=period.first_day,
+            stage=stage,
+            at=now,
+            seconds=seconds,
+            through_batch=reached,
+            counts=dict(counts),
+            actor=billing.actor,
+        )
+    return StageReport(period.key, stage, dict(counts), reached, seconds)

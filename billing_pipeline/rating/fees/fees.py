@@ -1,0 +1,130 @@
+"""Fees: what a plan costs whether or not it is used, prorated by local days and rounded once on each line.
+
+Fees of one subscription that recur alike and are due alike fall due together, for one service period at a time. That
+period is named by a :data:`FeeKey`, so that what it cost once can be compared with what it costs now.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
+from billing_pipeline.catalog.subscription import Subscription
+from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.money import EXACT
+from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.rating.bounds import prorated
+from billing_pipeline.rating.detail import LineDetail, plain
+from billing_pipeline.rating.fees.periods import ONE_DAY
+from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Schedule
+from billing_pipeline.rating.line import RatedLine
+
+__all__ = ["FeeKey", "FeesDue", "fee_detail", "fee_key", "fees_due", "fees_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeesDue:
+    """The fees of one subscription, cadence and timing for one service period.
+
+    Attributes:
+        key: names the service period.
+        due: in advance, its first day, but not before the subscription's; in arrears, the day after its last day, or
+            after the subscription's, whichever comes first.
+        in_advance: whether it is due before what it pays for.
+        starts: whether ``due`` is the subscription's own first day.
+        lines: rounded, by phase, fee and day; what comes to zero is left out.
+    """
+
+    key: FeeKey
+    due: date
+    in_advance: bool
+    starts: bool
+    lines: tuple[RatedLine, ...]
+
+
+def fees_due(terms: Terms, calendar: BillingCalendar, first: date, last: date) -> Iterator[FeesDue]:
+    """The fees that fall due on the local days ``[first, last]``, both inclusive, as phases are scheduled.
+
+    A service period in which a phase has a fee is among them also where all its lines come to zero.
+    """
+    for subscription in terms.subscriptions:
+        schedule = Schedule.of(subscription, terms, calendar)
+        for every, timing in schedule.kinds():
+            for period in schedule.periods(every, timing, first, last):
+                due = schedule.due(timing, period)
+                found = list(schedule.parts(every, timing, period))
+                if found and first <= due <= last:
+                    lines = tuple(schedule.lines(found, period))
+                    key = schedule.key(every, timing, period)
+                    yield FeesDue(key, due, timing == IN_ADVANCE, due == schedule.first_day, lines)
+
+
+def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[RatedLine, ...]:
+    """What is due for a service period now: nothing where the subscription ended before.
+
+    Raises:
+        KeyError: the customer has no such subscription.
+    """
+    schedule = Schedule.of(_subscription(terms, key[0]), terms, calendar)
+    every, timing = _kind(key)
+    day = date.fromisoformat(key[1])
+    period = schedule.rhythm(every).holding(day if timing == IN_ADVANCE else day - ONE_DAY)
+    return tuple(schedule.lines(schedule.parts(every, timing, period), period))
+
+
+def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan | None = None) -> FeeKey:
+    """The service period that a fee line pays for, also where nothing of it is due any more.
+
+    Args:
+        terms: of the line's customer.
+        calendar: gives local days.
+        line: of kind fee.
+        plan: the version that the line names, where the terms may have lost it: no phase is on it any more.
+
+    Raises:
+        KeyError: there is no such subscription, or neither the terms nor ``plan`` are that version.
+    """
+    assert line.kind == "fee", f"a {line.kind} line is no fee"  # noqa: S101
+    assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
+    schedule = Schedule.of(_subscription(terms, line.subscription), terms, calendar)
+    named = plan or terms.plans[line.plan or "", line.plan_version or 0]
+    fee = next(one for one in named.fees if one.id == line.price)
+    return schedule.key(fee.every, fee.timing, schedule.rhythm(fee.every).holding(line.service_start))
+
+
+def _subscription(terms: Terms, subscription_id: str | None) -> Subscription:
+    for one in terms.subscriptions:
+        if one.id == subscription_id:
+            return one
+    raise KeyError(subscription_id)
+
+
+def _kind(key: FeeKey) -> tuple[FeeCadence, str]:
+    _, every, timing = key[2].split(":")
+    return FeeCadence(every), timing
+
+
+def fee_detail(
+    terms: Terms, calendar: BillingCalendar, subscription: str, fee: Fee, service: tuple[date, date], quantity: Decimal
+) -> LineDetail:
+    """Why a fee line comes to its amount: so many, for so many days of its service period; unrounded.
+
+    Args:
+        terms: of the line's customer.
+        calendar: gives local days.
+        subscription: id.
+        fee: as the plan version says that the line names.
+        service: local days ``[start, end)`` that the line pays for.
+        quantity: how many.
+    """
+    schedule = Schedule.of(_subscription(terms, subscription), terms, calendar)
+    whole, days = schedule.rhythm(fee.every).holding(service[0]), (service[1] - service[0]).days
+    amount = EXACT.multiply(fee.amount, quantity)
+    if not fee.prorate or days == whole.days:
+        return LineDetail(f"{fee.name}, {_EACH[fee.every]}", quantity, fee.amount, amount)
+    described = f"{fee.name}, {days} of {whole.days} days at {plain(fee.amount)} {_EACH[fee.every]}"
+    return LineDetail(described, quantity, None, prorated(amount, days, whole.days))
+
+
+_EACH = {every: "once" if every is FeeCadence.ONCE else f"each {every}" for every in FeeCadence}

@@ -1,0 +1,1 @@
+"""Quotes: what a quantity or some events would cost, without a ledger."""

@@ -1,0 +1,92 @@
+"""What a quote case charges: its quantity, or its events measured per combination of priced dimension values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import MAXYEAR, UTC, datetime
+from decimal import Decimal
+
+from billing_pipeline.core.errors import RatingError
+from billing_pipeline.rating.convert import convert
+from billing_pipeline.rating.exact import Exactly
+from billing_pipeline.rating.price_models.dynamic import Dynamic
+from billing_pipeline.rating.quote.case import Case
+from billing_pipeline.rating.quote.event import NO_TIME, QuotedEvent
+from billing_pipeline.rating.quote.events import aggregate, counted
+from billing_pipeline.rating.terms import number_of
+from billing_pipeline.rating.tiers import ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is charged at once.
+
+    Attributes:
+        dimensions: the values it is charged by.
+        quantity: in the meter's unit, before the price's own conversion.
+        measures: for prices of events, one number each, in order.
+    """
+
+    dimensions: Mapping[str, str]
+    quantity: Decimal
+    measures: tuple[Decimal, ...] | None = None
+
+
+def usages(case: Case) -> list[Usage]:
+    """What the case charges, in the order of the dimension values.
+
+    With ``tiers_per: subscription`` it is one charge: each combination of values is measured on its own, then added.
+
+    Raises:
+        CatalogError: the meter cannot be computed as it says.
+        RatingError: no rate matches an event, or an event lacks what is looked at.
+    """
+    price = case.quoted.price
+    if case.events is None:
+        quantity = convert(case.quantity or ZERO, case.meter.convert)
+        return [Usage(price.combination(case.dimensions), quantity)]
+    events = counted(case.events, case.meter)
+    groups: dict[tuple[tuple[str, str], ...], list[QuotedEvent]] = {} if price.by else {(): []}
+    for event in events:
+        groups.setdefault(tuple(sorted(price.combination(event.dimensions).items())), []).append(event)
+    period_end = _period_end(case)
+    quantities = {values: aggregate(group, case.meter, period_end) for values, group in groups.items()}
+    if price.tiers_per == "subscription":
+        with Exactly():
+            quantities = {(): sum(quantities.values(), ZERO)}
+        groups = {(): events}
+    return [
+        Usage(dict(values), convert(quantities[values], case.meter.convert), _measures(case, groups[values], values))
+        for values in sorted(quantities)
+    ]
+
+
+def _measures(
+    case: Case, events: Sequence[QuotedEvent], values: tuple[tuple[str, str], ...]
+) -> tuple[Decimal, ...] | None:
+    """One number an event, where the price wants them."""
+    if case.quoted.price.needs == "quantity":
+        return None
+    model = case.quoted.price.rate_for(dict(values))
+    if isinstance(model, Dynamic):
+        return tuple(_carried_amount(event, model.amount_field) for event in events)
+    for conversion in (case.meter.convert, case.quoted.convert):
+        if conversion is not None and conversion.round != "none":
+            raise RatingError("Single events are converted without rounding.", hint="Use round: none.")
+    return tuple(convert(convert(event.number, case.meter.convert), case.quoted.convert) for event in events)
+
+
+def _carried_amount(event: QuotedEvent, field: str) -> Decimal:
+    if field not in event.dimensions:
+        raise RatingError(f"Event {event.position + 1} has no {field!r}.", hint="It must hold the event's amount.")
+    return number_of(event.dimensions[field], ("events", event.position, "dimensions", field))
+
+
+def _period_end(case: Case) -> datetime:
+    """When levels and open sessions stop counting: as the case says, or the end of the first event's UTC month."""
+    if case.period_end is not None:
+        return case.period_end
+    first = min((event.timestamp for event in case.events or () if event.timestamp != NO_TIME), default=NO_TIME)
+    if first.year == MAXYEAR:
+        raise RatingError(f"The month of {first.isoformat()} has no end.", hint="Give period_end.")
+    years, month = divmod(first.month, 12)
+    return datetime(first.year + years, month + 1, 1, tzinfo=UTC)

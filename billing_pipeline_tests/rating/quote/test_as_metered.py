@@ -1,0 +1,108 @@
+"""A quote of events and the set-based engine come to the same: quantities, values in order, carried amounts."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from billing_pipeline.catalog.meter import Meter
+from billing_pipeline.core.period import Duration
+from billing_pipeline.metering.aggregations import AGGREGATIONS
+from billing_pipeline.metering.measure import Measurement, measure
+from billing_pipeline.rating.price import charge, parse_price
+from billing_pipeline.rating.quote.quote import quote
+from billing_pipeline.usage.engine import Engine
+from billing_pipeline_tests.usage.lake_writer import END, START, Row, write_lake
+
+D = Decimal
+METERS = {
+    **{name: Meter("m", name) for name in AGGREGATIONS},
+    "unique_count": Meter("m", "unique_count", unique_by="job"),
+    "duration": Meter("m", "duration", session_by="job", multiplier="gb", max_session=Duration(hours=30)),
+    "weighted_sum": Meter("m", "weighted_sum", multiplier="gb", per="second"),
+}
+UNIT: dict[str, Any] = {"model": "per_unit", "unit_amount": "1"}
+BY_REGION = {**UNIT, "by": ["region"]}
+PERCENTAGE = {
+    "model": "percentage", "rate": "1.5", "fixed_amount": "0.30", "free_events": 3, "free_amount": "1000",
+    "minimum_per_event": "0.5", "maximum_per_event": "20",
+}  # fmt: skip
+DYNAMIC = {"model": "dynamic", "amount_field": "gb", "multiplier": "1.1"}
+CASES = [
+    *((meter, price) for meter in METERS.values() for price in (UNIT, BY_REGION)),
+    (METERS["sum"], PERCENTAGE),
+    (METERS["sum"], {**PERCENTAGE, "by": ["region"]}),
+    (METERS["count"], {**DYNAMIC, "by": ["region"]}),
+]
+# Each its own event: what is received twice is none of a quote's business.
+ROWS = st.lists(
+    st.builds(
+        Row,
+        batch=st.integers(1, 3),
+        row=st.just(0),
+        minute=st.integers(0, 31 * 24 * 6 - 1).map(lambda minute: minute * 10),
+        value=st.decimals(-50, 5000, places=2),
+        dimensions=st.fixed_dictionaries(
+            {
+                "phase": st.sampled_from(["start", "stop"]),
+                "job": st.sampled_from(["a", "b"]),
+                "gb": st.sampled_from(["1", "0.5", "3.25"]),
+                "region": st.sampled_from(["", "eu", "us"]),
+            }
+        ),
+    ),
+    max_size=25,
+    unique_by=lambda row: row.minute,
+).map(lambda rows: [replace(row, row=place) for place, row in enumerate(rows)])
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine(memory="256MB") as made:
+        yield made
+
+
+def quoted(meter: Meter, price: Mapping[str, object], rows: list[Row]) -> Decimal:
+    names = ("aggregation", "unique_by", "session_by", "multiplier", "per")
+    terms = {name: value for name in names if (value := getattr(meter, name)) is not None}
+    events = [
+        {"timestamp": row.timestamp.isoformat(), "value": row.value, "dimensions": row.dimensions}
+        for row in sorted(rows, key=lambda row: row.arrival)
+    ]
+    terms |= {"max_session": str(meter.max_session)} if meter.max_session else {}
+    result = quote({"meter": terms, "price": price, "events": events, "period_end": END.isoformat()})
+    assert "error" not in result, result
+    return D(str(result["amount"]))
+
+
+@settings(max_examples=15, phases=[Phase.explicit, Phase.generate])  # an engine is too slow to shrink with
+@given(rows=ROWS, case=st.sampled_from(CASES))
+def test_a_quote_is_what_would_be_billed(
+    engine: Engine, rows: list[Row], case: tuple[Meter, Mapping[str, object]]
+) -> None:
+    meter, terms = case
+    price = parse_price(terms)
+    asked = Measurement(
+        1, 1, "m", START, END, by=price.by, matches=price.matches, needs=price.needs, amount_field=price.amount_field
+    )
+    with TemporaryDirectory() as folder:
+        found = measure(engine, write_lake(Path(folder), rows), {}, [asked], {"m": meter}, {"m": 1}).quantities
+    amounts = [charge(price, one.quantity, one.dimensions, measures=one.measures).amount for one in found]
+    assert sum(map(Fraction, amounts), Fraction(0)) == Fraction(quoted(meter, terms, rows))
+
+
+def test_days_have_as_many_hours_as_the_clocks_give_them(engine: Engine, tmp_path: Path) -> None:
+    """A level over a month in which the clocks go forward: hours are elapsed hours."""
+    rows = [Row(1, 0, minute=0, value=D(1)), Row(1, 1, minute=90 * 24 * 60, value=D(0))]
+    asked = Measurement(1, 1, "m", START, START + timedelta(days=120))
+    meter = Meter("m", "weighted_sum", per="day")
+    (found,) = measure(engine, write_lake(tmp_path, rows), {}, [asked], {"m": meter}, {"m": 1}).quantities
+    assert found.quantity == D(90)
