@@ -5,7 +5,7 @@ what is final, whoever's name stands in the URL.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,13 +14,34 @@ from types import NoneType
 from typing import Any
 
 import psycopg
-from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Engine, Table, any_, create_engine, literal, text
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    any_,
+    create_engine,
+    literal,
+    text,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 from billing_pipeline.core.errors import LedgerError
 
-__all__ = ["APPLICATION_ROLE", "Connection", "Ledger", "among", "copy_rows", "explained", "lock_key", "psycopg_url"]
+__all__ = [
+    "APPLICATION_ROLE",
+    "Connection",
+    "Ledger",
+    "among",
+    "copy_rows",
+    "explained",
+    "lock_key",
+    "psycopg_url",
+    "replace_rows",
+]
 
 APPLICATION_ROLE = "billing_app"
 _COPY_CHUNK = 1 << 20  # characters of rendered rows sent at once
@@ -168,3 +189,19 @@ def among(column: Column[Any], values: Iterable[object]) -> ColumnElement[bool]:
 def lock_key(connection: Connection, name: str) -> None:
     """Wait for, and hold until the transaction ends, the lock that ``name`` stands for."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+def replace_rows(
+    connection: Connection,
+    table: Table,
+    period: date,
+    codes: Collection[int],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+) -> int:
+    """Put ``rows`` in the place of what these customers have in ``table`` for the period; returns how many."""
+    connection.execute(
+        text(f'DELETE FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)'),  # noqa: S608 - a table's name
+        {"period": period, "codes": list(codes)},
+    )
+    return copy_rows(connection, table, columns, rows)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.periods import periods, runs
 from billing_pipeline.operations.context import Billing
 
 
@@ -42,7 +42,7 @@ def report(
     now = billing.now()
     with billing.ledger.begin() as connection:
         reached = periods.reached(connection, period.first_day)
-        periods.note_run(
+        runs.note_run(
             connection,
             period=period.first_day,
             stage=stage,

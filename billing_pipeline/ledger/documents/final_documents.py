@@ -4,19 +4,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.invoicing.adjustment import FinalDocument
 from billing_pipeline.invoicing.complete import OtherDocument
 from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind, DocumentPlan
-from billing_pipeline.ledger.database import copy_rows
-from billing_pipeline.ledger.tables import late_usage, not_billable, revisit
+from billing_pipeline.ledger.documents.voids import VOID_BEFORE
 from billing_pipeline.rating.line import RatedLine
 
 CustomerPeriod = tuple[int, date]  # customer code, first day of the period
@@ -43,32 +40,12 @@ class Unsettled:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NotBillable:
-    """Usage that is known and cannot be billed any more.
-
-    Attributes:
-        customer: code.
-        document: the final document that holds the price's line.
-        quantity: known now, less what was billed; negative where usage was taken back.
-    """
-
-    customer: int
-    document: UUID
-    subscription: str
-    price: str
-    dimensions: Mapping[str, str]
-    quantity: Decimal
-    reason: str
-
-
-_VOID = "document_void AS r ON r.document = d.id AND (CAST(:at AS timestamptz) IS NULL OR r.voided_at < :at)"
 # Adjustments on final documents, and credit notes that correct; what was issued again has been replaced.
 _CORRECTING = f"""
     FROM document_line AS l
     JOIN finalization AS f ON f.document = l.document AND f.version = l.version
     JOIN document AS d ON d.id = l.document
-    LEFT JOIN {_VOID}
+    LEFT JOIN {VOID_BEFORE}
     LEFT JOIN credit_note AS n ON n.document = d.id
     WHERE r.replaced_by IS NULL AND coalesce(n.correction, true)
       AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
@@ -154,7 +131,7 @@ _OF_DOCUMENT = f"""
     JOIN customer AS c ON c.code = d.customer
     JOIN finalization AS f ON f.document = d.id
     JOIN document_version AS v ON v.document = f.document AND v.version = f.version
-    LEFT JOIN {_VOID}
+    LEFT JOIN {VOID_BEFORE}
 """
 _FINALS = text(f"""
     SELECT {_FINAL}, v.has_usage AND r.replaced_by IS NULL AND EXISTS (
@@ -229,23 +206,6 @@ def _by_document(rows: Iterable[Any]) -> Mapping[UUID, list[RatedLine]]:
     return found
 
 
-def credit(connection: Connection, codes: Collection[int], at: datetime | None = None) -> dict[int, int]:
-    """Customer credit that final documents have left, in minor units, by customer; without those that have none."""
-    query = text(f"""
-        SELECT d.customer,
-               sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) AS left_over
-        FROM document_version AS v
-        JOIN finalization AS f ON f.document = v.document AND f.version = v.version
-        JOIN document AS d ON d.id = v.document
-        LEFT JOIN {_VOID}
-        WHERE (v.total_minor < 0 OR v.customer_credit_applied_minor <> 0) AND d.customer = ANY(:codes)
-          AND r.document IS NULL AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
-        GROUP BY d.customer
-        HAVING sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) <> 0
-    """)  # noqa: S608 - column names
-    return {row.customer: int(row.left_over) for row in connection.execute(query, {"codes": list(codes), "at": at})}
-
-
 def others(
     connection: Connection, codes: Collection[int], period: date | None, at: datetime | None = None
 ) -> dict[int, list[OtherDocument]]:
@@ -272,162 +232,3 @@ def receipts(connection: Connection, codes: Collection[int], period: date) -> se
         WHERE customer = ANY(:codes) AND period = :period AND kind = 'adjustment' AND status = 'draft'
     """)
     return set(connection.scalars(query, {"codes": list(codes), "period": period}))
-
-
-def with_late_usage(connection: Connection, codes: Collection[int]) -> set[int]:
-    """Those of the customers with late usage that no final document carries."""
-    query = text("SELECT DISTINCT customer FROM late_usage WHERE customer = ANY(:codes) AND settled_by IS NULL")
-    return set(connection.scalars(query, {"codes": list(codes)}))
-
-
-def unsettled_periods(connection: Connection, codes: Collection[int]) -> dict[int, tuple[date, ...]]:
-    """The periods of late usage that no final document carries, by customer."""
-    query = text("""
-        SELECT customer, array_agg(DISTINCT period ORDER BY period) AS periods FROM late_usage
-        WHERE customer = ANY(:codes) AND settled_by IS NULL GROUP BY customer
-    """)
-    return {row.customer: tuple(row.periods) for row in connection.execute(query, {"codes": list(codes)})}
-
-
-def unmetered(connection: Connection, buckets: Collection[int], batch: int) -> list[date]:
-    """Periods in which something is final, and usage through ``batch`` is not metered yet."""
-    query = text("""
-        SELECT DISTINCT b.period FROM batch_period AS b
-        JOIN period_bucket AS p ON p.period = b.period AND p.bucket = ANY(:buckets)
-        WHERE b.batch > p.through_batch AND b.batch <= :batch AND EXISTS (
-            SELECT FROM document AS d JOIN finalization AS f ON f.document = d.id
-            WHERE d.period = b.period AND d.bucket = p.bucket
-        ) ORDER BY b.period
-    """)
-    return list(connection.scalars(query, {"buckets": list(buckets), "batch": batch}))
-
-
-def to_visit(
-    connection: Connection,
-    codes: Collection[int],
-    calendar: BillingCalendar,
-    now: datetime,
-    batch: int | None = None,
-) -> list[tuple[date, int, int | None]]:
-    """The periods of these customers' documents that are not final.
-
-    Where there are none, those in which late usage was received that no final document carries, or the running one.
-    """
-    open_documents = others(connection, codes, None)
-    alone = [code for code in codes if code not in open_documents]
-    received = late_received(connection, alone)
-    visits: list[tuple[date, int, int | None]] = []
-    for code in sorted(codes):
-        days = {one.order[-1] for one in open_documents.get(code, ())}
-        days = days or {_period_of(calendar, at) for at in received.get(code, ()) or (now,)}
-        visits += ((day, code, batch) for day in sorted(days))
-    return visits
-
-
-def _period_of(calendar: BillingCalendar, at: datetime) -> date:
-    period = calendar.period_of(at)
-    assert period is not None, "nothing is final before the first period"  # noqa: S101
-    return period.first_day
-
-
-def late_received(connection: Connection, codes: Collection[int]) -> dict[int, set[datetime]]:
-    """When late usage of these customers was received that no final document carries, by customer."""
-    query = text("""
-        SELECT DISTINCT l.customer, b.received_at FROM late_usage AS l JOIN batch AS b ON b.number = l.batch
-        WHERE l.customer = ANY(:codes) AND l.settled_by IS NULL
-    """)
-    found: dict[int, set[datetime]] = defaultdict(set)
-    for row in connection.execute(query, {"codes": list(codes)}):
-        found[row.customer].add(row.received_at)
-    return found
-
-
-def note_late(connection: Connection, period: date, late: Iterable[tuple[int, int]]) -> None:
-    """Keep (customer, batch) of usage received at or after the cutoff of one of the period's documents."""
-    rows = [{"period": period, "customer": customer, "batch": batch} for customer, batch in late]
-    if rows:
-        query = text(
-            f'INSERT INTO "{late_usage.name}" (period, customer, batch) VALUES (:period, :customer, :batch) '  # noqa: S608
-            "ON CONFLICT DO NOTHING"
-        )
-        connection.execute(query, rows)
-
-
-def settle(connection: Connection, carriers: Mapping[int, tuple[UUID, int]]) -> None:
-    """Note that late usage is on a final document: (document, the last batch before its cutoff), by customer."""
-    query = text("""
-        UPDATE late_usage AS l SET settled_by = c.document
-        FROM unnest(CAST(:codes AS int[]), CAST(:documents AS uuid[]), CAST(:batches AS bigint[]))
-            AS c (customer, document, batch)
-        WHERE l.customer = c.customer AND l.batch <= c.batch AND l.settled_by IS NULL
-    """)
-    values = {
-        "codes": list(carriers), "documents": [one for one, _ in carriers.values()],
-        "batches": [batch for _, batch in carriers.values()],
-    }  # fmt: skip
-    if carriers:
-        connection.execute(query, values)
-
-
-def ask_again(connection: Connection, asked: Iterable[tuple[date, int, int | None]]) -> None:
-    """Ask for documents to be computed again: (period, customer, the batch that is why)."""
-    copy_rows(connection, revisit, ("period", "customer", "batch"), asked)
-
-
-def take_asked(connection: Connection, period: date, codes: Collection[int]) -> dict[int, set[int]]:
-    """What was asked for in a period, by customer, with the batches that are why; it is asked for no more."""
-    query = text("DELETE FROM revisit WHERE period = :period AND customer = ANY(:codes) RETURNING customer, batch")
-    found: dict[int, set[int]] = defaultdict(set)
-    for row in connection.execute(query, {"period": period, "codes": list(codes)}):
-        found[row.customer] |= set() if row.batch is None else {row.batch}
-    return found
-
-
-def asked(connection: Connection, period: date, codes: Collection[int]) -> set[int]:
-    """Those of the customers whose documents of the period are to be computed again."""
-    query = text("SELECT customer FROM revisit WHERE period = :period AND customer = ANY(:codes)")
-    return set(connection.scalars(query, {"period": period, "codes": list(codes)}))
-
-
-def unsettle(connection: Connection, document: UUID) -> None:
-    """What a document carried is to be carried again: another takes its place."""
-    query = text("UPDATE late_usage SET settled_by = NULL WHERE settled_by = :document")
-    connection.execute(query, {"document": document})
-
-
-def late_in(connection: Connection, period: date, codes: Collection[int]) -> dict[int, int]:
-    """The newest late batch of each of these customers that has one in the period."""
-    query = text("""
-        SELECT customer, max(batch) AS batch FROM late_usage
-        WHERE period = :period AND customer = ANY(:codes) GROUP BY customer
-    """)
-    return {row.customer: row.batch for row in connection.execute(query, {"period": period, "codes": list(codes)})}
-
-
-_NOT_BILLABLE = ("customer", "document", "subscription", "price", "dimensions", "quantity", "reason")
-
-
-def forget_not_billable(connection: Connection, period: date, codes: Collection[int]) -> None:
-    """What is computed again for these customers is kept again."""
-    query = text("DELETE FROM not_billable WHERE period = :period AND customer = ANY(:codes)")
-    connection.execute(query, {"period": period, "codes": list(codes)})
-
-
-def keep_not_billable(connection: Connection, period: date, rows: Iterable[NotBillable]) -> None:
-    """Keep usage of a period that cannot be billed."""
-    columns = ("period", *_NOT_BILLABLE)
-    copy_rows(
-        connection, not_billable, columns, ((period, *(getattr(row, name) for name in _NOT_BILLABLE)) for row in rows)
-    )
-
-
-def kept_not_billable(connection: Connection, period: date) -> list[tuple[str, NotBillable]]:
-    """(customer id, usage that cannot be billed) of a period, in the order of customer and price."""
-    query = text("""
-        SELECT c.id AS customer_id, n.* FROM not_billable AS n JOIN customer AS c ON c.code = n.customer
-        WHERE n.period = :period ORDER BY c.id, n.subscription, n.price, n.dimensions::text
-    """)
-    return [
-        (row.customer_id, NotBillable(*(getattr(row, name) for name in _NOT_BILLABLE)))
-        for row in connection.execute(query, {"period": period})
-    ]

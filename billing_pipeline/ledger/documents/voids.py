@@ -13,6 +13,8 @@ from billing_pipeline.ledger.tables import credit_note, document_void
 from billing_pipeline.payments.gateways import DEFAULT_GATEWAY
 from billing_pipeline.payments.handoff import PaymentStatus
 
+# Joins a document (d) with its void (r), as far as it was void before ``:at``.
+VOID_BEFORE = "document_void AS r ON r.document = d.id AND (CAST(:at AS timestamptz) IS NULL OR r.voided_at < :at)"
 _STOPPED = {PaymentStatus.QUEUED, PaymentStatus.FAILED, PaymentStatus.AWAITING_PAYMENT_METHOD}
 
 

@@ -1,21 +1,17 @@
 """How far each period's buckets are computed, what is pending, and the results between the stages."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-from sqlalchemy import Connection, Table, func, insert, select, text, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from billing_pipeline.ledger.database import among, copy_rows
+from billing_pipeline.ledger.database import among, replace_rows
 from billing_pipeline.ledger.tables import (
     customer,
     customer_period,
-    metered_quantity,
     period_bucket,
-    rated_line,
-    stage_run,
-    usage_count,
 )
 
 
@@ -96,7 +92,7 @@ def mark(connection: Connection, period: date, states: Iterable[CustomerState]) 
     """Write these customers' states, replacing what they were."""
     states = list(states)
     columns = ("period", "customer", "bucket", "terms", "pending", "batches", "changes")
-    _replace(
+    replace_rows(
         connection,
         customer_period,
         period,
@@ -119,139 +115,6 @@ def forget_causes(connection: Connection, period: date, codes: Collection[int]) 
 def _update_customers(connection: Connection, period: date, codes: Collection[int], **values: object) -> None:
     of_customers = (customer_period.c.period == period, among(customer_period.c.customer, codes))
     connection.execute(update(customer_period).where(*of_customers).values(**values))
-
-
-QUANTITY_COLUMNS = (
-    "period", "customer", "subscription", "phase_start", "price", "start", "cut", "dimensions", "quantity", "events",
-    "provisional", "counted_to", "measures",
-)  # fmt: skip
-COUNT_COLUMNS = ("period", "customer", "meter", "landed", "accepted", "superseded", "retracted", "unpriced", "pending")
-LINE_COLUMNS = (
-    "period", "customer", "kind", "subscription", "plan", "plan_version", "price", "product", "description",
-    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "phase_start", "start",
-)  # fmt: skip
-
-
-def replace_quantities(
-    connection: Connection, period: date, codes: Collection[int], rows: Iterable[Sequence[object]]
-) -> int:
-    """Store these customers' quantities (QUANTITY_COLUMNS) in place of the ones before."""
-    return _replace(connection, metered_quantity, period, codes, QUANTITY_COLUMNS, rows)
-
-
-def replace_counts(
-    connection: Connection, period: date, codes: Collection[int], rows: Iterable[Sequence[object]]
-) -> int:
-    """Store these customers' usage counts (COUNT_COLUMNS) in place of the ones before."""
-    return _replace(connection, usage_count, period, codes, COUNT_COLUMNS, rows)
-
-
-def replace_lines(
-    connection: Connection, period: date, codes: Collection[int], rows: Iterable[Sequence[object]]
-) -> int:
-    """Store these customers' rated lines (LINE_COLUMNS) in place of the ones before."""
-    return _replace(connection, rated_line, period, codes, LINE_COLUMNS, rows)
-
-
-def _replace(
-    connection: Connection,
-    table: Table,
-    period: date,
-    codes: Collection[int],
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-) -> int:
-    connection.execute(
-        text(f'DELETE FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)'),  # noqa: S608 - a table's name
-        {"period": period, "codes": list(codes)},
-    )
-    return copy_rows(connection, table, columns, rows)
-
-
-def quantities(connection: Connection, period: date, codes: Collection[int]) -> dict[int, list[Mapping[str, object]]]:
-    """Stored quantities by customer code, as mappings of QUANTITY_COLUMNS."""
-    return _by_customer(connection, metered_quantity, period, codes)
-
-
-def lines(connection: Connection, period: date, codes: Collection[int]) -> dict[int, list[Mapping[str, object]]]:
-    """Stored rated lines by customer code, as mappings of LINE_COLUMNS."""
-    return _by_customer(connection, rated_line, period, codes)
-
-
-def _by_customer(
-    connection: Connection, table: Table, period: date, codes: Collection[int]
-) -> dict[int, list[Mapping[str, object]]]:
-    query = text(f'SELECT * FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)')  # noqa: S608 - a table's name
-    found: dict[int, list[Mapping[str, object]]] = {code: [] for code in codes}
-    result = connection.execute(query, {"period": period, "codes": list(codes)})
-    names = tuple(result.keys())
-    for row in result.all():  # one by one takes three times as long
-        mapping = dict(zip(names, row, strict=True))
-        found[mapping["customer"]].append(mapping)
-    return found
-
-
-def note_run(
-    connection: Connection,
-    *,
-    period: date,
-    stage: str,
-    at: datetime,
-    seconds: float,
-    through_batch: int,
-    counts: Mapping[str, int | str],
-    actor: str,
-) -> None:
-    """Keep what a stage did, for people: what ran, when, how long, how much."""
-    connection.execute(
-        insert(stage_run).values(
-            period=period,
-            stage=stage,
-            at=at,
-            seconds=seconds,
-            through_batch=through_batch,
-            counts=dict(counts),
-            actor=actor,
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """Where every row that landed in a period ended; quarantined ones are counted by batch.
-
-    Attributes:
-        files: rows of the manifest's files, i.e. what landed in the period and was not quarantined.
-    """
-
-    files: int
-    accepted: int
-    superseded: int
-    retracted: int
-    unpriced: int
-
-    @property
-    def balanced(self) -> bool:
-        """Whether no row is lost and none is counted twice."""
-        return self.files == self.accepted + self.superseded + self.retracted
-
-
-def reconciliation(connection: Connection, period: date) -> Reconciliation:
-    """Count the period's rows in the manifest, and in what metering said of them."""
-    row = connection.execute(
-        text("""
-            WITH reached AS (
-                SELECT coalesce(min(through_batch), 0) AS batch FROM period_bucket WHERE period = :period
-            )
-            SELECT (SELECT coalesce(sum(rows), 0) FROM lake_file, reached
-                    WHERE period = :period AND lake_file.batch <= reached.batch) AS files,
-                   coalesce(sum(accepted), 0) AS accepted, coalesce(sum(superseded), 0) AS superseded,
-                   coalesce(sum(retracted), 0) AS retracted, coalesce(sum(unpriced), 0) AS unpriced
-            FROM usage_count WHERE period = :period
-        """),
-        {"period": period},
-    ).one()
-    return Reconciliation(*(int(value) for value in row))
 
 
 def reached(connection: Connection, period: date) -> int:

@@ -9,7 +9,7 @@ from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.invoicing.document import DocumentKind, DocumentPlan, is_fee
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import states
+from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.context import Billing
@@ -49,7 +49,7 @@ def _in_grace(
     code = ledger_catalog.customer_codes(connection).get(customer)
     closed = False
     if code is not None:
-        billed = states.billed(connection, period.first_day, [code])
+        billed = finalization.billed(connection, period.first_day, [code])
         cut = [one.plan for one in Cutoffs(Work(billing, connection, period, ()), now).of({customer: code}, billed)]
         if any(not is_fee(key) for key in billed[code].keys) or any(plan.has_usage for plan in cut):
             return False

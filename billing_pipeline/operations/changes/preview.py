@@ -10,7 +10,7 @@ from billing_pipeline.core.plain_text import instant
 from billing_pipeline.invoicing.document import Document, DocumentPlan
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import states
+from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.recompute import compute
@@ -120,7 +120,7 @@ def _periods(calendar: BillingCalendar, since: datetime, now: datetime) -> Itera
 
 def _computed(work: Work, codes: Mapping[str, int], changes: tuple[int, int]) -> list[Sequence[Document]]:
     """A customer's documents in one period, as each change calls for them."""
-    final = states.billed(work.connection, work.first_day, codes.values())
+    final = finalization.billed(work.connection, work.first_day, codes.values())
     cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
     billed, batch = adding(final, cuts, codes), manifest.newest_batch(work.connection)
     computed = [compute(work, codes, AsOf(batch, change), billed) for change in changes]

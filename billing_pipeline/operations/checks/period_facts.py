@@ -10,7 +10,7 @@ from billing_pipeline.catalog.source import Constant, Source
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import checks, final_documents
+from billing_pipeline.ledger.documents import checks, not_billable
 from billing_pipeline.ledger.usage import manifest, usage_facts
 from billing_pipeline.ledger.usage.usage_facts import Waiting
 from billing_pipeline.operations.closing.awaited_sources import missed
@@ -63,7 +63,7 @@ def period_facts(
         ],
         late_volume=[
             LateVolume(one.customer, one.price, one.dimensions, one.quantity)
-            for _, one in final_documents.kept_not_billable(connection, first_day)
+            for _, one in not_billable.kept_not_billable(connection, first_day)
         ],
         earlier_events=usage_facts.accepted_events(connection, earlier),
         earlier_sources=usage_facts.sources(connection, earlier[0]) if earlier else frozenset(),

@@ -11,8 +11,9 @@ from billing_pipeline.invoicing.complete import NOTHING
 from billing_pipeline.invoicing.document import Billed, DocumentKind
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
+from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.ledger.documents import states as document_states
-from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.periods import periods, results
 from billing_pipeline.ledger.periods.periods import CustomerState
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
@@ -76,7 +77,7 @@ def invoice_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
 def _draft(work: Work, waiting: Mapping[str, CustomerState], as_of: AsOf, now: datetime) -> Mapping[str, int]:
     """While the period runs: drafts, each in the place of the one before."""
     codes = codes_of(waiting)
-    computed = _documents(work, as_of, waiting, document_states.billed(work.connection, work.first_day, codes.values()))
+    computed = _documents(work, as_of, waiting, finalization.billed(work.connection, work.first_day, codes.values()))
     writing = Writing(work, waiting, document_states.current(work.connection, work.first_day, codes.values()), now)
     result = _write_drafts(writing, Snapshot(as_of, computed))
     periods.forget_causes(work.connection, work.first_day, codes.values())
@@ -90,7 +91,7 @@ def _write_versions(work: Work, waiting: Mapping[str, CustomerState], as_of: AsO
     """
     connection, codes = work.connection, codes_of(waiting)
     present = document_states.current(connection, work.first_day, codes.values())
-    billed = document_states.billed(connection, work.first_day, codes.values())
+    billed = finalization.billed(connection, work.first_day, codes.values())
     writing = Writing(work, waiting, present, now)
     early = _as_of_end(writing, billed)
     versioned = {one.customer for one in present.values() if not one.replaceable}
@@ -112,7 +113,7 @@ def _documents(
 ) -> dict[str, Computed]:
     """Documents from the stored lines."""
     view = work.view(as_of.change, waiting)
-    stored = periods.lines(work.connection, work.first_day, codes_of(waiting).values())
+    stored = results.lines(work.connection, work.first_day, codes_of(waiting).values())
     beside = besides(work, view, codes_of(waiting), as_of)
     known = work.known_customers(view)
     computed = {}

@@ -15,9 +15,8 @@ from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.invoicing.document import is_fee
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger.documents import final_documents
-from billing_pipeline.ledger.documents import states as document_states
-from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.documents import finalization, late_usage, revisits
+from billing_pipeline.ledger.periods import periods, results
 from billing_pipeline.ledger.periods.periods import CustomerState
 from billing_pipeline.ledger.usage import lasting_usage, manifest
 from billing_pipeline.metering.measure import UsageCount
@@ -110,7 +109,7 @@ def _dirty(work: Work, codes: Mapping[str, int], states: Mapping[str, CustomerSt
     for batch, customers in touched(work, span.after.batch, span.through.batch).items():
         for code in customers & ids.keys():
             batches[ids[code]].add(batch)
-    asked = final_documents.take_asked(work.connection, work.first_day, list(ids))
+    asked = revisits.take_asked(work.connection, work.first_day, list(ids))
     changed, numbers = set[str](), tuple[int, ...]()
     if span.through.change > span.after.change:
         changed = _changed(work, work.view(span.through.change), codes, states)
@@ -184,7 +183,7 @@ def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int
         return {"customers": 0, "quantities": 0, "events": 0}
     connection, first_day = work.connection, work.first_day
     metering = meter_customers(work, view, codes, batch)
-    stored = periods.replace_quantities(
+    stored = results.replace_quantities(
         connection,
         first_day,
         codes.values(),
@@ -197,7 +196,7 @@ def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int
             for one in quantities
         ),
     )  # fmt: skip
-    periods.replace_counts(connection, first_day, codes.values(), _count_rows(work, metering.counts))
+    results.replace_counts(connection, first_day, codes.values(), _count_rows(work, metering.counts))
     return {
         "customers": len(codes),
         "quantities": stored,
@@ -216,15 +215,15 @@ def _note_late(work: Work, codes: Mapping[str, int], dirty: Mapping[str, _Why], 
     batches = {codes[customer]: why.batches for customer, why in dirty.items() if why.batches}
     if not batches:
         return
-    final = document_states.billed(work.connection, work.first_day, list(batches))
+    final = finalization.billed(work.connection, work.first_day, list(batches))
     late = {code: some for code, some in batches.items() if any(not is_fee(key) for key in final[code].keys)}
     if not late:
         return
     pairs = [(code, batch) for code, some in sorted(late.items()) for batch in sorted(some)]
-    final_documents.note_late(work.connection, work.first_day, pairs)
+    late_usage.note_late(work.connection, work.first_day, pairs)
     for code, some in sorted(late.items()):
-        visits = final_documents.to_visit(work.connection, [code], work.billing.calendar, now, max(some))
-        final_documents.ask_again(work.connection, [one for one in visits if one[0] != work.first_day])
+        visits = revisits.to_visit(work.connection, [code], work.billing.calendar, now, max(some))
+        revisits.ask_again(work.connection, [one for one in visits if one[0] != work.first_day])
 
 
 def _count_rows(work: Work, counts: Collection[UsageCount]) -> list[tuple[object, ...]]:

@@ -12,8 +12,8 @@ from billing_pipeline.core.money import EXACT
 from billing_pipeline.invoicing.adjustment import FinalDocument, billed_lines
 from billing_pipeline.invoicing.assemble import segment_key
 from billing_pipeline.invoicing.document import Key
-from billing_pipeline.ledger.documents import final_documents
-from billing_pipeline.ledger.documents.final_documents import NotBillable
+from billing_pipeline.ledger.documents import final_documents, late_usage, not_billable
+from billing_pipeline.ledger.documents.not_billable import NotBillable
 from billing_pipeline.operations.unit import Work
 from billing_pipeline.rating.line import Rated, RatedLine
 from billing_pipeline.rating.pricing import parsed
@@ -32,8 +32,8 @@ def note_not_billable(work: Work, codes: Mapping[str, int], rated: Mapping[str, 
         codes: the customers, id → code.
         rated: their lines over all usage known.
     """
-    final_documents.forget_not_billable(work.connection, work.first_day, codes.values())
-    late = final_documents.late_in(work.connection, work.first_day, codes.values())
+    not_billable.forget_not_billable(work.connection, work.first_day, codes.values())
+    late = late_usage.late_in(work.connection, work.first_day, codes.values())
     if not late:
         return 0
     through = max(late.values())
@@ -46,7 +46,7 @@ def note_not_billable(work: Work, codes: Mapping[str, int], rated: Mapping[str, 
         if final.late
         for row in _rows(work, code, ids[code], final, rated[ids[code]])
     ]
-    final_documents.keep_not_billable(work.connection, work.first_day, rows)
+    not_billable.keep_not_billable(work.connection, work.first_day, rows)
     return len(rows)
 
 

@@ -10,7 +10,7 @@ from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger.documents import holds
-from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.periods import periods, results
 from billing_pipeline.ledger.periods.periods import CustomerState
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.not_billable import note_not_billable
@@ -55,7 +55,7 @@ def rate_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
 def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: datetime) -> dict[str, int]:
     connection, codes = work.connection, codes_of(waiting)
     rated = _rated(work, work.view(change, waiting), waiting)
-    lines = periods.replace_lines(connection, work.first_day, codes.values(), _rows(work.first_day, codes, rated))
+    lines = results.replace_lines(connection, work.first_day, codes.values(), _rows(work.first_day, codes, rated))
     counted = note_not_billable(work, codes, rated)
     problems = {codes[one]: "; ".join(found.problems) for one, found in rated.items() if found.problems}
     holds.settle(
@@ -67,7 +67,7 @@ def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: da
 
 
 def _rated(work: Work, view: CatalogView, waiting: Mapping[str, CustomerState]) -> dict[str, Rated]:
-    stored = periods.quantities(work.connection, work.first_day, codes_of(waiting).values())
+    stored = results.quantities(work.connection, work.first_day, codes_of(waiting).values())
     known = work.known_customers(view)
     rated = {}
     for customer, state in waiting.items():

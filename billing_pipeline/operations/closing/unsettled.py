@@ -16,7 +16,7 @@ from billing_pipeline.invoicing.adjustment import FinalDocument, adjustments, bi
 from billing_pipeline.invoicing.assemble import Keyed, fee_home, fees_in, lines_on, segment_key
 from billing_pipeline.invoicing.complete import Beside
 from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind
-from billing_pipeline.ledger.documents import final_documents, states
+from billing_pipeline.ledger.documents import customer_credit, final_documents, finalization, late_usage
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod, Unsettled
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
@@ -61,9 +61,9 @@ def besides(
     known = work.known_customers(view)
     terms = {code: view.terms(one) for one, code in codes.items() if one in known}
     differing = _differing(work, terms, as_of, at)
-    credit = final_documents.credit(connection, list(terms), at)
+    credit = customer_credit.credit(connection, list(terms), at)
     if cut and credit:
-        left = final_documents.credit(connection, list(credit))
+        left = customer_credit.credit(connection, list(credit))
         credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
     concerned = {code for code, _ in differing} | credit.keys()
     if not concerned:
@@ -73,7 +73,7 @@ def besides(
     others = final_documents.others(connection, concerned, work.first_day, at)
     receipts = final_documents.receipts(connection, concerned, work.first_day) | {
         code
-        for code, instants in final_documents.late_received(connection, concerned).items()
+        for code, instants in late_usage.late_received(connection, concerned).items()
         if any(work.period.start <= one < work.period.end for one in instants)
     }
     return {
@@ -95,7 +95,7 @@ def unsettled(work: Work, codes: Mapping[str, int], as_of: AsOf) -> set[int]:
     known = work.known_customers(view)
     terms = {code: view.terms(one) for one, code in codes.items() if one in known}
     differing = {code for code, _ in _differing(work, terms, as_of, None)}
-    return differing | final_documents.credit(work.connection, list(terms)).keys()
+    return differing | customer_credit.credit(work.connection, list(terms)).keys()
 
 
 def _differing(work: Work, terms: Mapping[int, Terms], as_of: AsOf, at: datetime | None) -> set[CustomerPeriod]:
@@ -231,7 +231,7 @@ class _Differences:
         identity = DocumentIdentity(
             self._terms[code].customer.id, DocumentKind.CLOSING, period.first_day, period.next_day
         )
-        billed = states.billed(self._work.connection, period.first_day, [code])[code]
+        billed = finalization.billed(self._work.connection, period.first_day, [code])[code]
         return None if identity in billed.documents else period.first_day
 
 

@@ -12,9 +12,10 @@ from billing_pipeline.core.money import Money
 from billing_pipeline.invoicing.document import Document, DocumentIdentity
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import final_documents, payments, states
+from billing_pipeline.ledger.documents import finalization, payments, revisits, states
+from billing_pipeline.ledger.documents.finalization import Final
 from billing_pipeline.ledger.documents.payments import PaymentDue
-from billing_pipeline.ledger.documents.states import Final, NewState, StoredDocument
+from billing_pipeline.ledger.documents.states import NewState, StoredDocument
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.context import Billing, code_version
@@ -111,7 +112,7 @@ class ByHand:
             change=self.as_of.change,
             terms=terms.fingerprint,
         )
-        numbers = states.finalize(
+        numbers = finalization.finalize(
             connection,
             [final],
             at=self.now,
@@ -124,16 +125,16 @@ class ByHand:
     def pass_on(self) -> None:
         """Have the customer's documents that are not final computed again: they depend on the final ones."""
         connection = self.work.connection
-        visits = final_documents.to_visit(connection, [self.stored.code], self.work.billing.calendar, self.now)
+        visits = revisits.to_visit(connection, [self.stored.code], self.work.billing.calendar, self.now)
         own = (self.work.first_day, self.stored.code, None)  # what of its usage cannot be billed may be another now
-        final_documents.ask_again(connection, {*visits, own})
+        revisits.ask_again(connection, {*visits, own})
 
     def _keep_inputs(self) -> str:
         work = self.work
         files = manifest.files(work.connection, work.first_day, self.as_of.batch, buckets=work.buckets)
         content = {"batch": self.as_of.batch, "files": [[file.path, file.sha256] for file in files]}
         fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-        states.keep_inputs(work.connection, fingerprint, content)
+        finalization.keep_inputs(work.connection, fingerprint, content)
         return fingerprint
 
 

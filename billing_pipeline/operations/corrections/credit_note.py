@@ -13,7 +13,7 @@ from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money, allocate, from_major
 from billing_pipeline.invoicing.adjustment import FinalDocument, correction_of
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
-from billing_pipeline.ledger.documents import final_documents, states, voids
+from billing_pipeline.ledger.documents import customer_credit, final_documents, states, voids
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.corrections.by_hand import ByHand, next_reissue
 from billing_pipeline.rating.line import RatedLine
@@ -85,7 +85,7 @@ def credit(
         voids.record_credit_note(connection, made.id, hand.stored.id, billing.actor, reason, correction=correction)
         hand.pass_on()
         code = hand.stored.code
-        credit_left = final_documents.credit(connection, [code]).get(code, 0)
+        credit_left = customer_credit.credit(connection, [code]).get(code, 0)
         if dry_run:
             connection.rollback()
     return Credited(

@@ -12,7 +12,7 @@ from billing_pipeline.invoicing.assemble import Keyed, fee_home, fees_in, key_of
 from billing_pipeline.invoicing.complete import NOTHING, Beside, carrying, complete
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentPlan
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import final_documents, states, voids
+from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.closing.recompute import rated_lines
 from billing_pipeline.operations.closing.unsettled import besides
@@ -85,7 +85,7 @@ def _refuse(connection: Connection, hand: ByHand) -> None:
         raise Refused(f"Invoice {hand.number} is {status}.", hint="Give it back with: billing invoices credit")
     if notes := voids.credit_notes(connection, hand.stored.id):
         raise Refused(f"Invoice {hand.number} is lowered by credit note {', '.join(notes)}.", hint="It stays as it is.")
-    left = final_documents.credit(connection, [hand.stored.code]).get(hand.stored.code, 0)
+    left = customer_credit.credit(connection, [hand.stored.code]).get(hand.stored.code, 0)
     if -hand.total.minor > max(left, 0):
         raise Refused(f"Invoice {hand.number} gave customer credit that later invoices used.", hint="Void those first.")
 
@@ -94,7 +94,7 @@ def _reissued(hand: ByHand) -> DocumentPlan:
     """The same document once more, with fees that later changes put on its date: so far adjustments bill them."""
     work, stored = hand.work, hand.stored
     terms = hand.terms(hand.as_of.change)
-    billed = states.billed(work.connection, work.first_day, [stored.code])[stored.code]
+    billed = finalization.billed(work.connection, work.first_day, [stored.code])[stored.code]
     date_of: DocumentIdentity = replace(stored.identity, reissue=0)
     fees = {
         one.key
@@ -132,8 +132,8 @@ def _computed(hand: ByHand, plan: DocumentPlan) -> Document:
 def _reissue(hand: ByHand, plan: DocumentPlan) -> tuple[str | None, Money]:
     """Issue it, and note that it carries the late usage that the void one did, and all else; its number and total."""
     connection, stored = hand.work.connection, hand.stored
-    final_documents.unsettle(connection, stored.id)
+    late_usage.unsettle(connection, stored.id)
     made = _computed(hand, plan)
     number = hand.issue(made, {"reissue_of": hand.number})
-    final_documents.settle(connection, {stored.code: (made.id, hand.as_of.batch)})
+    late_usage.settle(connection, {stored.code: (made.id, hand.as_of.batch)})
     return number, made.total

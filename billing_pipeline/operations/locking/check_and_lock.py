@@ -3,7 +3,7 @@
 from time import monotonic
 
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.periods import runs
 from billing_pipeline.ledger.reading import overview
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.checks.check import check
@@ -33,7 +33,7 @@ def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
         "passed": str(report.passed).lower(),
     }
     with billing.ledger.begin() as connection:
-        periods.note_run(
+        runs.note_run(
             connection,
             period=period.first_day,
             stage=STAGE,

@@ -11,9 +11,10 @@ from uuid import UUID
 from billing_pipeline.catalog import Catalog
 from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger.documents import final_documents, payments, states
+from billing_pipeline.ledger.documents import finalization, late_usage, payments
+from billing_pipeline.ledger.documents.finalization import Final
 from billing_pipeline.ledger.documents.payments import PaymentDue
-from billing_pipeline.ledger.documents.states import Final, StoredDocument
+from billing_pipeline.ledger.documents.states import StoredDocument
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.lasting_usage import carrying_meters, earlier_files
 from billing_pipeline.operations.context import code_version
@@ -57,7 +58,7 @@ def finalize(
         if stored.amount_due.minor > 0:
             dues.append(_due(view.catalog, stored))
     payments.queue(work.connection, dues, at=now, actor=work.billing.actor)
-    numbers = states.finalize(
+    numbers = finalization.finalize(
         work.connection,
         finals,
         at=now,
@@ -79,7 +80,7 @@ class _Inputs:
 
     def __init__(self, work: Work, codes: Collection[int]) -> None:
         self._work = work
-        self._late = final_documents.unsettled_periods(work.connection, codes)
+        self._late = late_usage.unsettled_periods(work.connection, codes)
         self._kept: dict[tuple[int, datetime, tuple[date, ...]], tuple[int, str]] = {}
 
     def final(self, stored: StoredDocument, cut: Cut) -> Final:
@@ -111,7 +112,7 @@ class _Inputs:
         contents = {file.path: file.sha256 for file in files}  # what lasts may be late, too
         content = {"batch": batch, "files": [list(one) for one in contents.items()]}
         fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-        states.keep_inputs(work.connection, fingerprint, content)
+        finalization.keep_inputs(work.connection, fingerprint, content)
         return batch, fingerprint
 
 

@@ -17,7 +17,7 @@ from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.document import CARRIERS, Billed, Order
 from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger.documents import final_documents, holds
+from billing_pipeline.ledger.documents import final_documents, finalization, holds, late_usage, revisits
 from billing_pipeline.ledger.documents import states as document_states
 from billing_pipeline.ledger.documents.states import StoredDocument
 from billing_pipeline.ledger.periods import periods
@@ -58,7 +58,7 @@ def lock(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pro
     close(billing, period)
     counts: Counter[str] = Counter(finalized=0, issued=0, queued=0, held=0)
     with billing.ledger.begin() as connection:
-        due = document_states.due(connection, period.first_day, now)
+        due = finalization.due(connection, period.first_day, now)
     if due:
         for one in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
             counts.update(one)
@@ -106,7 +106,7 @@ class _Locking:
         progress = periods.lock_buckets(work.connection, work.first_day, work.buckets)
         through = [one.through_batch for one in progress]
         states = periods.customers(work.connection, work.first_day, work.buckets)
-        billed = document_states.billed(work.connection, work.first_day, codes_of(states).values())
+        billed = finalization.billed(work.connection, work.first_day, codes_of(states).values())
         return cls(work, now, (min(through), max(through)), states, billed)
 
     def documents(self) -> dict[UUID, StoredDocument]:
@@ -129,7 +129,7 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
     period = billing.calendar.period(key)
     counts: Counter[str] = Counter(finalized=0, issued=0, queued=0, held=0)
     with billing.ledger.begin() as connection:
-        days = {*document_states.due_periods(connection, period.first_day, buckets, now), period.first_day}
+        days = {*finalization.due_periods(connection, period.first_day, buckets, now), period.first_day}
         lockings = {
             day: _Locking.of(Work(billing, connection, billing.calendar.period(day.isoformat()), buckets), now)
             for day in sorted(days)  # always in this order: two runs cannot wait for each other
@@ -165,7 +165,7 @@ def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
         return
     work = locking.work
     batch = manifest.batch_before(work.connection, max(cut.cutoff for cut in cuts))
-    unmetered = final_documents.unmetered(work.connection, work.buckets, batch)
+    unmetered = late_usage.unmetered(work.connection, work.buckets, batch)
     if unmetered:
         raise Refused(
             f"Late usage of {', '.join(day.isoformat() for day in unmetered)} arrived while this ran.",
@@ -203,7 +203,7 @@ def _concerned(locking: _Locking, cuts: Sequence[Cut]) -> set[int]:
     for as_of, same in by_moment(locking.work, cuts).items():
         codes = {one: locking.states[one].code for one in sorted({cut.plan.identity.customer for cut in same})}
         found |= unsettled(locking.work, codes, as_of)
-        found |= final_documents.asked(locking.work.connection, locking.work.first_day, codes.values())
+        found |= revisits.asked(locking.work.connection, locking.work.first_day, codes.values())
     return found
 
 
@@ -215,14 +215,14 @@ def _note_late(locking: _Locking, cuts: Sequence[Cut]) -> None:
             whose = {locking.states[cut.plan.identity.customer].code for cut in same if cut.plan.has_usage}
             late = touched(work, as_of.batch, locking.reached[1])
             pairs = [(code, batch) for batch, codes in late.items() for code in codes & whose if batch > as_of.batch]
-            final_documents.note_late(work.connection, work.first_day, pairs)
+            late_usage.note_late(work.connection, work.first_day, pairs)
 
 
 def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int]) -> None:
     """Note which late usage these documents carry, and have the customers' other documents computed again."""
     work = locking.work
     codes = {cut.plan.identity.customer: locking.states[cut.plan.identity.customer].code for cut in cuts}
-    late = final_documents.with_late_usage(work.connection, codes.values())
+    late = late_usage.with_late_usage(work.connection, codes.values())
     if late:
         others = final_documents.others(work.connection, late, None)
         carriers: dict[int, tuple[UUID, int]] = {}
@@ -233,11 +233,11 @@ def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int])
             first = waiting is None or (cut.plan.identity.kind in CARRIERS and cut.plan.order < waiting)
             if code in late and code not in carriers and first:
                 carriers[code] = (cut.plan.identity.id, manifest.batch_before(work.connection, cut.cutoff))
-        final_documents.settle(work.connection, carriers)
+        late_usage.settle(work.connection, carriers)
     newest = AsOf(manifest.newest_batch(work.connection), ledger_catalog.newest_change(work.connection))
     again = {*concerned, *unsettled(work, codes, newest)}
-    visits = final_documents.to_visit(work.connection, again, work.billing.calendar, locking.now)
-    final_documents.ask_again(work.connection, visits)
+    visits = revisits.to_visit(work.connection, again, work.billing.calendar, locking.now)
+    revisits.ask_again(work.connection, visits)
 
 
 def _bring_to_cutoff(

@@ -8,7 +8,7 @@ from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
-from billing_pipeline.ledger.periods.periods import Reconciliation, reconciliation
+from billing_pipeline.ledger.periods.runs import Reconciliation, reconciliation
 from billing_pipeline.ledger.reading import causes, summaries
 from billing_pipeline.operations.context import Billing
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.periods import runs
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, MONTH, Sandbox, lines_of, open_sandbox, use
 from billing_pipeline_tests.servers import Server
@@ -80,7 +80,7 @@ def test_each_row_is_accepted_superseded_or_retracted_and_what_no_price_counts_i
     counts = sandbox.close()
     assert [counts[name] for name in ("landed", "events", "superseded", "retracted", "unpriced")] == [5, 2, 1, 2, 1]
     with sandbox.billing.ledger.begin() as connection:
-        found = periods.reconciliation(connection, sandbox.period().first_day)
+        found = runs.reconciliation(connection, sandbox.period().first_day)
     assert found.balanced
     assert (found.files, found.unpriced) == (5, 1)
     assert totals(sandbox)["acme 2026-02-01"] == D("0.20")

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from billing_pipeline.ledger.catalog import customer_codes
-from billing_pipeline.ledger.documents import final_documents
+from billing_pipeline.ledger.documents import customer_credit
 from billing_pipeline.operations.corrections.credit_note import credit
 from billing_pipeline.operations.corrections.void import void
 from billing_pipeline.operations.exports.export_focus import export_focus
@@ -109,7 +109,7 @@ def test_what_is_undone_by_hand_leaves_the_books_with_the_credit_that_customers_
             if row["account"] == "liabilities:customer-credit"
         )
         with forked.billing.ledger.begin() as connection:
-            left = final_documents.credit(connection, list(customer_codes(connection).values()))
+            left = customer_credit.credit(connection, list(customer_codes(connection).values()))
     assert owed == Decimal(sum(left.values())).scaleb(-2) >= Decimal(lowered.total.removeprefix("-"))
 
 

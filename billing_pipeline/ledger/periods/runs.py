@@ -1,0 +1,74 @@
+"""What ran in a period, and where its rows ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, insert, text
+
+from billing_pipeline.ledger.tables import (
+    stage_run,
+)
+
+
+def note_run(
+    connection: Connection,
+    *,
+    period: date,
+    stage: str,
+    at: datetime,
+    seconds: float,
+    through_batch: int,
+    counts: Mapping[str, int | str],
+    actor: str,
+) -> None:
+    """Keep what a stage did, for people: what ran, when, how long, how much."""
+    connection.execute(
+        insert(stage_run).values(
+            period=period,
+            stage=stage,
+            at=at,
+            seconds=seconds,
+            through_batch=through_batch,
+            counts=dict(counts),
+            actor=actor,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Where every row that landed in a period ended; quarantined ones are counted by batch.
+
+    Attributes:
+        files: rows of the manifest's files, i.e. what landed in the period and was not quarantined.
+    """
+
+    files: int
+    accepted: int
+    superseded: int
+    retracted: int
+    unpriced: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether no row is lost and none is counted twice."""
+        return self.files == self.accepted + self.superseded + self.retracted
+
+
+def reconciliation(connection: Connection, period: date) -> Reconciliation:
+    """Count the period's rows in the manifest, and in what metering said of them."""
+    row = connection.execute(
+        text("""
+            WITH reached AS (
+                SELECT coalesce(min(through_batch), 0) AS batch FROM period_bucket WHERE period = :period
+            )
+            SELECT (SELECT coalesce(sum(rows), 0) FROM lake_file, reached
+                    WHERE period = :period AND lake_file.batch <= reached.batch) AS files,
+                   coalesce(sum(accepted), 0) AS accepted, coalesce(sum(superseded), 0) AS superseded,
+                   coalesce(sum(retracted), 0) AS retracted, coalesce(sum(unpriced), 0) AS unpriced
+            FROM usage_count WHERE period = :period
+        """),
+        {"period": period},
+    ).one()
+    return Reconciliation(*(int(value) for value in row))
