@@ -61,7 +61,7 @@ def history(invoice: Invoice, as_json: Json = False, actor: Actor = None) -> Non
 def deliver(as_json: Json = False, actor: Actor = None) -> None:
     """Submit what is queued or to be retried; each invoice has one key, so a gateway collects it once."""
     from billing_pipeline.operations.payments.deliver import deliver as deliver_payments
-    from billing_pipeline.operations.payments.delivery_json import summary_json
+    from billing_pipeline.operations.payments.deliver import summary_json
 
     billing = open_billing(actor)
     with progress() as watch:
@@ -73,7 +73,7 @@ def deliver(as_json: Json = False, actor: Actor = None) -> None:
 
 
 def _print(summary: "DeliverySummary") -> None:
-    from billing_pipeline.operations.payments.delivery_json import counts_of
+    from billing_pipeline.operations.payments.deliver import counts_of
 
     say(f"Payments: {counts(counts_of(summary))}.")
     for one in summary.problems:

@@ -8,7 +8,7 @@ from billing_pipeline.cli.options import Actor, Json, example, open_billing
 from billing_pipeline.cli.show import print_json, progress, say
 
 if TYPE_CHECKING:
-    from billing_pipeline.operations.tick_report import TickReport
+    from billing_pipeline.operations.tick import TickReport
 
 
 def add_to(app: typer.Typer) -> None:

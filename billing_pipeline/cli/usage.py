@@ -87,7 +87,7 @@ def _told(step: "Step") -> "Progress":
 
 def _only_source(billing: "Billing") -> str:
     """Where the catalog has one source, it is meant."""
-    from billing_pipeline.operations.landing.sources import source_ids
+    from billing_pipeline.operations.landing.land import source_ids
 
     known = source_ids(billing)
     if len(known) != 1:

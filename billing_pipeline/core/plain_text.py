@@ -21,6 +21,11 @@ def day(one: date | None) -> str | None:
     return None if one is None else one.isoformat()
 
 
-def plain(quantity: Decimal | None) -> str | None:
-    """A quantity without exponent and without trailing zeros."""
-    return None if quantity is None else f"{EXACT.normalize(quantity):f}"
+def plain(number: Decimal) -> str:
+    """A number without exponent and without trailing zeros."""
+    return f"{EXACT.normalize(number):f}"
+
+
+def maybe_plain(number: Decimal | None) -> str | None:
+    """The same, or None."""
+    return None if number is None else plain(number)

@@ -11,7 +11,7 @@ import dagster as dg
 from babel.numbers import format_currency, get_currency_symbol
 
 from billing_pipeline.core.money import Money, minor_digits
-from billing_pipeline.core.plain_text import plain
+from billing_pipeline.core.plain_text import maybe_plain
 from billing_pipeline.operations.stage_report import StageReport
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 
@@ -73,7 +73,7 @@ def _cell(value: object) -> str | int:
 
 _WRITTEN: Mapping[type, Callable[[Any], str]] = {
     Money: formatted,
-    Decimal: lambda value: f"{Decimal(str(plain(value))):,f}",
+    Decimal: lambda value: f"{Decimal(str(maybe_plain(value))):,f}",
     datetime: lambda value: f"{value.astimezone(_ZONE):%Y-%m-%d %H:%M}",
     bool: lambda value: "yes" if value else "no",
     list: lambda value: ", ".join(map(str, value)),

@@ -3,8 +3,6 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from billing_pipeline.core.money import EXACT
-
 
 class LineDetail(NamedTuple):
     """One reason inside a charge; a charge's details add up to its amount, exactly.
@@ -20,8 +18,3 @@ class LineDetail(NamedTuple):
     quantity: Decimal
     unit_amount: Decimal | None
     amount: Decimal
-
-
-def plain(number: Decimal) -> str:
-    """``number`` for people: no exponent, no trailing zeros."""
-    return f"{number.normalize(EXACT):f}"

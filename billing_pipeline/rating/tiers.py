@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import EXACT
-from billing_pipeline.rating.detail import LineDetail, plain
+from billing_pipeline.core.plain_text import plain
+from billing_pipeline.rating.detail import LineDetail
 
 ZERO, ONE = Decimal(0), Decimal(1)
 

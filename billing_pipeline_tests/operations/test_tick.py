@@ -11,8 +11,7 @@ from sqlalchemy import event
 
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.operations.closing.standings import standings
-from billing_pipeline.operations.tick import tick
-from billing_pipeline.operations.tick_report import TickReport
+from billing_pipeline.operations.tick import TickReport, tick
 from billing_pipeline_tests.cli.command_line import CATALOG
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.rating.detail import plain
+from billing_pipeline.core.plain_text import plain
 from billing_pipeline.rating.price import charge, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS
 

@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from billing_pipeline.cli import app
 from billing_pipeline.operations.reading.invoices import list_invoices
-from billing_pipeline.operations.tick import tick
-from billing_pipeline.operations.tick_report import TickReport
+from billing_pipeline.operations.tick import TickReport, tick
 from billing_pipeline_tests.sandbox import Sandbox, open_sandbox
 from billing_pipeline_tests.scenarios.differences import differences
 from billing_pipeline_tests.scenarios.golden_month import Content, Scenario, Step

@@ -7,7 +7,7 @@ from decimal import Decimal
 from billing_pipeline.catalog import Discount
 from billing_pipeline.catalog.content import from_content
 from billing_pipeline.core.errors import CatalogError, Refused
-from billing_pipeline.core.plain_text import instant, plain
+from billing_pipeline.core.plain_text import instant, maybe_plain
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.operations.changes.customer_change import Changed, Theirs, Wanted, change_customer
 from billing_pipeline.operations.changes.start import NOW
@@ -101,4 +101,4 @@ def _words(made: Discount) -> str:
 
 
 def _numbers(name: str, number: Decimal | None) -> list[str]:
-    return [] if number is None else [f"--{name} {plain(number)}"]
+    return [] if number is None else [f"--{name} {maybe_plain(number)}"]

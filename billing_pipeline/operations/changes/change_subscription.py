@@ -10,7 +10,7 @@ from billing_pipeline.catalog.problems import suggestion
 from billing_pipeline.catalog.scalars import decimal
 from billing_pipeline.catalog.subscription import QuantityChange
 from billing_pipeline.core.errors import CatalogError, Refused
-from billing_pipeline.core.plain_text import instant, plain
+from billing_pipeline.core.plain_text import instant, maybe_plain
 from billing_pipeline.operations.changes.customer_change import Changed, Theirs, Wanted, change_customer, owner
 from billing_pipeline.operations.changes.start import NOW
 from billing_pipeline.operations.context import Billing
@@ -41,7 +41,7 @@ def change_subscription(
         standing = theirs.catalog.subscriptions[subscription]
         _require_fees(theirs, standing, wanted)
         since = max(theirs.start(start), standing.start)
-        named = " ".join(f"--quantity {fee}={plain(quantity)}" for fee, quantity in wanted.items())
+        named = " ".join(f"--quantity {fee}={maybe_plain(quantity)}" for fee, quantity in wanted.items())
         words = f"subscription change {subscription} {named} --start {instant(since)}"
         return Wanted(_changed(standing, wanted, since), since, words)
 

@@ -11,8 +11,7 @@ from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import checks, holds
 from billing_pipeline.ledger.documents.checks import Reason, StoredResult
 from billing_pipeline.ledger.usage import manifest
-from billing_pipeline.operations.checks.check_report import CheckReport, row_of
-from billing_pipeline.operations.checks.check_words import Words, summary
+from billing_pipeline.operations.checks.check_report import CheckReport, Words, row_of, summary
 from billing_pipeline.operations.checks.period_facts import MAGNITUDES, period_facts
 from billing_pipeline.operations.closing.measure_customers import engine
 from billing_pipeline.operations.context import Billing, code_version

@@ -25,7 +25,7 @@ from billing_pipeline.catalog.plan import FeeCadence
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
-from billing_pipeline.core.plain_text import plain
+from billing_pipeline.core.plain_text import maybe_plain
 from billing_pipeline.ledger.reading.exported import FinalLine
 from billing_pipeline.operations.exports.table_file import Kind
 
@@ -188,7 +188,7 @@ class FocusRows:
         for conversion in (meter.convert, price.convert):
             divisor *= conversion.divide_by if conversion else 1
         unit = meter.unit or _UNIT
-        return (unit, False) if divisor == 1 else (f"{plain(divisor)} {unit}", True)
+        return (unit, False) if divisor == 1 else (f"{maybe_plain(divisor)} {unit}", True)
 
 
 def category_of(line: FinalLine) -> str:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money
-from billing_pipeline.core.plain_text import instant, plain
+from billing_pipeline.core.plain_text import instant, maybe_plain
 
 STDOUT = "-"
 Row = Sequence[object]
@@ -106,7 +106,7 @@ _AS_TEXT: Mapping[Kind, Callable[[Any], str]] = {
     Kind.DAY: date.isoformat,
     Kind.INSTANT: instant,
     Kind.AMOUNT: str,
-    Kind.QUANTITY: lambda value: plain(value) or "",
+    Kind.QUANTITY: lambda value: maybe_plain(value) or "",
 }
 
 

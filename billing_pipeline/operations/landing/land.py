@@ -164,3 +164,10 @@ def _result(accepted: Accepted, reasons: Mapping[str, int]) -> LandingResult:
         already=accepted.already,
         reasons=dict(reasons),
     )
+
+
+def source_ids(billing: Billing) -> list[str]:
+    """Ids of the sources in the newest catalog, in order; customers are not read."""
+    with billing.ledger.begin() as connection:
+        catalog = billing.view(connection, ledger_catalog.newest_change(connection), customers=()).catalog
+    return sorted(catalog.sources) if catalog else []

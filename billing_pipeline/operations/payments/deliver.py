@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from billing_pipeline.core.errors import PaymentError, SettingsError, nearest
+from billing_pipeline.core.plain_text import maybe_instant
 from billing_pipeline.ledger.documents import payments
 from billing_pipeline.ledger.documents.payments import PaymentStep, TakenPayment
 from billing_pipeline.operations.context import Billing
@@ -181,3 +182,27 @@ class _Delivery:
         then = f"next attempt {retry_at.isoformat()}" if retry_at else "given up"
         note = f"attempt {request.attempt} refused by {self.name}: {refusal.message} ({then})"
         return PaymentStep(request.document, PaymentStatus.FAILED, note, request.attempt, None, retry_at)
+
+
+_COUNTS = ("submitted", "paid", "refused", "failed", "awaiting_payment_method")
+
+
+def counts_of(summary: DeliverySummary) -> dict[str, int]:
+    """How many payments went which way."""
+    return {name: getattr(summary, name) for name in _COUNTS}
+
+
+def summary_json(summary: DeliverySummary) -> dict[str, object]:
+    """The counts, and the problems."""
+    return {**counts_of(summary), "problems": [_problem(one) for one in summary.problems]}
+
+
+def _problem(one: DeliveryProblem) -> dict[str, object]:
+    return {
+        "gateway": one.gateway,
+        "number": one.number,
+        "customer": one.customer,
+        "message": one.message,
+        "hint": one.hint,
+        "next_attempt_at": maybe_instant(one.next_attempt_at),
+    }

@@ -8,7 +8,7 @@ from typing import TypeVar
 from billing_pipeline.catalog import Meter
 from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.core.plain_text import instant, plain
+from billing_pipeline.core.plain_text import instant, maybe_plain
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.reading import causes
 from billing_pipeline.ledger.reading.causes import CauseBatch
@@ -33,7 +33,7 @@ class KnownReport:
         return {
             "timestamp": instant(one.timestamp),
             "dimensions": one.dimensions,
-            "value": plain(one.value),
+            "value": maybe_plain(one.value),
             "event_id": one.event_id,
             "retract": one.retract,
             "status": one.status,

@@ -14,16 +14,15 @@ from itertools import pairwise
 
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import LedgerError
-from billing_pipeline.core.money import EXACT, round_amount
+from billing_pipeline.core.money import EXACT, Money, round_amount
 from billing_pipeline.core.period import BillingCalendar
-from billing_pipeline.core.plain_text import day, plain
+from billing_pipeline.core.plain_text import day, maybe_plain, plain
 from billing_pipeline.ledger.reading import documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
 from billing_pipeline.ledger.reading.lines import KnownLine
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.explain_bounds import bound_details
 from billing_pipeline.operations.reading.invoice_json import Json
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.operations.unit import Work
@@ -117,7 +116,7 @@ def _explained(
         "description": line.description,
         "service_period": {"start": day(line.service_start), "end": day(line.service_end)},
         "dimensions": dict(line.dimensions),
-        "quantity": plain(line.quantity),
+        "quantity": maybe_plain(line.quantity),
         "amount": str(line.amount),
         "currency": document.currency,
         "details": [_written(detail) for detail in (charge.details if charge else known)],
@@ -185,7 +184,67 @@ def _charge_between(
 def _written(detail: LineDetail) -> Mapping[str, object]:
     return {
         "description": detail.description,
-        "quantity": plain(detail.quantity),
-        "unit_amount": plain(detail.unit_amount),
-        "amount": plain(detail.amount),
+        "quantity": maybe_plain(detail.quantity),
+        "unit_amount": maybe_plain(detail.unit_amount),
+        "amount": maybe_plain(detail.amount),
     }
+
+
+def bound_details(line: KnownLine, beside: Sequence[KnownLine], pricings: Sequence[Pricing]) -> tuple[LineDetail, ...]:
+    """Why a true-up line comes to its amount.
+
+    Args:
+        line: a price's true-up, or a plan's, which looks at other documents, too.
+        beside: all lines of its document; a price's true-up stands beside what it looks at.
+        pricings: of the customer's segments of the period, on the terms that the document names.
+
+    Raises:
+        LedgerError: the bound as recorded does not make it what was billed.
+    """
+    found = [one for one in pricings if _is_of(line, one)]
+    name = "minimum" if line.amount.minor > 0 else "maximum"
+    for pricing in found:
+        whole: Decimal | None = getattr(pricing.segment.price if line.price else pricing.segment.plan, name)
+        if whole is None:
+            continue
+        bound = pricing.round(pricing.part_of(whole))
+        counted = bound - line.amount
+        if line.price is None or len(found) > 1 or counted == _sum(line, beside):
+            is_part = bound.amount != whole
+            described = f"{name} spend, its days' part of {plain(whole)}" if is_part else f"{name} spend"
+            return (
+                LineDetail(described, Decimal(1), None, bound.amount),
+                LineDetail("usage" if line.price else "usage and arrears", Decimal(1), None, -counted.amount),
+            )
+    raise LedgerError(
+        f"The line {line.description!r} was billed at {line.amount}; this version of the program makes it another.",
+        hint="Install the version that the invoice names to see its reasons.",
+    )
+
+
+def _is_of(line: KnownLine, pricing: Pricing) -> bool:
+    segment = pricing.segment
+    return (
+        (line.subscription, line.plan, line.plan_version)
+        == (segment.subscription, segment.plan.id, segment.plan.version)
+        and line.price in {None, segment.price.id}
+        and pricing.service(segment.start, segment.end) == (line.service_start, line.service_end)
+    )
+
+
+def _sum(line: KnownLine, beside: Sequence[KnownLine]) -> Money:
+    """What the usage lines of a true-up's price and days come to."""
+    total = Money(0, line.amount.currency)
+    for one in beside:
+        named = one.kind, one.subscription, one.plan, one.plan_version, one.price
+        if named == ("usage", line.subscription, line.plan, line.plan_version, line.price) and _lies_in(one, line):
+            total += one.amount
+    return total
+
+
+def _lies_in(one: KnownLine, line: KnownLine) -> bool:
+    assert one.service_start, "usage has days"  # noqa: S101
+    assert one.service_end, "usage has days"  # noqa: S101
+    assert line.service_start, "a true-up has days"  # noqa: S101
+    assert line.service_end, "a true-up has days"  # noqa: S101
+    return line.service_start <= one.service_start and one.service_end <= line.service_end

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.core.plain_text import day, instant, plain
+from billing_pipeline.core.plain_text import day, instant, maybe_plain
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.reading import causes, documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
@@ -115,7 +115,7 @@ def changed_lines(before: Sequence[Line], after: Sequence[Line]) -> Iterator[Jso
 
 
 def _figures(line: Line) -> tuple[object, ...]:
-    return (plain(line.quantity), line.amount, line.plan_version, line.description)
+    return (maybe_plain(line.quantity), line.amount, line.plan_version, line.description)
 
 
 def _change(what: str, was: Line | None, line: Line | None) -> Json:
@@ -128,7 +128,10 @@ def _change(what: str, was: Line | None, line: Line | None) -> Json:
         "description": one.description,
         "service_period": {"start": day(one.service_start), "end": day(one.service_end)} if one.service_start else None,
         "dimensions": dict(one.dimensions),
-        "quantity": {"old": plain(was.quantity) if was else None, "new": plain(line.quantity) if line else None},
+        "quantity": {
+            "old": maybe_plain(was.quantity) if was else None,
+            "new": maybe_plain(line.quantity) if line else None,
+        },
         "amount": {"old": str(was.amount) if was else None, "new": str(line.amount) if line else None},
         "plan": {"old": _plan(was), "new": _plan(line)},
     }

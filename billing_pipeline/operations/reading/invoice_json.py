@@ -6,7 +6,7 @@ Amounts are strings in major units with the currency's decimals, quantities plai
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from billing_pipeline.core.plain_text import day, instant, maybe_instant, plain
+from billing_pipeline.core.plain_text import day, instant, maybe_instant, maybe_plain
 from billing_pipeline.ledger.reading.documents import KnownDocument
 from billing_pipeline.ledger.reading.lines import KnownLine
 from billing_pipeline.ledger.reading.voids import Aftermath, KnownCredit
@@ -75,7 +75,7 @@ def _line(line: KnownLine) -> Json:
         "description": line.description,
         "service_period": service,
         "dimensions": dict(line.dimensions),
-        "quantity": plain(line.quantity),
+        "quantity": maybe_plain(line.quantity),
         "amount": str(line.amount),
     }
     return content | ({"adjusts": line.adjusts} if line.kind == "adjustment" else {})

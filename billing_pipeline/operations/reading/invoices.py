@@ -13,8 +13,8 @@ from billing_pipeline.ledger.reading.documents import Asked, KnownDocument
 from billing_pipeline.ledger.reading.voids import aftermath
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_json import Json, aftermath_json, as_json, whole_json
+from billing_pipeline.operations.reading.obstacles import Waits
 from billing_pipeline.operations.reading.past_drafts import past_drafts
-from billing_pipeline.operations.reading.waits import Waits
 
 _AT_ONCE = 5_000  # documents held in memory
 

@@ -11,7 +11,7 @@ from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.catalog.customer import Exempt
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingCalendar
-from billing_pipeline.core.plain_text import plain
+from billing_pipeline.core.plain_text import maybe_plain
 from billing_pipeline.invoicing.render.document import Buyer, PaperDetail, PaperDocument, PaperLine, Seller
 from billing_pipeline.ledger.reading import documents, paper
 from billing_pipeline.ledger.reading.documents import KnownDocument
@@ -152,7 +152,7 @@ class _Paper:
         price = self.view.plan_versions[line.plan, line.plan_version].price(line.price or "")
         meter = self._catalog.meters[price.meter]
         divisors = [one.divide_by for one in (meter.convert, price.convert) if one and one.divide_by != 1]
-        return meter.unit, " ".join([*(f"× {plain(one)}" for one in divisors), meter.unit]).strip()
+        return meter.unit, " ".join([*(f"× {maybe_plain(one)}" for one in divisors), meter.unit]).strip()
 
 
 def _own_words(description: str, adjusts: tuple[date, date] | None, unit: str) -> str:

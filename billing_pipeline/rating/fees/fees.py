@@ -14,8 +14,9 @@ from billing_pipeline.catalog.subscription import Subscription
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.plain_text import plain
 from billing_pipeline.rating.bounds import prorated
-from billing_pipeline.rating.detail import LineDetail, plain
+from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.fees.periods import ONE_DAY
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Schedule
 from billing_pipeline.rating.line import RatedLine

@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import ClassVar, Literal
 
 from billing_pipeline.core.errors import CatalogError
-from billing_pipeline.rating.detail import LineDetail, plain
+from billing_pipeline.core.plain_text import plain
+from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.exact import divide
 from billing_pipeline.rating.price_models.model import Example, QuantityModel
 

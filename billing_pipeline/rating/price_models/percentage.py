@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import ClassVar
 
 from billing_pipeline.core.errors import CatalogError
-from billing_pipeline.rating.detail import LineDetail, plain
+from billing_pipeline.core.plain_text import plain
+from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.price_models.model import EventModel, Example
 from billing_pipeline.rating.tiers import ZERO
 
