@@ -9,9 +9,11 @@ from uuid import UUID
 from billing_pipeline.core.money import EXACT, Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.document import DocumentPlan
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 
-_NOT_COMPARED = frozenset({"tax", "credit", "adjustment"})  # they follow from the document that carries the difference
+_NOT_COMPARED = frozenset(
+    {LineKind.TAX, LineKind.CREDIT, LineKind.ADJUSTMENT}
+)  # they follow from the document that carries the difference
 _PREFIX = "Adjustment of "
 _Same = tuple[object, ...]
 
@@ -49,11 +51,11 @@ def correction_of(line: RatedLine, document: UUID, period: BillingPeriod, amount
         period: the document's.
         amount: what is added to the line.
     """
-    if line.kind == "adjustment":
+    if line.kind == LineKind.ADJUSTMENT:
         return line._replace(amount=amount, quantity=None)
     description = f"{_prefix(period)}{line.description}"
     return line._replace(
-        kind="adjustment", description=description, amount=amount, quantity=None, start=None, adjusts=line.kind,
+        kind=LineKind.ADJUSTMENT, description=description, amount=amount, quantity=None, start=None, adjusts=line.kind,
         adjusts_document=document,
     )  # fmt: skip
 
@@ -98,9 +100,9 @@ def adjustments(now: Iterable[RatedLine], final: FinalDocument, period: BillingP
 
 
 def _adjustment(one: _Sum, final: FinalDocument, period: BillingPeriod) -> RatedLine:
-    line = _as(one, "adjustment")
+    line = _as(one, LineKind.ADJUSTMENT)
     # A fee in advance pays for another period than its document's; people want to read which.
-    named = f"{_PREFIX}{line.service_start}: " if one.line.kind == "fee" else _prefix(period)
+    named = f"{_PREFIX}{line.service_start}: " if one.line.kind == LineKind.FEE else _prefix(period)
     return line._replace(
         description=f"{named}{one.line.description}", adjusts=one.line.kind, adjusts_document=final.plan.identity.id,
         start=None,
@@ -126,9 +128,9 @@ def _prefix(period: BillingPeriod) -> str:
 def _same(line: RatedLine) -> _Same:
     """What makes two lines statements about the same thing."""
     whose = (line.kind, line.subscription, line.price)
-    if line.kind == "fee":
+    if line.kind == LineKind.FEE:
         return (*whose, line.plan)  # one line a fee, whatever parts its service period is split into
-    if line.kind == "discount":
+    if line.kind == LineKind.DISCOUNT:
         return line.kind, line.description  # its days follow the lines that it lowers
     dimensions = tuple(sorted(line.dimensions.items()))
     return (*whose, _at(line.phase_start), dimensions, line.service_start, line.service_end)
@@ -138,7 +140,7 @@ def _at(instant: datetime | None) -> str:
     return instant.isoformat() if instant else ""
 
 
-def _as(one: _Sum, kind: str) -> RatedLine:
+def _as(one: _Sum, kind: LineKind) -> RatedLine:
     amount = Money(one.minor, one.line.amount.currency)
     first, last = (min(one.days), max(one.days)) if one.days else (None, None)
     return one.line._replace(kind=kind, amount=amount, quantity=one.quantity, service_start=first, service_end=last)

@@ -1,7 +1,7 @@
 """Which documents a period gives a customer, and which line stands on which."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -17,12 +17,12 @@ from billing_pipeline.invoicing.document import (
     DocumentPlan,
     Key,
     Order,
-    is_fee,
 )
 from billing_pipeline.invoicing.plan_bounds import has_bounds, plan_true_ups
-from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.metering.segments import Segment, SegmentKey, segments
 from billing_pipeline.rating.fees.fees import FeesDue, fee_key, fees_due
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.fees.schedule import IN_ADVANCE, IN_ARREARS
+from billing_pipeline.rating.line import LineKind, RatedLine
 
 _NOTHING = Billed()
 Keyed = tuple[Key, RatedLine]
@@ -139,17 +139,17 @@ def lines_on(
 
 def key_of(terms: Terms, calendar: BillingCalendar, line: RatedLine) -> Key:
     """What a rated line is a line of: a segment, or a subscription's fees of a service period."""
-    if line.kind == "fee":
+    if line.kind == LineKind.FEE:
         return fee_key(terms, calendar, line)
     return segment_key(line)
 
 
-def segment_key(line: RatedLine) -> Key:
+def segment_key(line: RatedLine) -> SegmentKey:
     """The segment that a usage line prices."""
     assert line.subscription is not None, "a usage line names its subscription"  # noqa: S101
     assert line.phase_start is not None, "a usage line names its phase"  # noqa: S101
     assert line.price is not None, "a usage line names its price"  # noqa: S101
-    return line.subscription, line.phase_start.isoformat(), line.price
+    return SegmentKey(line.subscription, line.phase_start, line.price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class _Composition:
         for key, line in keyed:
             if key in places:
                 lines[places[key]].append(line)
-                if not is_fee(key) or key[2].endswith("in_arrears"):
+                if isinstance(key, SegmentKey) or key.timing == IN_ARREARS:
                     counted.append(line)
         for place, line in self._true_ups(counted):
             lines[place].append(line)
@@ -264,7 +264,7 @@ def _fee_locks(terms: Terms, period: BillingPeriod, calendar: BillingCalendar, f
         for version in {(line.plan, line.plan_version) for line in fees.lines}:
             yield calendar.after(period.end, _fee_grace(terms, terms.plans[version[0] or "", version[1] or 0]))
     for subscription in terms.subscriptions:
-        if subscription.id == fees.key[0] and subscription.recorded_at is not None:
+        if subscription.id == fees.key.subscription and subscription.recorded_at is not None:
             yield subscription.recorded_at
 
 
@@ -278,24 +278,24 @@ def _ends(terms: Terms, period: BillingPeriod) -> bool:
     return any(
         one.end is not None
         and period.start <= one.end < period.end
-        and any(fee.timing == "in_advance" for phase in one.phases for fee in terms.plan(phase).fees)
+        and any(fee.timing == IN_ADVANCE for phase in one.phases for fee in terms.plan(phase).fees)
         for one in terms.subscriptions
     )
 
 
-_RANKS: Mapping[str, int] = {"fee": 0, "usage": 1}
+_RANKS = {LineKind.FEE: 0, LineKind.USAGE: 1}
 
 
 def _order(line: RatedLine) -> tuple[int | str, ...]:
     """Fees, usage with the true-ups of its prices, true-ups of plans."""
-    rank = 1 if line.kind == "true_up" and line.price else _RANKS.get(line.kind, 2)
+    rank = 1 if line.kind == LineKind.TRUE_UP and line.price else _RANKS.get(line.kind, 2)
     return (
         rank,
         str(line.service_start),
         line.subscription or "",
         line.product or "",
         line.price or "",
-        "" if line.kind == "usage" else line.kind,  # a price's true-up comes after its usage
+        "" if line.kind == LineKind.USAGE else line.kind,  # a price's true-up comes after its usage
         *(f"{name}={value}" for name, value in sorted(line.dimensions.items())),
         str(line.service_end),
         str(line.phase_start),  # several phases of one day differ in nothing else

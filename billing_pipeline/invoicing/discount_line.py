@@ -6,7 +6,7 @@ from typing import TypeVar
 from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.core.money import EXACT, Money, from_major
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ def discount_line(discount: Discount, amount: Money, lines: Sequence[RatedLine],
     """
     plan, plan_version = _common((line.plan, line.plan_version) for line in lines) or (None, None)
     return RatedLine(
-        kind="discount",
+        kind=LineKind.DISCOUNT,
         subscription=_common(line.subscription for line in lines),
         plan=plan,
         plan_version=plan_version,

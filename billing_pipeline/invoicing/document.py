@@ -1,7 +1,7 @@
 """A document: one customer's lines of one kind, issue date and period."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -9,14 +9,18 @@ from functools import cached_property
 from hashlib import sha256
 from uuid import UUID, uuid5
 
+from billing_pipeline.catalog.plan import FeeCadence
 from billing_pipeline.core.money import Money
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.metering.segments import SegmentKey
+from billing_pipeline.rating.fees.schedule import FeeKey
+from billing_pipeline.rating.line import LineKind, RatedLine
 
 _NAMESPACE = UUID("6d1f0f0e-5f3c-5c0a-9a3e-0b8f4f1f6a11")  # any constant: it makes ids ours
 
-Key = tuple[str, str, str]
-"""What a document bills: a segment (subscription, phase start, price), or fees of a subscription's service period."""
-_A_DAY = len("2026-01-01")
+Key = SegmentKey | FeeKey
+"""What a document bills: the usage of a segment, or a subscription's fees for a service period."""
+StoredKey = tuple[str, str, str]
+_FEE, _A_DAY = "fee", len("2026-01-01")
 
 
 class DocumentKind(StrEnum):
@@ -79,8 +83,8 @@ class DocumentPlan:
 
     @property
     def has_usage(self) -> bool:
-        """Whether prices in force, not events received, make it wait for usage."""
-        return any(not is_fee(key) for key in self.covers)
+        """Whether it waits for usage."""
+        return bills_usage(self.covers)
 
     @property
     def order(self) -> Order:
@@ -88,9 +92,32 @@ class DocumentPlan:
         return self.identity.order(self.lock_at)
 
 
-def is_fee(key: Key) -> bool:
-    """Whether a key names fees, which fall due on a day; a phase starts at an instant."""
-    return len(key[1]) == _A_DAY
+def bills_usage(keys: Iterable[Key]) -> bool:
+    """Whether a document with these keys waits for usage: prices in force say so, not events received."""
+    return any(isinstance(key, SegmentKey) for key in keys)
+
+
+def stored_keys(keys: Iterable[Key]) -> list[StoredKey]:
+    """The keys of a document in the form and order in which they are kept, for good."""
+    return sorted(_stored_key(key) for key in keys)
+
+
+def _stored_key(key: Key) -> StoredKey:
+    if isinstance(key, FeeKey):
+        return key.subscription, key.due.isoformat(), f"{_FEE}:{key.every}:{key.timing}"
+    return key.subscription, key.phase_start.isoformat(), key.price
+
+
+def keys_from(stored: Iterable[Sequence[str]]) -> frozenset[Key]:
+    """The keys of a document as they were kept. A fee falls due on a day, a phase starts at an instant."""
+    return frozenset(_key_from(*key) for key in stored)
+
+
+def _key_from(subscription: str, since: str, what: str) -> Key:
+    if len(since) == _A_DAY:
+        _, every, timing = what.split(":")
+        return FeeKey(subscription, date.fromisoformat(since), FeeCadence(every), timing)
+    return SegmentKey(subscription, datetime.fromisoformat(since), what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +137,7 @@ class Billed:
         return Billed(self.keys | plan.covers, self.documents | {plan.identity})
 
 
-_BESIDE_SUBTOTAL = frozenset({"credit", "tax"})
+_BESIDE_SUBTOTAL = frozenset({LineKind.CREDIT, LineKind.TAX})
 
 
 @dataclass(frozen=True)
@@ -138,12 +165,12 @@ class Document:
     @cached_property
     def credits_applied(self) -> Money:
         """What prepaid credits pay for; credit lines are negative, this is not."""
-        return self._money(-sum(line.amount.minor for line in self.lines if line.kind == "credit"))
+        return self._money(-sum(line.amount.minor for line in self.lines if line.kind == LineKind.CREDIT))
 
     @cached_property
     def tax(self) -> Money:
         """The sum of the tax lines."""
-        return self._money(sum(line.amount.minor for line in self.lines if line.kind == "tax"))
+        return self._money(sum(line.amount.minor for line in self.lines if line.kind == LineKind.TAX))
 
     @property
     def total(self) -> Money:
@@ -159,7 +186,7 @@ class Document:
     def content(self) -> str:
         """Equal for equal documents: sha256 of everything a reader would call different."""
         lines = [_plain(line) for line in self.lines]
-        covers = sorted(self.plan.covers)
+        covers = stored_keys(self.plan.covers)
         whole = [self.plan.lock_at.isoformat(), self.plan.currency, covers, lines, self.customer_credit]
         return sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -5,19 +5,19 @@ on.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.invoicing.document import DocumentPlan, Key
-from billing_pipeline.metering.segments import Segment
+from billing_pipeline.metering.segments import Segment, SegmentKey
 from billing_pipeline.rating.bounds import true_up
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import Pricing, end_day
 
-PhaseKey = tuple[str, str]  # subscription, phase start
+PhaseKey = tuple[str, datetime]  # subscription, phase start
 _MOMENT = timedelta(microseconds=1)
 
 
@@ -61,24 +61,25 @@ def _phases(in_force: Iterable[Segment]) -> dict[PhaseKey, Segment]:
     """One segment of each phase: they share plan, start and end."""
     found: dict[PhaseKey, Segment] = {}
     for segment in in_force:
-        found.setdefault(_phase(segment.key), segment)
+        found.setdefault((segment.subscription, segment.phase_start), segment)
     return found
 
 
-def _phase(key: Key) -> PhaseKey:
-    return key[0], key[1]
+def _phase(key: Key) -> PhaseKey | None:
+    """The phase whose usage a key names; fees count where they are, not where they could be."""
+    return (key.subscription, key.phase_start) if isinstance(key, SegmentKey) else None
 
 
 def _phase_of(line: RatedLine) -> PhaseKey | None:
     if line.subscription is None or line.phase_start is None:
         return None
-    return line.subscription, line.phase_start.isoformat()
+    return line.subscription, line.phase_start
 
 
 def _line(pricing: Pricing, amount: Money) -> RatedLine:
     segment, calendar = pricing.segment, pricing.calendar
     return RatedLine(
-        kind="true_up",
+        kind=LineKind.TRUE_UP,
         subscription=segment.subscription,
         plan=segment.plan.id,
         plan_version=segment.plan.version,

@@ -9,7 +9,7 @@ from typing import Protocol
 from billing_pipeline.catalog.customer import Customer, Exempt, TaxRate
 from billing_pipeline.core.money import EXACT, Money, Rounding
 from billing_pipeline.invoicing.percent import percent_of
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 
 
 class TaxService(Protocol):
@@ -44,7 +44,7 @@ class CatalogTax:
 
 def _line(rate: TaxRate, taxable: Money, rounding: Rounding) -> RatedLine:
     return RatedLine(
-        kind="tax",
+        kind=LineKind.TAX,
         subscription=None,
         plan=None,
         plan_version=None,

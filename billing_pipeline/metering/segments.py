@@ -8,12 +8,21 @@ measured cumulatively at each, the segment's end being the last.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingPeriod
+
+
+class SegmentKey(NamedTuple):
+    """A price in one phase of a subscription: the same in any computation, whatever period it is of."""
+
+    subscription: str
+    phase_start: datetime
+    price: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +45,9 @@ class Segment:
     cuts: tuple[datetime, ...]
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Subscription, phase start and price: equal for the same price in the same phase, in any computation."""
-        return self.subscription, self.phase_start.isoformat(), self.price.id
+    def key(self) -> SegmentKey:
+        """What names it: equal for the same price in the same phase, in any computation."""
+        return SegmentKey(self.subscription, self.phase_start, self.price.id)
 
 
 def segments(terms: Terms, period: BillingPeriod) -> Iterator[Segment]:

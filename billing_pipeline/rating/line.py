@@ -4,10 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.metering.segments import SegmentKey
+
+
+class LineKind(StrEnum):
+    """What a line states: what was used or is due, what lowers it, what corrects it, and what follows from the sum."""
+
+    USAGE = "usage"
+    FEE = "fee"
+    TRUE_UP = "true_up"
+    DISCOUNT = "discount"
+    ADJUSTMENT = "adjustment"
+    CREDIT = "credit"
+    TAX = "tax"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +29,7 @@ class MeteredQuantity:
     """What a customer used of one price, cumulative from the segment's start to ``cut``.
 
     Attributes:
-        segment: key of the segment (subscription, phase start, price).
+        segment: key of the segment.
         start: the segment's start.
         cut: usage before this instant is counted.
         dimensions: the values that the price tells apart.
@@ -27,7 +41,7 @@ class MeteredQuantity:
             for other prices, and where an amount cannot be read.
     """
 
-    segment: tuple[str, str, str]
+    segment: SegmentKey
     start: datetime
     cut: datetime
     dimensions: Mapping[str, str]
@@ -42,7 +56,7 @@ class RatedLine(NamedTuple):
     """One priced quantity of one customer and service period, rounded once.
 
     Attributes:
-        kind: usage, fee, true_up, discount, adjustment, credit or tax.
+        kind: what it states.
         service_start, service_end: local days ``[start, end)`` in which it was used.
         quantity: pricing quantity; None where there is none.
         amount: rounded to the currency's minor unit.
@@ -52,7 +66,7 @@ class RatedLine(NamedTuple):
         adjusts_document: of an adjustment or a credit note, the final document that it corrects.
     """
 
-    kind: str
+    kind: LineKind
     subscription: str | None
     plan: str | None
     plan_version: int | None
@@ -66,7 +80,7 @@ class RatedLine(NamedTuple):
     amount: Money
     phase_start: datetime | None = None
     start: datetime | None = None
-    adjusts: str | None = None
+    adjusts: LineKind | None = None
     adjusts_document: UUID | None = None
 
 

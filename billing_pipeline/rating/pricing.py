@@ -15,7 +15,7 @@ from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import prorated
 from billing_pipeline.rating.convert import convert
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.price import Charge, Price, charge, parse_price
 
 _OWN = RatedLine._fields.index("dimensions")  # from here on a line says what is its own: also quantity and amount
@@ -104,13 +104,13 @@ class Pricing:
         """The segment, cut where it is measured."""
         start, nothing, found = self.segment.start, Money(0, self.currency), []
         for cut in self.segment.cuts:
-            line = self.line("usage", self.description, self.service(start, cut), nothing, start)
+            line = self.line(LineKind.USAGE, self.description, self.service(start, cut), nothing, start)
             found.append(Interval(cut, line[:_OWN], line[_OWN_END:]))
             start = cut
         return found
 
     def line(
-        self, kind: str, description: str, service: tuple[date, date], amount: Money, start: datetime
+        self, kind: LineKind, description: str, service: tuple[date, date], amount: Money, start: datetime
     ) -> RatedLine:
         """A line of this segment that counts from ``start``, without quantity and dimensions."""
         segment = self.segment

@@ -3,21 +3,19 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, Inexact, InvalidOperation, Overflow
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
-from billing_pipeline.metering.segments import Segment
+from billing_pipeline.metering.segments import Segment, SegmentKey
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.exact import Exactly, too_large
-from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
+from billing_pipeline.rating.line import LineKind, MeteredQuantity, Rated, RatedLine
 from billing_pipeline.rating.price import ZERO, Price, amount_at
 from billing_pipeline.rating.pricing import Interval, Pricing
-
-SegmentKey = tuple[str, str, str]  # subscription, phase start, price
 
 
 def rate(
@@ -115,8 +113,9 @@ def _added(quantities: Iterable[MeteredQuantity], price: Price) -> dict[datetime
     return found
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _MOMENT = timedelta(microseconds=1)
-_NOTHING = MeteredQuantity(("", "", ""), datetime.min, datetime.min, {}, ZERO, 0, measures=())  # noqa: DTZ901
+_NOTHING = MeteredQuantity(SegmentKey("", _NEVER, ""), _NEVER, _NEVER, {}, ZERO, 0, measures=())
 _new = tuple.__new__  # what RatedLine._make calls, in half the time
 
 
@@ -164,4 +163,4 @@ def _true_up_lines(pricing: Pricing, usage: Sequence[RatedLine]) -> list[RatedLi
     bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
     service = pricing.service(segment.start, segment.end)
     at = segment.end - _MOMENT  # a true-up counts at its end
-    return [pricing.line("true_up", f"{bound}: {pricing.description}", service, difference, at)]
+    return [pricing.line(LineKind.TRUE_UP, f"{bound}: {pricing.description}", service, difference, at)]

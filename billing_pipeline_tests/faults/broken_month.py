@@ -14,17 +14,17 @@ from billing_pipeline_tests.servers import Server, with_our_code
 LEDGER = "billing_pipeline.ledger"
 # Where a run can be hit: in the middle of each stage's transaction, at its end, and between two of them.
 PLACES = [
-    ("land", "before", f"{LEDGER}.batches.accept"),  # files are written, nobody knows them
-    ("land", "after", f"{LEDGER}.batches.accept"),
-    ("close", "after", f"{LEDGER}.periods.replace_quantities"),
-    ("close", "after", f"{LEDGER}.periods.advance"),
-    ("close", "before", f"{LEDGER}.periods.quantities"),  # metered, not rated
-    ("close", "after", f"{LEDGER}.periods.replace_lines"),
-    ("close", "before", f"{LEDGER}.periods.lines"),  # rated, not invoiced
-    ("close", "after", f"{LEDGER}.documents.add_versions"),
-    ("close", "after", f"{LEDGER}.periods.note_closed"),
-    ("lock", "after", f"{LEDGER}.payments.queue"),
-    ("lock", "after", f"{LEDGER}.documents.finalize"),  # numbered, not committed
+    ("land", "before", f"{LEDGER}.usage.batches.accept"),  # files are written, nobody knows them
+    ("land", "after", f"{LEDGER}.usage.batches.accept"),
+    ("close", "after", f"{LEDGER}.periods.results.replace_quantities"),
+    ("close", "after", f"{LEDGER}.periods.periods.advance"),
+    ("close", "before", f"{LEDGER}.periods.results.quantities"),  # metered, not rated
+    ("close", "after", f"{LEDGER}.periods.results.replace_lines"),
+    ("close", "before", f"{LEDGER}.periods.results.lines"),  # rated, not invoiced
+    ("close", "after", f"{LEDGER}.documents.states.add_versions"),
+    ("close", "after", f"{LEDGER}.periods.periods.note_closed"),
+    ("lock", "after", f"{LEDGER}.documents.payments.queue"),
+    ("lock", "after", f"{LEDGER}.documents.finalization.finalize"),  # numbered, not committed
 ]
 
 

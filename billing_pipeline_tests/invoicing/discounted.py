@@ -8,7 +8,7 @@ from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money, from_major
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.discounts import discount_lines
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline_tests.terms import BASE, JANUARY, UTC_MONTHS, terms_of
 
 Based = tuple[str, RatedLine]  # document and line
@@ -34,7 +34,7 @@ def base(amount: str, place: str = "closing", *, currency: str = "USD", **given:
 
 
 _USAGE = RatedLine(
-    kind="usage",
+    kind=LineKind.USAGE,
     subscription="s",
     plan="basic",
     plan_version=1,

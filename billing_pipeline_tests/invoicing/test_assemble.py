@@ -11,9 +11,10 @@ from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod, calendar
 from billing_pipeline.invoicing.assemble import document_plans, documents, lines_on, segment_key
-from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan
+from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Key
 from billing_pipeline.metering.segments import segments
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.fees.schedule import FeeKey
+from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline_tests.terms import BASE, JANUARY, UTC_MONTHS, subscribed, terms_of
 
 PRODUCTS = """
@@ -28,6 +29,10 @@ def plans_of(
     return document_plans(terms, period, months, segments(terms, period), billed or Billed())
 
 
+def _named(key: Key) -> str:
+    return f"fee:{key.every}:{key.timing}" if isinstance(key, FeeKey) else key.price
+
+
 def dates(plans: list[DocumentPlan]) -> list[tuple[str, str, str, list[str]]]:
     """(kind, issue date, lock_at, prices covered) of each."""
     return [
@@ -35,7 +40,7 @@ def dates(plans: list[DocumentPlan]) -> list[tuple[str, str, str, list[str]]]:
             str(one.identity.kind),
             one.identity.issue_date.isoformat(),
             one.lock_at.isoformat()[:16].removesuffix("T00:00"),
-            sorted(price for _, _, price in one.covers),
+            sorted(_named(key) for key in one.covers),
         )
         for one in plans
     ]
@@ -116,7 +121,7 @@ def test_no_line_joins_a_document_that_is_final() -> None:
 
 def line(phase: str, price: str, amount: int, day: int = 1, **region: str) -> RatedLine:
     return RatedLine(
-        "usage", "s", "mixed", 1, price, None, price, date(2026, 1, day), date(2026, 2, 1), region, None,
+        LineKind.USAGE, "s", "mixed", 1, price, None, price, date(2026, 1, day), date(2026, 2, 1), region, None,
         Money(amount, "USD"), datetime.fromisoformat(phase),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.invoicing.lock import Change, Cut, History, Interval, cut_off, free_from
+from billing_pipeline.metering.segments import SegmentKey
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
@@ -66,7 +67,7 @@ def test_nothing_holds_at_the_first_free_moment_and_something_at_each_before(
 def plan(kind: str, lock_at: float, *prices: str) -> DocumentPlan:
     issued = date(2026, 2, 1) if kind == "closing" else date(2026, 2, 6)
     identity = DocumentIdentity("acme", DocumentKind(kind), date(2026, 1, 1), issued)
-    return DocumentPlan(identity, "USD", day(lock_at), frozenset(("s", "phase", price) for price in prices))
+    return DocumentPlan(identity, "USD", day(lock_at), frozenset(SegmentKey("s", day(0), price) for price in prices))
 
 
 def cuts(

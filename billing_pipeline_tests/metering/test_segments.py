@@ -57,7 +57,7 @@ def test_a_price_is_in_force_within_its_phase_subscription_and_period(
 
 def test_a_segment_is_named_by_its_phase_and_measured_at_its_end() -> None:
     (segment,) = segments(terms_of(subscribed("basic 2025-06-01")), JANUARY)
-    assert segment.key == ("s", "2025-06-01T00:00:00+00:00", "api")
+    assert segment.key == ("s", datetime(2025, 6, 1, tzinfo=UTC), "api")
     assert segment.cuts == (segment.end,)
 
 

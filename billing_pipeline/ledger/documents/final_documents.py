@@ -9,18 +9,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from billing_pipeline.core.money import Money
 from billing_pipeline.invoicing.adjustment import FinalDocument
 from billing_pipeline.invoicing.complete import OtherDocument
-from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind, DocumentPlan
+from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind, DocumentPlan, keys_from
 from billing_pipeline.ledger.documents.voids import VOID_BEFORE
+from billing_pipeline.ledger.lines import line_columns, stored_line
 from billing_pipeline.rating.line import RatedLine
 
 CustomerPeriod = tuple[int, date]  # customer code, first day of the period
-_LINES = """
-    l.kind, l.subscription, l.plan, l.plan_version, l.price, l.product, l.description, l.service_start, l.service_end,
-    l.dimensions, l.quantity, l.amount_minor, l.phase_start, l.start, l.adjusts, l.adjusts_document
-"""
+_LINES = line_columns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +151,7 @@ def _with_lines(connection: Connection, rows: Sequence[Any], at: datetime | None
     found = []
     for row in rows:
         identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
-        covers = frozenset((one[0], one[1], one[2]) for one in row.covers)
-        plan = DocumentPlan(identity, row.currency, row.lock_at, covers)
+        plan = DocumentPlan(identity, row.currency, row.lock_at, keys_from(row.covers))
         lines, corrected = tuple(own.get(row.id, ())), tuple(corrections.get(row.id, ()))
         found.append(FinalDocument(plan, lines, corrected, row.batch, row.change, row.terms, row.late, row.replaced))
     return found
@@ -163,7 +159,7 @@ def _with_lines(connection: Connection, rows: Sequence[Any], at: datetime | None
 
 def _own_lines(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, list[RatedLine]]:
     query = text(f"""
-        SELECT l.document AS of, d.currency, {_LINES} FROM finalization AS f
+        SELECT {_LINES}, l.document, d.currency FROM finalization AS f
         JOIN document AS d ON d.id = f.document
         JOIN document_line AS l ON l.document = f.document AND l.version = f.version
         WHERE f.document = ANY(:ids) ORDER BY l.document, l.line
@@ -174,7 +170,7 @@ def _own_lines(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, l
 def _corrections(connection: Connection, ids: Collection[UUID], at: datetime | None) -> Mapping[UUID, list[RatedLine]]:
     """Adjustments on other final documents, and credit notes that correct."""
     query = text(f"""
-        SELECT l.adjusts_document AS of, d.currency, {_LINES} {_CORRECTING} AND l.adjusts_document = ANY(:ids)
+        SELECT {_LINES}, l.adjusts_document, d.currency {_CORRECTING} AND l.adjusts_document = ANY(:ids)
         ORDER BY f.cutoff, l.document, l.line
     """)
     return _by_document(connection.execute(query, {"ids": list(ids), "at": at}))
@@ -183,7 +179,7 @@ def _corrections(connection: Connection, ids: Collection[UUID], at: datetime | N
 def credited_lines(connection: Connection, document: UUID) -> list[RatedLine]:
     """The lines of all credit notes that lower a document."""
     query = text(f"""
-        SELECT n.credits AS of, d.currency, {_LINES} FROM credit_note AS n
+        SELECT {_LINES}, n.credits, d.currency FROM credit_note AS n
         JOIN document AS d ON d.id = n.document
         JOIN finalization AS f ON f.document = n.document
         JOIN document_line AS l ON l.document = f.document AND l.version = f.version
@@ -193,17 +189,12 @@ def credited_lines(connection: Connection, document: UUID) -> list[RatedLine]:
 
 
 def _by_document(rows: Iterable[Any]) -> Mapping[UUID, list[RatedLine]]:
-    found: dict[UUID, list[RatedLine]] = defaultdict(list)
+    """The lines of each document; a row ends with the document and its currency."""
+    lines: dict[UUID, list[RatedLine]] = defaultdict(list)
     for row in rows:
-        found[row.of].append(
-            RatedLine(
-                row.kind, row.subscription, row.plan, row.plan_version, row.price, row.product, row.description,
-                row.service_start, row.service_end, row.dimensions, row.quantity,
-                Money(int(row.amount_minor), row.currency), row.phase_start, row.start, row.adjusts,
-                row.adjusts_document,
-            )
-        )  # fmt: skip
-    return found
+        *_, document, currency = row
+        lines[document].append(stored_line(row, currency))
+    return lines
 
 
 def others(

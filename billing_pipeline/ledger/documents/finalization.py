@@ -8,9 +8,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind
+from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind, keys_from
 from billing_pipeline.ledger.database import copy_rows
-from billing_pipeline.ledger.documents.states import covers_of
 from billing_pipeline.ledger.tables import (
     finalization,
     input_set,
@@ -108,7 +107,7 @@ def billed(connection: Connection, period: date, codes: Collection[int]) -> dict
     for row in connection.execute(query, {"period": period, "codes": list(codes)}):
         identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
         before = found[row.customer]
-        found[row.customer] = Billed(before.keys | covers_of(row.covers), before.documents | {identity})
+        found[row.customer] = Billed(before.keys | keys_from(row.covers), before.documents | {identity})
     return found
 
 

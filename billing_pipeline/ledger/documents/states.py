@@ -10,8 +10,9 @@ from uuid import UUID
 from sqlalchemy import Connection, Table, delete, select, text
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, Key
+from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, Key, keys_from, stored_keys
 from billing_pipeline.ledger.database import among, copy_rows
+from billing_pipeline.ledger.lines import LINE_COLUMNS, line_values
 from billing_pipeline.ledger.tables import (
     document,
     document_line,
@@ -106,7 +107,7 @@ def _stored(row: Any) -> StoredDocument:
         replaceable=row.replaceable,
         lock_at=row.lock_at,
         has_usage=row.has_usage,
-        covers=covers_of(row.covers),
+        covers=keys_from(row.covers),
         content=row.content,
         as_of_batch=row.as_of_batch,
         as_of_change=row.as_of_change,
@@ -117,21 +118,12 @@ def _stored(row: Any) -> StoredDocument:
     )
 
 
-def covers_of(stored: Sequence[Sequence[str]]) -> frozenset[Key]:
-    """The keys of what a document bills, as they are stored."""
-    return frozenset((one[0], one[1], one[2]) for one in stored)
-
-
 _STATE_COLUMNS = (
     "document", "lock_at", "subtotal_minor", "credits_applied_minor", "tax_minor", "total_minor",
     "customer_credit_applied_minor", "amount_due_minor", "has_usage", "covers", "content", "as_of_batch",
     "as_of_change", "recorded_at", "reason", "code_version",
 )  # fmt: skip
-_LINE_COLUMNS = (
-    "document", "line", "kind", "subscription", "plan", "plan_version", "price", "product", "description",
-    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "adjusts", "phase_start", "start",
-    "adjusts_document",
-)  # fmt: skip
+_LINE_COLUMNS = ("document", "line", *LINE_COLUMNS)
 
 
 def replace_drafts(connection: Connection, states: Sequence[NewState], at: datetime, code_version: str) -> None:
@@ -236,7 +228,7 @@ def _copy_states(
 
 def _state_row(state: NewState, at: datetime, code_version: str) -> tuple[object, ...]:
     computed = state.computed
-    covers = _json_array(sorted(computed.plan.covers))
+    covers = json.dumps(stored_keys(computed.plan.covers), ensure_ascii=False)
     return (
         computed.id, computed.plan.lock_at, *amounts_minor(computed), computed.plan.has_usage, covers,
         computed.content, state.as_of_batch, state.as_of_change, at, dict(state.reason), code_version,
@@ -259,20 +251,11 @@ def _copy_lines(connection: Connection, table: Table, states: Iterable[NewState]
         table,
         columns,
         (
-            (
-                state.computed.id, number, line.kind, line.subscription, line.plan, line.plan_version, line.price,
-                line.product, line.description, line.service_start, line.service_end, dict(line.dimensions),
-                line.quantity, line.amount.minor, line.adjusts, line.phase_start, line.start, line.adjusts_document,
-                *([state.version] if versioned else ()),
-            )
+            (state.computed.id, number, *line_values(line), *([state.version] if versioned else ()))
             for state in states
             for number, line in enumerate(state.computed.lines, start=1)
         ),
-    )  # fmt: skip
-
-
-def _json_array(items: list[Key]) -> str:
-    return json.dumps(items, ensure_ascii=False)
+    )
 
 
 # --- finalization ------------------------------------------------------------------------------------------------

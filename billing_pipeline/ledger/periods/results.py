@@ -1,71 +1,88 @@
-"""Results between the stages: quantities, usage counts and rated lines of a period's customers."""
+"""Results between the stages: the quantities, usage counts and rated lines of a period's customers."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection, Table, text
 
 from billing_pipeline.ledger.database import replace_rows
-from billing_pipeline.ledger.tables import (
-    metered_quantity,
-    rated_line,
-    usage_count,
-)
+from billing_pipeline.ledger.lines import RATED_COLUMNS, line_values, stored_line
+from billing_pipeline.ledger.tables import metered_quantity, rated_line, usage_count
+from billing_pipeline.metering.measurement import UsageCount
+from billing_pipeline.metering.segments import SegmentKey
+from billing_pipeline.rating.line import MeteredQuantity, RatedLine
 
-QUANTITY_COLUMNS = (
-    "period", "customer", "subscription", "phase_start", "price", "start", "cut", "dimensions", "quantity", "events",
-    "provisional", "counted_to", "measures",
+_WHOSE = ("period", "customer")
+_QUANTITY = (
+    "subscription", "phase_start", "price", "start", "cut", "dimensions", "quantity", "events", "provisional",
+    "counted_to", "measures",
 )  # fmt: skip
-
-
-COUNT_COLUMNS = ("period", "customer", "meter", "landed", "accepted", "superseded", "retracted", "unpriced", "pending")
-
-
-LINE_COLUMNS = (
-    "period", "customer", "kind", "subscription", "plan", "plan_version", "price", "product", "description",
-    "service_start", "service_end", "dimensions", "quantity", "amount_minor", "phase_start", "start",
-)  # fmt: skip
+_COUNT = ("meter", "landed", "accepted", "superseded", "retracted", "unpriced", "pending")
 
 
 def replace_quantities(
-    connection: Connection, period: date, codes: Collection[int], rows: Iterable[Sequence[object]]
+    connection: Connection, period: date, quantities: Mapping[int, Sequence[MeteredQuantity]]
 ) -> int:
-    """Store these customers' quantities (QUANTITY_COLUMNS) in place of the ones before."""
-    return replace_rows(connection, metered_quantity, period, codes, QUANTITY_COLUMNS, rows)
+    """Store customers' quantities, by customer code, in place of the ones before; returns how many."""
+    rows = (
+        (
+            period, code, *quantity.segment, quantity.start, quantity.cut, dict(quantity.dimensions),
+            quantity.quantity, quantity.events, quantity.provisional, quantity.counted_to, quantity.measures,
+        )
+        for code, some in quantities.items()
+        for quantity in some
+    )  # fmt: skip
+    return replace_rows(connection, metered_quantity, period, quantities, (*_WHOSE, *_QUANTITY), rows)
 
 
 def replace_counts(
-    connection: Connection, period: date, codes: Collection[int], rows: Iterable[Sequence[object]]
-) -> int:
-    """Store these customers' usage counts (COUNT_COLUMNS) in place of the ones before."""
-    return replace_rows(connection, usage_count, period, codes, COUNT_COLUMNS, rows)
+    connection: Connection,
+    period: date,
+    codes: Collection[int],
+    counts: Collection[UsageCount],
+    meters: Mapping[str, int],
+) -> None:
+    """Store customers' usage counts in place of the ones before; ``meters`` are codes by id."""
+    rows = (
+        (
+            period, count.customer, meters[count.meter], count.landed, count.accepted, count.superseded,
+            count.retracted, count.unpriced, count.pending,
+        )
+        for count in counts
+    )  # fmt: skip
+    replace_rows(connection, usage_count, period, codes, (*_WHOSE, *_COUNT), rows)
 
 
-def replace_lines(
-    connection: Connection, period: date, codes: Collection[int], rows: Iterable[Sequence[object]]
-) -> int:
-    """Store these customers' rated lines (LINE_COLUMNS) in place of the ones before."""
-    return replace_rows(connection, rated_line, period, codes, LINE_COLUMNS, rows)
+def replace_lines(connection: Connection, period: date, lines: Mapping[int, Sequence[RatedLine]]) -> int:
+    """Store customers' rated lines, by customer code, in place of the ones before; returns how many."""
+    rows = ((period, code, *line_values(line)[: len(RATED_COLUMNS)]) for code, some in lines.items() for line in some)
+    return replace_rows(connection, rated_line, period, lines, (*_WHOSE, *RATED_COLUMNS), rows)
 
 
-def quantities(connection: Connection, period: date, codes: Collection[int]) -> dict[int, list[Mapping[str, object]]]:
-    """Stored quantities by customer code, as mappings of QUANTITY_COLUMNS."""
-    return _by_customer(connection, metered_quantity, period, codes)
-
-
-def lines(connection: Connection, period: date, codes: Collection[int]) -> dict[int, list[Mapping[str, object]]]:
-    """Stored rated lines by customer code, as mappings of LINE_COLUMNS."""
-    return _by_customer(connection, rated_line, period, codes)
-
-
-def _by_customer(
-    connection: Connection, table: Table, period: date, codes: Collection[int]
-) -> dict[int, list[Mapping[str, object]]]:
-    query = text(f'SELECT * FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)')  # noqa: S608 - a table's name
-    found: dict[int, list[Mapping[str, object]]] = {code: [] for code in codes}
-    result = connection.execute(query, {"period": period, "codes": list(codes)})
-    names = tuple(result.keys())
-    for row in result.all():  # one by one takes three times as long
-        mapping = dict(zip(names, row, strict=True))
-        found[mapping["customer"]].append(mapping)
+def quantities(connection: Connection, period: date, codes: Collection[int]) -> dict[int, list[MeteredQuantity]]:
+    """Customers' stored quantities, by customer code."""
+    found: dict[int, list[MeteredQuantity]] = {code: [] for code in codes}
+    for code, subscription, phase_start, price, *measured, measures in _rows(
+        connection, metered_quantity, _QUANTITY, period, codes
+    ):
+        measured.append(None if measures is None else tuple(measures))
+        found[code].append(MeteredQuantity(SegmentKey(subscription, phase_start, price), *measured))
     return found
+
+
+def lines(connection: Connection, period: date, currencies: Mapping[int, str]) -> dict[int, list[RatedLine]]:
+    """Customers' stored rated lines, by customer code; ``currencies`` are the customers' own, by code."""
+    found: dict[int, list[RatedLine]] = {code: [] for code in currencies}
+    for code, *values in _rows(connection, rated_line, RATED_COLUMNS, period, currencies):
+        found[code].append(stored_line(values, currencies[code]))
+    return found
+
+
+def _rows(
+    connection: Connection, table: Table, columns: Sequence[str], period: date, codes: Collection[int]
+) -> Iterator[Any]:
+    """Rows of customers: their code, then these columns."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    query = text(f'SELECT customer, {names} FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)')  # noqa: S608 - names
+    return iter(connection.execute(query, {"period": period, "codes": list(codes)}).all())  # one by one takes longer

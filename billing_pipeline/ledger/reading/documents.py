@@ -14,8 +14,9 @@ from sqlalchemy import Connection, text
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.ledger.database import Ledger
+from billing_pipeline.ledger.lines import stored_line
 from billing_pipeline.ledger.reading import lines as known_lines
-from billing_pipeline.ledger.reading.lines import KnownLine, known_line
+from billing_pipeline.rating.line import RatedLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class KnownDocument:
     recorded_at: datetime
     reason: Mapping[str, Any]
     code_version: str
-    lines: list[KnownLine]
+    lines: list[RatedLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def read(connection: Connection, documents: Sequence[UUID], asked: Asked) -> lis
     drafts = known_lines.of_drafts(connection, [one.id for one in found if one.replaceable])
     for one in found:
         rows = (drafts if one.replaceable else kept).get(one.id, ())
-        one.lines.extend(known_line(row, one.currency) for row in rows)
+        one.lines.extend(stored_line(row, one.currency) for row in rows)
     return found
 
 

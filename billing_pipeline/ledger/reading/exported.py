@@ -1,6 +1,6 @@
 """Lines of final documents as the books read them: streamed, in one order, those of a void one again, reversed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,7 +8,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
+
+from billing_pipeline.ledger.lines import line_columns, stored_line
+from billing_pipeline.rating.line import RatedLine
 
 _AT_ONCE = 5_000  # rows that the server sends
 
@@ -34,7 +37,8 @@ class FinalLine(NamedTuple):
     Attributes:
         at: when it was finalized; of a reversal, when it was made void.
         reversal: the document was made void: everything counts with the opposite sign.
-        total, customer_credit, amount_due, amount: in minor units, before any reversal.
+        total, customer_credit, amount_due: in minor units, before any reversal; so is the line's amount.
+        place: the line's number on its document, from 1.
         adjusted: of an adjustment, the billing period of the document that it corrects.
     """
 
@@ -50,23 +54,13 @@ class FinalLine(NamedTuple):
     total: Decimal
     customer_credit: Decimal
     amount_due: Decimal
-    line: int
-    kind: str
-    subscription: str | None
-    plan: str | None
-    plan_version: int | None
-    price: str | None
-    product: str | None
-    description: str
-    service_start: date | None
-    service_end: date | None
-    dimensions: Mapping[str, str]
-    quantity: Decimal | None
-    amount: Decimal
-    adjusts: str | None
+    place: int
+    line: RatedLine
     adjusted: date | None
 
 
+# In a row the document's fields come first, then the adjusted period, then the line's own.
+_LINE_AT, _CURRENCY_AT = FinalLine._fields.index("line"), FinalLine._fields.index("currency")
 # A document without lines has no number: it was not issued, and there is nothing to book.
 _BOOKED = """
     SELECT f.document, f.version, f.number, f.finalized_at AS at, false AS reversal FROM finalization AS f
@@ -77,9 +71,7 @@ _BOOKED = """
 """
 _LINES = f"""
     SELECT b.at, b.reversal, d.id, b.number, d.kind, d.period, d.issue_date, c.id, d.currency, s.total_minor,
-           s.customer_credit_applied_minor, s.amount_due_minor, l.line, l.kind, l.subscription, l.plan, l.plan_version,
-           l.price, l.product, l.description, l.service_start, l.service_end, l.dimensions, l.quantity, l.amount_minor,
-           l.adjusts, a.period
+           s.customer_credit_applied_minor, s.amount_due_minor, l.line, a.period, {line_columns()}
     FROM ({_BOOKED}) AS b
     JOIN document AS d ON d.id = b.document
     JOIN customer AS c ON c.code = d.customer
@@ -101,7 +93,12 @@ def final_lines(connection: Connection, asked: Booked) -> Iterator[Iterator[Fina
     """
     query = text(_LINES.format(wanted=_wanted(asked)))
     with connection.execute(query, _values(asked), execution_options={"yield_per": _AT_ONCE}) as found:
-        yield (FinalLine._make(row) for row in found)
+        yield (_final_line(row) for row in found)
+
+
+def _final_line(row: Row[Any]) -> FinalLine:
+    line = stored_line(row[_LINE_AT + 1 :], row[_CURRENCY_AT])
+    return FinalLine._make((*row[:_LINE_AT], line, row[_LINE_AT]))
 
 
 def count(connection: Connection, asked: Booked) -> int:

@@ -6,7 +6,7 @@ from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.assemble import document_plans
-from billing_pipeline.invoicing.document import DocumentKind, DocumentPlan, is_fee
+from billing_pipeline.invoicing.document import DocumentKind, DocumentPlan, bills_usage
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization
@@ -51,7 +51,7 @@ def _in_grace(
     if code is not None:
         billed = finalization.billed(connection, period.first_day, [code])
         cut = [one.plan for one in Cutoffs(Work(billing, connection, period, ()), now).of({customer: code}, billed)]
-        if any(not is_fee(key) for key in billed[code].keys) or any(plan.has_usage for plan in cut):
+        if bills_usage(billed[code].keys) or any(plan.has_usage for plan in cut):
             return False
         final = billed[code].documents | {plan.identity for plan in cut}
         closed = any(one.kind is DocumentKind.CLOSING for one in final)

@@ -17,7 +17,6 @@ from billing_pipeline.ledger.periods import periods, results
 from billing_pipeline.ledger.periods.periods import CustomerState
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
-from billing_pipeline.operations.closing.rate import stored_line
 from billing_pipeline.operations.closing.recompute import Computed, compute, on_documents
 from billing_pipeline.operations.closing.unsettled import besides
 from billing_pipeline.operations.closing.versions import (
@@ -113,18 +112,18 @@ def _documents(
 ) -> dict[str, Computed]:
     """Documents from the stored lines."""
     view = work.view(as_of.change, waiting)
-    stored = results.lines(work.connection, work.first_day, codes_of(waiting).values())
-    beside = besides(work, view, codes_of(waiting), as_of)
     known = work.known_customers(view)
+    currencies = {state.code: view.terms(one).customer.currency for one, state in waiting.items() if one in known}
+    stored = results.lines(work.connection, work.first_day, currencies)
+    beside = besides(work, view, codes_of(waiting), as_of)
     computed = {}
     for customer, state in waiting.items():
         if customer not in known:
             computed[customer] = Computed((), ())
             continue
         terms = view.terms(customer)
-        lines = tuple(stored_line(row, terms.customer.currency) for row in stored[state.code])
-        one = beside.get(customer, NOTHING)
-        computed[customer] = on_documents(work, terms, Rated(lines), billed[state.code], one)
+        rated = Rated(tuple(stored[state.code]))
+        computed[customer] = on_documents(work, terms, rated, billed[state.code], beside.get(customer, NOTHING))
     return computed
 
 

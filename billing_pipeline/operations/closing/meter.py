@@ -13,13 +13,12 @@ from time import monotonic
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.assemble import document_plans
-from billing_pipeline.invoicing.document import is_fee
+from billing_pipeline.invoicing.document import bills_usage
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import finalization, late_usage, revisits
 from billing_pipeline.ledger.periods import periods, results
 from billing_pipeline.ledger.periods.periods import CustomerState
 from billing_pipeline.ledger.usage import lasting_usage, manifest
-from billing_pipeline.metering.measure import UsageCount
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.lasting_usage import by_batch, carrying_meters, touched_before
 from billing_pipeline.operations.closing.measure_customers import engine, in_lake, meter_customers
@@ -183,20 +182,10 @@ def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int
         return {"customers": 0, "quantities": 0, "events": 0}
     connection, first_day = work.connection, work.first_day
     metering = meter_customers(work, view, codes, batch)
-    stored = results.replace_quantities(
-        connection,
-        first_day,
-        codes.values(),
-        (
-            (
-                first_day, codes[customer], *one.segment, one.start, one.cut, dict(one.dimensions), one.quantity,
-                one.events, one.provisional, one.counted_to, one.measures,
-            )
-            for customer, quantities in metering.quantities.items()
-            for one in quantities
-        ),
-    )  # fmt: skip
-    results.replace_counts(connection, first_day, codes.values(), _count_rows(work, metering.counts))
+    by_code = {code: metering.quantities.get(customer, ()) for customer, code in codes.items()}
+    stored = results.replace_quantities(connection, first_day, by_code)
+    meters = ledger_catalog.meter_codes(connection)
+    results.replace_counts(connection, first_day, codes.values(), metering.counts, meters)
     return {
         "customers": len(codes),
         "quantities": stored,
@@ -216,7 +205,7 @@ def _note_late(work: Work, codes: Mapping[str, int], dirty: Mapping[str, _Why], 
     if not batches:
         return
     final = finalization.billed(work.connection, work.first_day, list(batches))
-    late = {code: some for code, some in batches.items() if any(not is_fee(key) for key in final[code].keys)}
+    late = {code: some for code, some in batches.items() if bills_usage(final[code].keys)}
     if not late:
         return
     pairs = [(code, batch) for code, some in sorted(late.items()) for batch in sorted(some)]
@@ -224,17 +213,6 @@ def _note_late(work: Work, codes: Mapping[str, int], dirty: Mapping[str, _Why], 
     for code, some in sorted(late.items()):
         visits = revisits.to_visit(work.connection, [code], work.billing.calendar, now, max(some))
         revisits.ask_again(work.connection, [one for one in visits if one[0] != work.first_day])
-
-
-def _count_rows(work: Work, counts: Collection[UsageCount]) -> list[tuple[object, ...]]:
-    meters = ledger_catalog.meter_codes(work.connection)
-    return [
-        (
-            work.first_day, one.customer, meters[one.meter], one.landed, one.accepted, one.superseded, one.retracted,
-            one.unpriced, one.pending,
-        )
-        for one in counts
-    ]  # fmt: skip
 
 
 def _states(

@@ -11,17 +11,17 @@ from decimal import Decimal
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.invoicing.adjustment import FinalDocument, billed_lines
 from billing_pipeline.invoicing.assemble import segment_key
-from billing_pipeline.invoicing.document import Key
 from billing_pipeline.ledger.documents import final_documents, late_usage, not_billable
 from billing_pipeline.ledger.documents.not_billable import NotBillable
+from billing_pipeline.metering.segments import SegmentKey
 from billing_pipeline.operations.unit import Work
-from billing_pipeline.rating.line import Rated, RatedLine
+from billing_pipeline.rating.line import LineKind, Rated, RatedLine
 from billing_pipeline.rating.pricing import parsed
 
 REASON = "Volume prices cannot be adjusted: the document that holds the price's line is final."
 
 _Dimensions = tuple[tuple[str, str], ...]
-_Quantities = Mapping[tuple[Key, _Dimensions], Decimal]
+_Quantities = Mapping[tuple[SegmentKey, _Dimensions], Decimal]
 
 
 def note_not_billable(work: Work, codes: Mapping[str, int], rated: Mapping[str, Rated]) -> int:
@@ -57,22 +57,21 @@ def _rows(work: Work, code: int, customer: str, final: FinalDocument, rated: Rat
         for key in final.plan.covers
         for plan in terms.plans.values()
         for price in plan.prices
-        if price.id == key[2] and parsed(price).model == "volume"
+        if isinstance(key, SegmentKey) and price.id == key.price and parsed(price).model == "volume"
     }
     known = _quantities(rated.lines, volume)
     billed = _quantities(billed_lines(final, work.period), volume)
     for key, dimensions in sorted(known.keys() | billed.keys()):
         difference = EXACT.subtract(known.get((key, dimensions), Decimal(0)), billed.get((key, dimensions), Decimal(0)))
         if difference:
-            subscription, _, price = key
             identity = final.plan.identity.id
-            yield NotBillable(code, identity, subscription, price, dict(dimensions), difference, REASON)
+            yield NotBillable(code, identity, key.subscription, key.price, dict(dimensions), difference, REASON)
 
 
-def _quantities(lines: "tuple[RatedLine, ...] | list[RatedLine]", volume: set[Key]) -> _Quantities:
-    found: dict[tuple[Key, _Dimensions], Decimal] = defaultdict(Decimal)
+def _quantities(lines: "tuple[RatedLine, ...] | list[RatedLine]", volume: set[SegmentKey]) -> _Quantities:
+    found: dict[tuple[SegmentKey, _Dimensions], Decimal] = defaultdict(Decimal)
     for line in lines:
-        if line.kind == "usage" and line.quantity is not None and segment_key(line) in volume:
+        if line.kind == LineKind.USAGE and line.quantity is not None and segment_key(line) in volume:
             at = segment_key(line), tuple(sorted(line.dimensions.items()))
             found[at] = EXACT.add(found[at], line.quantity)
     return found

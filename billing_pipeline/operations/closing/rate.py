@@ -1,13 +1,11 @@
 """Rate the quantities that metering handed over. Each unit of buckets is one transaction that can be repeated."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from time import monotonic
-from typing import Any
 
 from billing_pipeline.catalog.terms import CatalogView
-from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger.documents import holds
 from billing_pipeline.ledger.periods import periods, results
@@ -19,7 +17,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.parallel import Progress, no_progress, run_units
 from billing_pipeline.operations.stage_report import StageReport, report
 from billing_pipeline.operations.unit import Unit, Work, codes_of
-from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
+from billing_pipeline.rating.line import Rated
 
 UNRATED = "every_quantity_has_a_rate"  # the cause of the holds that rating places
 _ROWS_PER_CUSTOMER = 10
@@ -55,7 +53,8 @@ def rate_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
 def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: datetime) -> dict[str, int]:
     connection, codes = work.connection, codes_of(waiting)
     rated = _rated(work, work.view(change, waiting), waiting)
-    lines = results.replace_lines(connection, work.first_day, codes.values(), _rows(work.first_day, codes, rated))
+    by_code = {codes[customer]: found.lines for customer, found in rated.items()}
+    lines = results.replace_lines(connection, work.first_day, by_code)
     counted = note_not_billable(work, codes, rated)
     problems = {codes[one]: "; ".join(found.problems) for one, found in rated.items() if found.problems}
     holds.settle(
@@ -75,51 +74,6 @@ def _rated(work: Work, view: CatalogView, waiting: Mapping[str, CustomerState]) 
             rated[customer] = Rated()
             continue
         terms = view.terms(customer)
-        quantities = [_quantity(row) for row in stored[state.code]]
         in_force = segments(terms, work.period)
-        rated[customer] = rated_lines(terms, work.period, work.billing.calendar, in_force, quantities)
+        rated[customer] = rated_lines(terms, work.period, work.billing.calendar, in_force, stored[state.code])
     return rated
-
-
-def _quantity(row: Mapping[str, Any]) -> MeteredQuantity:
-    return MeteredQuantity(
-        segment=(row["subscription"], row["phase_start"].isoformat(), row["price"]),
-        start=row["start"],
-        cut=row["cut"],
-        dimensions=row["dimensions"],
-        quantity=row["quantity"],
-        events=row["events"],
-        provisional=row["provisional"],
-        counted_to=row["counted_to"],
-        measures=None if row["measures"] is None else tuple(row["measures"]),
-    )
-
-
-def _rows(first_day: date, codes: Mapping[str, int], rated: Mapping[str, Rated]) -> Iterable[tuple[object, ...]]:
-    for customer, found in rated.items():
-        for line in found.lines:
-            yield (
-                first_day, codes[customer], line.kind, line.subscription, line.plan, line.plan_version, line.price,
-                line.product, line.description, line.service_start, line.service_end, dict(line.dimensions),
-                line.quantity, line.amount.minor, line.phase_start, line.start,
-            )  # fmt: skip
-
-
-def stored_line(row: Mapping[str, Any], currency: str) -> RatedLine:
-    """A rated line as the ledger keeps it."""
-    return RatedLine(
-        kind=row["kind"],
-        subscription=row["subscription"],
-        plan=row["plan"],
-        plan_version=row["plan_version"],
-        price=row["price"],
-        product=row["product"],
-        description=row["description"],
-        service_start=row["service_start"],
-        service_end=row["service_end"],
-        dimensions=row["dimensions"],
-        quantity=row["quantity"],
-        amount=Money(int(row["amount_minor"]), currency),
-        phase_start=row["phase_start"],
-        start=row["start"],
-    )

@@ -18,10 +18,10 @@ from billing_pipeline.invoicing.complete import Beside
 from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind
 from billing_pipeline.ledger.documents import customer_credit, final_documents, finalization, late_usage
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod, Unsettled
-from billing_pipeline.metering.segments import segments
+from billing_pipeline.metering.segments import SegmentKey, segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.unit import AsOf, Work
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.rating.rate import rate
 
@@ -177,7 +177,7 @@ class _Differences:
     ) -> None:
         fees = self._fees(period, code, final, some)
         billed = {one.plan.identity.id: billed_lines(one, period) for one in some}
-        billed_fees = [line for line in billed[final.plan.identity.id] if line.kind == "fee"]
+        billed_fees = [line for line in billed[final.plan.identity.id] if line.kind == LineKind.FEE]
         if not final.late and _sums(billed_fees) == _sums(line for _, line in fees):
             return
         terms = self._then(final, code)
@@ -220,7 +220,7 @@ class _Differences:
 
     def _closed_by(self, code: int, line: RatedLine) -> date | None:
         """The period whose closing document credits a fee because its subscription ends; None: the first one does."""
-        if line.adjusts != "fee" or line.amount.minor > 0:
+        if line.adjusts != LineKind.FEE or line.amount.minor > 0:
             return None
         end = next((one.end for one in self._terms[code].subscriptions if one.id == line.subscription), None)
         if end is None or line.service_end is None or self._calendar.local_day(end) > line.service_end:
@@ -237,7 +237,7 @@ class _Differences:
 
 def _is_usage(line: RatedLine) -> bool:
     """A line of a segment: usage, or a price's true-up."""
-    return line.price is not None and line.kind in {"usage", "true_up"}
+    return line.price is not None and line.kind in {LineKind.USAGE, LineKind.TRUE_UP}
 
 
 def _sums(lines: Iterator[RatedLine] | Sequence[RatedLine]) -> dict[tuple[str | None, ...], int]:
@@ -247,6 +247,6 @@ def _sums(lines: Iterator[RatedLine] | Sequence[RatedLine]) -> dict[tuple[str | 
     return {key: minor for key, minor in found.items() if minor}
 
 
-def _volume(terms: Terms, period: BillingPeriod) -> set[tuple[str, str, str]]:
+def _volume(terms: Terms, period: BillingPeriod) -> set[SegmentKey]:
     """The segments whose late usage cannot be billed."""
     return {one.key for one in segments(terms, period) if parsed(one.price).model == "volume"}

@@ -35,7 +35,7 @@ class FocusExport:
 
     def count(self, line: FinalLine) -> None:
         """Count a line in."""
-        amount = Money(int(-line.amount if line.reversal else line.amount), line.currency)
+        amount = -line.line.amount if line.reversal else line.line.amount
         self.rows += 1
         self.billed[line.currency] = self.billed.get(line.currency, Money(0, line.currency)) + amount
 

@@ -28,6 +28,7 @@ from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.core.plain_text import maybe_plain
 from billing_pipeline.ledger.reading.exported import FinalLine
 from billing_pipeline.operations.exports.table_file import Kind
+from billing_pipeline.rating.line import LineKind
 
 COLUMNS = {
     "BilledCost": Kind.AMOUNT,
@@ -67,11 +68,11 @@ COLUMNS = {
     "x_PlanVersion": Kind.NUMBER,
 }
 _CATEGORIES = {
-    "usage": "Usage",
-    "fee": "Purchase",
-    "tax": "Tax",
-    "credit": "Credit",
-    "discount": "Credit",
+    LineKind.USAGE: "Usage",
+    LineKind.FEE: "Purchase",
+    LineKind.TAX: "Tax",
+    LineKind.CREDIT: "Credit",
+    LineKind.DISCOUNT: "Credit",
 }
 _PRICED = frozenset({"Usage", "Purchase"})
 _UNIT = "Units"  # of a fee, and of a meter that names none
@@ -102,29 +103,36 @@ class FocusRows:
     def _unit(self) -> Callable[[str | None, int | None, str | None], tuple[str, bool]]:
         return cache(self._unit_of)
 
-    def row(self, line: FinalLine) -> list[object]:
+    def row(self, final: FinalLine) -> list[object]:
         """In the order of :data:`COLUMNS`."""
-        values = {**self._whose(line), **self._when(line), **self._what(line), **_costs(line), **self._quantities(line)}
+        values = {
+            **self._whose(final),
+            **self._when(final),
+            **self._what(final),
+            **_costs(final),
+            **self._quantities(final),
+        }
         return [values[name] for name in COLUMNS]
 
-    def _whose(self, line: FinalLine) -> Mapping[str, object]:
-        seller, customer = self._catalog.account.name, self._catalog.customers.get(line.customer)
+    def _whose(self, final: FinalLine) -> Mapping[str, object]:
+        seller, customer = self._catalog.account.name, self._catalog.customers.get(final.customer)
         return {
-            "BillingAccountId": line.customer,
-            "BillingAccountName": customer.name if customer else line.customer,
-            "BillingCurrency": line.currency,
-            "InvoiceId": line.number,
+            "BillingAccountId": final.customer,
+            "BillingAccountName": customer.name if customer else final.customer,
+            "BillingCurrency": final.currency,
+            "InvoiceId": final.number,
             "InvoiceIssuerName": seller,
             "ProviderName": seller,
             "PublisherName": seller,
-            "SubAccountId": line.subscription,
-            "SubAccountName": line.subscription,
-            "x_DocumentId": str(line.document),
-            "x_DocumentKind": line.document_kind,
+            "SubAccountId": final.line.subscription,
+            "SubAccountName": final.line.subscription,
+            "x_DocumentId": str(final.document),
+            "x_DocumentKind": final.document_kind,
         }
 
-    def _when(self, line: FinalLine) -> Mapping[str, datetime]:
-        billed, midnight = self._period(line.period.isoformat()), self._midnight
+    def _when(self, final: FinalLine) -> Mapping[str, datetime]:
+        line = final.line
+        billed, midnight = self._period(final.period.isoformat()), self._midnight
         return {
             "BillingPeriodStart": billed.start,
             "BillingPeriodEnd": billed.end,
@@ -132,15 +140,16 @@ class FocusRows:
             "ChargePeriodEnd": midnight(line.service_end) if line.service_end else billed.end,
         }
 
-    def _what(self, line: FinalLine) -> Mapping[str, object]:
-        category = category_of(line)
+    def _what(self, final: FinalLine) -> Mapping[str, object]:
+        line = final.line
+        category = category_of(final)
         product = self._catalog.products.get(line.product or "")
         sku = None if category == "Tax" else line.product or line.plan
         return {
             "ChargeCategory": category,
-            "ChargeClass": "Correction" if _corrects(line) else None,
-            "ChargeDescription": f"Void: {line.description}" if line.reversal else line.description,
-            "ChargeFrequency": self._frequency(line),
+            "ChargeClass": "Correction" if _corrects(final) else None,
+            "ChargeDescription": f"Void: {line.description}" if final.reversal else line.description,
+            "ChargeFrequency": self._frequency(final),
             "PricingCategory": "Standard" if category in _PRICED else None,
             "ServiceCategory": "Other",
             "ServiceName": product.name if product else line.product or line.plan or self._catalog.account.name,
@@ -151,24 +160,26 @@ class FocusRows:
             "x_PlanVersion": line.plan_version,
         }
 
-    def _frequency(self, line: FinalLine) -> str:
+    def _frequency(self, final: FinalLine) -> str:
+        line = final.line
         kind = line.adjusts or line.kind
-        if kind == "usage":
+        if kind == LineKind.USAGE:
             return "Usage-Based"
-        if kind == "true_up":
+        if kind == LineKind.TRUE_UP:
             return "Recurring"
         plan = self._plan(line.plan, line.plan_version)
-        fees = {fee.id: fee for fee in plan.fees} if plan and kind == "fee" else {}
+        fees = {fee.id: fee for fee in plan.fees} if plan and kind == LineKind.FEE else {}
         fee = fees.get(line.price or "")
         return "Recurring" if fee and fee.every is not FeeCadence.ONCE else "One-Time"
 
     def _plan(self, plan: str | None, version: int | None) -> Plan | None:
         return self.view.plan_versions.get((plan or "", version or 0))
 
-    def _quantities(self, line: FinalLine) -> Mapping[str, object]:
-        category = category_of(line)
+    def _quantities(self, final: FinalLine) -> Mapping[str, object]:
+        line = final.line
+        category = category_of(final)
         unit, converted = self._unit(line.plan, line.plan_version, line.price)
-        quantity = None if line.quantity is None or category not in _PRICED else _signed(line, line.quantity)
+        quantity = None if line.quantity is None or category not in _PRICED else _signed(final, line.quantity)
         consumed = quantity is not None and category == "Usage" and not converted
         return {
             "ConsumedQuantity": quantity if consumed else None,
@@ -191,21 +202,21 @@ class FocusRows:
         return (unit, False) if divisor == 1 else (f"{maybe_plain(divisor)} {unit}", True)
 
 
-def category_of(line: FinalLine) -> str:
+def category_of(final: FinalLine) -> str:
     """FOCUS's ChargeCategory."""
-    return _CATEGORIES.get(line.adjusts or line.kind, "Adjustment")
+    return _CATEGORIES.get(final.line.adjusts or final.line.kind, "Adjustment")
 
 
-def _corrects(line: FinalLine) -> bool:
+def _corrects(final: FinalLine) -> bool:
     """Whether it corrects what an earlier billing period, or a void document, had billed."""
-    return line.reversal or (line.adjusted is not None and line.adjusted != line.period)
+    return final.reversal or (final.adjusted is not None and final.adjusted != final.period)
 
 
-def _costs(line: FinalLine) -> Mapping[str, Money]:
-    amount = Money(-int(line.amount) if line.reversal else int(line.amount), line.currency)
-    listed = Money(0, line.currency) if (line.adjusts or line.kind) == "discount" else amount
+def _costs(final: FinalLine) -> Mapping[str, Money]:
+    amount = -final.line.amount if final.reversal else final.line.amount
+    listed = Money(0, final.currency) if (final.line.adjusts or final.line.kind) == LineKind.DISCOUNT else amount
     return {"BilledCost": amount, "EffectiveCost": amount, "ContractedCost": amount, "ListCost": listed}
 
 
-def _signed(line: FinalLine, quantity: Decimal) -> Decimal:
-    return -quantity if line.reversal else quantity
+def _signed(final: FinalLine, quantity: Decimal) -> Decimal:
+    return -quantity if final.reversal else quantity

@@ -21,13 +21,14 @@ from billing_pipeline.core.errors import LedgerError
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger.reading.exported import FinalLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 
 RECEIVABLE = "assets:receivable"
 CUSTOMER_CREDIT = "liabilities:customer-credit"
 PREPAID_CREDIT = "liabilities:prepaid-credit"
 TAX = "liabilities:tax"
 INCOME = "income"
-_LIABILITIES = {"credit": PREPAID_CREDIT, "tax": TAX}
+_LIABILITIES = {LineKind.CREDIT: PREPAID_CREDIT, LineKind.TAX: TAX}
 
 
 class Unbalanced(LedgerError):  # noqa: N818 - a state of the books, and the name of the error code
@@ -97,7 +98,7 @@ def postings(document: Sequence[FinalLine]) -> list[Posting]:
     found = [
         Posting(RECEIVABLE, int(head.amount_due), "receivable", f"Invoice {head.number}"),
         Posting(CUSTOMER_CREDIT, kept, "customer_credit", "Customer credit used" if kept > 0 else "Customer credit"),
-        *(_posting(line) for line in document),
+        *(_posting(final.line) for final in document),
     ]
     if off := sum(one.minor for one in found):
         raise Unbalanced(
@@ -108,13 +109,13 @@ def postings(document: Sequence[FinalLine]) -> list[Posting]:
     return [_reversed(one) for one in found] if head.reversal else found
 
 
-def _posting(line: FinalLine) -> Posting:
+def _posting(line: RatedLine) -> Posting:
     return Posting(
-        account_of(line), -int(line.amount), line.kind, line.description, line.service_start, line.service_end
+        account_of(line), -line.amount.minor, line.kind, line.description, line.service_start, line.service_end
     )
 
 
-def account_of(line: FinalLine) -> str:
+def account_of(line: RatedLine) -> str:
     """The account that a document's line is booked on."""
     kind = line.adjusts or line.kind
     if kind in _LIABILITIES:

@@ -19,7 +19,6 @@ from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.core.plain_text import day, maybe_plain, plain
 from billing_pipeline.ledger.reading import documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
-from billing_pipeline.ledger.reading.lines import KnownLine
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.context import Billing
@@ -29,7 +28,7 @@ from billing_pipeline.operations.unit import Work
 from billing_pipeline.rating.between import between
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.fees.fees import fee_detail
-from billing_pipeline.rating.line import MeteredQuantity
+from billing_pipeline.rating.line import MeteredQuantity, RatedLine
 from billing_pipeline.rating.price import ZERO, Charge
 from billing_pipeline.rating.pricing import Pricing
 
@@ -66,7 +65,7 @@ def explain_invoice(billing: Billing, name: str, *, version: int | None = None) 
     return [_explained(one, place, pricings, events, known.get(place, ())) for place in range(len(one.lines))]
 
 
-def _fee(line: KnownLine, view: CatalogView, terms: Terms, calendar: BillingCalendar) -> Sequence[LineDetail]:
+def _fee(line: RatedLine, view: CatalogView, terms: Terms, calendar: BillingCalendar) -> Sequence[LineDetail]:
     """A fee's quantity and days. Raises LedgerError where they do not come to what was billed."""
     assert line.subscription, "a fee names its subscription"  # noqa: S101
     assert line.service_start, "a fee says from when it pays"  # noqa: S101
@@ -123,7 +122,7 @@ def _explained(
     }
 
 
-def _charge(line: KnownLine, earlier: Sequence[KnownLine], pricings: list[Pricing], events: _Events) -> Charge:
+def _charge(line: RatedLine, earlier: Sequence[RatedLine], pricings: list[Pricing], events: _Events) -> Charge:
     """What a line's part of its segment costs, more than what came before: subscription, plan, price and days name it.
 
     Raises:
@@ -152,7 +151,7 @@ def _charge(line: KnownLine, earlier: Sequence[KnownLine], pricings: list[Pricin
     )
 
 
-def _named(line: KnownLine) -> tuple[object, ...]:
+def _named(line: RatedLine) -> tuple[object, ...]:
     return line.subscription, line.plan, line.plan_version, line.price
 
 
@@ -161,7 +160,7 @@ def _identity(pricing: Pricing) -> tuple[object, ...]:
 
 
 def _charge_between(
-    line: KnownLine, earlier: Sequence[KnownLine], pricing: Pricing, start: datetime, cut: datetime, events: _Events
+    line: RatedLine, earlier: Sequence[RatedLine], pricing: Pricing, start: datetime, cut: datetime, events: _Events
 ) -> Charge:
     """What the quantity until the cut costs, less what that until the start did; a document has all lines of both."""
     assert line.quantity is not None, "a usage line has a quantity"  # noqa: S101
@@ -190,7 +189,7 @@ def _written(detail: LineDetail) -> Mapping[str, object]:
     }
 
 
-def bound_details(line: KnownLine, beside: Sequence[KnownLine], pricings: Sequence[Pricing]) -> tuple[LineDetail, ...]:
+def bound_details(line: RatedLine, beside: Sequence[RatedLine], pricings: Sequence[Pricing]) -> tuple[LineDetail, ...]:
     """Why a true-up line comes to its amount.
 
     Args:
@@ -222,7 +221,7 @@ def bound_details(line: KnownLine, beside: Sequence[KnownLine], pricings: Sequen
     )
 
 
-def _is_of(line: KnownLine, pricing: Pricing) -> bool:
+def _is_of(line: RatedLine, pricing: Pricing) -> bool:
     segment = pricing.segment
     return (
         (line.subscription, line.plan, line.plan_version)
@@ -232,7 +231,7 @@ def _is_of(line: KnownLine, pricing: Pricing) -> bool:
     )
 
 
-def _sum(line: KnownLine, beside: Sequence[KnownLine]) -> Money:
+def _sum(line: RatedLine, beside: Sequence[RatedLine]) -> Money:
     """What the usage lines of a true-up's price and days come to."""
     total = Money(0, line.amount.currency)
     for one in beside:
@@ -242,7 +241,7 @@ def _sum(line: KnownLine, beside: Sequence[KnownLine]) -> Money:
     return total
 
 
-def _lies_in(one: KnownLine, line: KnownLine) -> bool:
+def _lies_in(one: RatedLine, line: RatedLine) -> bool:
     assert one.service_start, "usage has days"  # noqa: S101
     assert one.service_end, "usage has days"  # noqa: S101
     assert line.service_start, "a true-up has days"  # noqa: S101

@@ -9,13 +9,10 @@ from billing_pipeline.core.plain_text import day, instant, maybe_plain
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.reading import causes, documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
-from billing_pipeline.ledger.reading.lines import KnownLine
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_json import Json
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.rating.line import RatedLine
-
-Line = KnownLine | RatedLine  # stored, or only computed
 
 
 def diff_invoice(
@@ -88,9 +85,9 @@ class _Key:
     place: int
 
 
-def _keyed(lines: Sequence[Line]) -> dict[_Key, Line]:
+def _keyed(lines: Sequence[RatedLine]) -> dict[_Key, RatedLine]:
     seen: Counter[object] = Counter()
-    keyed: dict[_Key, Line] = {}
+    keyed: dict[_Key, RatedLine] = {}
     for line in lines:
         dimensions = tuple(sorted(line.dimensions.items()))
         service = (day(line.service_start), day(line.service_end))
@@ -100,7 +97,7 @@ def _keyed(lines: Sequence[Line]) -> dict[_Key, Line]:
     return keyed
 
 
-def changed_lines(before: Sequence[Line], after: Sequence[Line]) -> Iterator[Json]:
+def changed_lines(before: Sequence[RatedLine], after: Sequence[RatedLine]) -> Iterator[Json]:
     """The lines that differ, in the order of the newer document; what was removed comes last."""
     old, new = _keyed(before), _keyed(after)
     for key, line in new.items():
@@ -114,11 +111,11 @@ def changed_lines(before: Sequence[Line], after: Sequence[Line]) -> Iterator[Jso
             yield _change("removed", line, None)
 
 
-def _figures(line: Line) -> tuple[object, ...]:
+def _figures(line: RatedLine) -> tuple[object, ...]:
     return (maybe_plain(line.quantity), line.amount, line.plan_version, line.description)
 
 
-def _change(what: str, was: Line | None, line: Line | None) -> Json:
+def _change(what: str, was: RatedLine | None, line: RatedLine | None) -> Json:
     one = line or was
     assert one is not None, "a change has a line before or after"  # noqa: S101
     return {
@@ -137,7 +134,7 @@ def _change(what: str, was: Line | None, line: Line | None) -> Json:
     }
 
 
-def _plan(line: Line | None) -> str | None:
+def _plan(line: RatedLine | None) -> str | None:
     return f"{line.plan} version {line.plan_version}" if line and line.plan else None
 
 

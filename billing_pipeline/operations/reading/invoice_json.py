@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 from billing_pipeline.core.plain_text import day, instant, maybe_instant, maybe_plain
 from billing_pipeline.ledger.reading.documents import KnownDocument
-from billing_pipeline.ledger.reading.lines import KnownLine
 from billing_pipeline.ledger.reading.voids import Aftermath, KnownCredit
+from billing_pipeline.rating.line import RatedLine
 
 Json = dict[str, object]
 
@@ -67,7 +67,7 @@ def _credit(one: KnownCredit) -> Json:
     return asdict(one) | {"at": instant(one.at), "total": str(one.total)}
 
 
-def _line(line: KnownLine) -> Json:
+def _line(line: RatedLine) -> Json:
     service = {"start": day(line.service_start), "end": day(line.service_end)} if line.service_start else None
     content: Json = {
         "kind": line.kind,
@@ -81,7 +81,7 @@ def _line(line: KnownLine) -> Json:
     return content | ({"adjusts": line.adjusts} if line.kind == "adjustment" else {})
 
 
-def _terms(line: KnownLine) -> Json:
+def _terms(line: RatedLine) -> Json:
     return {
         "subscription": line.subscription,
         "plan": line.plan,

@@ -13,7 +13,6 @@ from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents.states import amounts_minor
 from billing_pipeline.ledger.reading import documents, overview
 from billing_pipeline.ledger.reading.documents import DocumentHead, KnownDocument
-from billing_pipeline.ledger.reading.lines import KnownLine
 from billing_pipeline.ledger.reading.overview import Run
 from billing_pipeline.operations.context import Billing, code_version
 
@@ -64,25 +63,7 @@ def _computed(
 
 def _known(one: Document, head: DocumentHead, batch: int, change: int, at: datetime) -> KnownDocument:
     amounts = (Money(minor, head.currency) for minor in amounts_minor(one))
-    lines = [
-        KnownLine(
-            line.kind,
-            line.subscription,
-            line.plan,
-            line.plan_version,
-            line.price,
-            line.product,
-            line.description,
-            line.service_start,
-            line.service_end,
-            line.dimensions,
-            line.quantity,
-            line.adjusts,
-            line.amount,
-        )
-        for line in one.lines
-    ]
     values: list[Any] = [head.id, head.code, head.customer, head.kind, head.period, head.issue_date, head.currency]
     values += [1, True, one.plan.lock_at, "draft", "not_due", None, None, None, None, *amounts, one.plan.has_usage]
-    values += [batch, change, at, {}, code_version(), lines]
+    values += [batch, change, at, {}, code_version(), list(one.lines)]
     return KnownDocument(*values)

@@ -15,11 +15,11 @@ from billing_pipeline.core.plain_text import maybe_plain
 from billing_pipeline.invoicing.render.document import Buyer, PaperDetail, PaperDocument, PaperLine, Seller
 from billing_pipeline.ledger.reading import documents, paper
 from billing_pipeline.ledger.reading.documents import KnownDocument
-from billing_pipeline.ledger.reading.lines import KnownLine
 from billing_pipeline.ledger.reading.paper import PaperFacts
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.explain import explain_invoice
 from billing_pipeline.operations.reading.invoices import known_document
+from billing_pipeline.rating.line import RatedLine
 
 Form = Literal["pdf", "html"]
 _A_DAY = timedelta(days=1)
@@ -121,7 +121,7 @@ class _Paper:
         assert self.view.catalog is not None, "a document is computed from a catalog"  # noqa: S101
         return self.view.catalog
 
-    def _line(self, line: KnownLine, details: tuple[PaperDetail, ...]) -> PaperLine:
+    def _line(self, line: RatedLine, details: tuple[PaperDetail, ...]) -> PaperLine:
         adjusts = self._adjusts(line) if line.kind == "adjustment" else None
         meter, unit = self._unit(line)
         return PaperLine(
@@ -138,14 +138,14 @@ class _Paper:
             details=details,
         )
 
-    def _adjusts(self, line: KnownLine) -> tuple[date, date] | None:
+    def _adjusts(self, line: RatedLine) -> tuple[date, date] | None:
         """The billing period that the description names: a fee's service period may be the one after it."""
         named = _ADJUSTMENT.match(line.description)
         day = date.fromisoformat(named[1]) if named else line.service_start
         period = self.calendar.period_of(self.calendar.midnight(day)) if day else None
         return (period.first_day, period.next_day - _A_DAY) if period else None
 
-    def _unit(self, line: KnownLine) -> tuple[str, str]:
+    def _unit(self, line: RatedLine) -> tuple[str, str]:
         """The meter's unit, and what the quantity counts after conversion: ``× 1000 GB-s``."""
         if "usage" not in {line.kind, line.adjusts} or line.plan is None or line.plan_version is None:
             return "", ""

@@ -19,7 +19,7 @@ from billing_pipeline.rating.bounds import prorated
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.fees.periods import ONE_DAY
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Schedule
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 
 __all__ = ["FeeKey", "FeesDue", "fee_detail", "fee_key", "fees_due", "fees_of"]
 
@@ -67,11 +67,9 @@ def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[Rated
     Raises:
         KeyError: the customer has no such subscription.
     """
-    schedule = Schedule.of(_subscription(terms, key[0]), terms, calendar)
-    every, timing = _kind(key)
-    day = date.fromisoformat(key[1])
-    period = schedule.rhythm(every).holding(day if timing == IN_ADVANCE else day - ONE_DAY)
-    return tuple(schedule.lines(schedule.parts(every, timing, period), period))
+    schedule = Schedule.of(_subscription(terms, key.subscription), terms, calendar)
+    period = schedule.rhythm(key.every).holding(key.due if key.timing == IN_ADVANCE else key.due - ONE_DAY)
+    return tuple(schedule.lines(schedule.parts(key.every, key.timing, period), period))
 
 
 def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan | None = None) -> FeeKey:
@@ -86,7 +84,7 @@ def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan
     Raises:
         KeyError: there is no such subscription, or neither the terms nor ``plan`` are that version.
     """
-    assert line.kind == "fee", f"a {line.kind} line is no fee"  # noqa: S101
+    assert line.kind == LineKind.FEE, f"a {line.kind} line is no fee"  # noqa: S101
     assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
     schedule = Schedule.of(_subscription(terms, line.subscription), terms, calendar)
     named = plan or terms.plans[line.plan or "", line.plan_version or 0]
@@ -99,11 +97,6 @@ def _subscription(terms: Terms, subscription_id: str | None) -> Subscription:
         if one.id == subscription_id:
             return one
     raise KeyError(subscription_id)
-
-
-def _kind(key: FeeKey) -> tuple[FeeCadence, str]:
-    _, every, timing = key[2].split(":")
-    return FeeCadence(every), timing
 
 
 def fee_detail(

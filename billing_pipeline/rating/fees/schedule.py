@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from billing_pipeline.catalog.plan import FeeCadence
 from billing_pipeline.catalog.subscription import Subscription
@@ -12,10 +13,18 @@ from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.rating.bounds import prorated
 from billing_pipeline.rating.fees.parts import Part, Stay, following_day, parts, stays
 from billing_pipeline.rating.fees.periods import ONE_DAY, Rhythm, ServicePeriod
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 
-FeeKey = tuple[str, str, str]  # subscription, ISO local day on which it falls due, "fee:{every}:{timing}"
-IN_ADVANCE = "in_advance"
+IN_ADVANCE, IN_ARREARS = "in_advance", "in_arrears"
+
+
+class FeeKey(NamedTuple):
+    """The fees of a subscription, of one cadence and timing, for one service period: named by the day they fall due."""
+
+    subscription: str
+    due: date
+    every: FeeCadence
+    timing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,7 @@ class Schedule:
 
     def key(self, every: FeeCadence, timing: str, period: ServicePeriod) -> FeeKey:
         """The name of a service period."""
-        return self.subscription.id, self.due(timing, period).isoformat(), f"fee:{every}:{timing}"
+        return FeeKey(self.subscription.id, self.due(timing, period), every, timing)
 
     def parts(self, every: FeeCadence, timing: str, period: ServicePeriod) -> Iterator[Part]:
         """All that is to be paid for a service period."""
@@ -87,7 +96,7 @@ class Schedule:
         if fee.prorate:
             amount = prorated(amount, part.days, period.days)
         return RatedLine(
-            kind="fee",
+            kind=LineKind.FEE,
             subscription=self.subscription.id,
             plan=plan.id,
             plan_version=plan.version,

@@ -22,6 +22,7 @@ from billing_pipeline.operations.exports.export_ledger import COLUMNS, LedgerExp
 from billing_pipeline.operations.exports.journal import JournalLine, Totals, Unbalanced, journal
 from billing_pipeline.operations.exports.selection import Wanted
 from billing_pipeline.operations.exports.table_file import FileFormat
+from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline_tests.operations.exports.final_documents import Books, every_kind, line
 from billing_pipeline_tests.sandbox import instant
 from billing_pipeline_tests.terms import UTC_MONTHS
@@ -192,16 +193,20 @@ def test_progress_counts_documents(books: Books) -> None:
     assert seen == [(done, 6) for done in range(7)]
 
 
+_LINE = RatedLine(LineKind.TAX, None, None, None, None, None, "", None, None, {}, None, Money(0, "USD"))
+
+
 def final_line(kind: str, amount: int, **head: object) -> FinalLine:
     """A line of a document; amounts in cents."""
+    line = _LINE._replace(kind=LineKind(kind), amount=Money(amount, "USD"), description=kind)
     values = dict.fromkeys(FinalLine._fields) | {
         "at": instant("2026-02-04"), "reversal": False, "number": "1", "issue_date": date(2026, 2, 1),
-        "currency": "USD", "customer_credit": Decimal(0), "kind": kind, "amount": Decimal(amount), "description": kind,
+        "currency": "USD", "customer_credit": Decimal(0), "line": line,
     }  # fmt: skip
     return FinalLine(**(values | head))  # type: ignore[arg-type]
 
 
-KINDS = ("usage", "fee", "true_up", "discount", "adjustment", "credit", "tax")
+KINDS = tuple(LineKind)
 LINES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(-(10**9), 10**9)), min_size=1, max_size=8)
 
 

@@ -1,6 +1,5 @@
 """Comparing documents line by line, whatever the lines are."""
 
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 import pytest
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.ledger.reading.lines import KnownLine
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
+from billing_pipeline.rating.line import LineKind, RatedLine
 
-LINE = KnownLine(
-    kind="usage",
+LINE = RatedLine(
+    kind=LineKind.USAGE,
     subscription="s",
     plan="payg",
     plan_version=1,
@@ -28,8 +27,8 @@ LINE = KnownLine(
 )
 
 
-def change(**fields: Any) -> KnownLine:
-    return replace(LINE, **fields)
+def change(**fields: Any) -> RatedLine:
+    return LINE._replace(**fields)
 
 
 US = change(dimensions={"region": "us"})
@@ -48,7 +47,7 @@ US = change(dimensions={"region": "us"})
         ([LINE], [change(plan_version=2)], ["changed"]),
         ([LINE], [change(plan="other")], ["added", "removed"]),
         ([LINE], [change(service_end=date(2026, 1, 15))], ["added", "removed"]),
-        ([LINE], [change(kind="adjustment", adjusts="usage")], ["added", "removed"]),
+        ([LINE], [change(kind=LineKind.ADJUSTMENT, adjusts=LineKind.USAGE)], ["added", "removed"]),
         ([LINE], [US], ["added", "removed"]),
         ([LINE], [change(amount=Money(100, "EUR"))], ["added", "removed"]),
         ([LINE, LINE], [LINE], ["removed"]),
@@ -56,7 +55,7 @@ US = change(dimensions={"region": "us"})
         ([change(service_start=None, service_end=None, quantity=None)], [], ["removed"]),
     ],
 )
-def test_lines(before: list[KnownLine], after: list[KnownLine], changes: list[str]) -> None:
+def test_lines(before: list[RatedLine], after: list[RatedLine], changes: list[str]) -> None:
     assert [one["change"] for one in changed_lines(before, after)] == changes
     opposite = {"added": "removed", "removed": "added", "changed": "changed"}
     backwards = [str(one["change"]) for one in changed_lines(after, before)]

@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from billing_pipeline.catalog import Fee, Plan
+from billing_pipeline.catalog.plan import FeeCadence
 from billing_pipeline.core.period import BillingCalendar, calendar
-from billing_pipeline.rating.fees.fees import fee_key, fees_of
+from billing_pipeline.rating.fees.fees import FeeKey, fee_key, fees_of
 from billing_pipeline_tests.rating.fees.fee_case import due, fee_terms, written
 from billing_pipeline_tests.terms import UTC_MONTHS
 
@@ -393,15 +394,19 @@ def test_arrears_fall_due_after_the_service_period_or_the_end(subscription: str,
     assert not any(one.in_advance for one in found)
 
 
+def fee(day: str, every: str, timing: str = "in_advance") -> FeeKey:
+    return FeeKey("s", date.fromisoformat(day), FeeCadence(every), timing)
+
+
 def test_fees_due_together_are_one_and_others_are_their_own() -> None:
     fees = (
         f"{MONTHLY}, {{id: g, amount: 1}}, {{id: w, amount: 7, every: week}}, {{id: l, amount: 3, timing: in_arrears}}"
     )
     found = due(fee_terms(fees, "start: 2026-06-01"), days=("2026-06-01", "2026-06-08"))
     assert [(one.key, [line.price for line in one.lines]) for one in found] == [
-        (("s", "2026-06-01", "fee:month:in_advance"), ["f", "g"]),
-        (("s", "2026-06-01", "fee:week:in_advance"), ["w"]),
-        (("s", "2026-06-08", "fee:week:in_advance"), ["w"]),
+        (fee("2026-06-01", "month"), ["f", "g"]),
+        (fee("2026-06-01", "week"), ["w"]),
+        (fee("2026-06-08", "week"), ["w"]),
     ]
 
 
@@ -428,8 +433,8 @@ def test_a_line_says_all_that_a_document_needs() -> None:
     }
 
 
-FEBRUARY = ("s", "2026-02-01", "fee:month:in_advance")
-JANUARY_ARREARS = ("s", "2026-02-01", "fee:month:in_arrears")
+FEBRUARY = fee("2026-02-01", "month")
+JANUARY_ARREARS = fee("2026-02-01", "month", "in_arrears")
 
 
 def test_what_a_service_period_costs_now_follows_the_terms() -> None:
@@ -444,7 +449,7 @@ def test_what_a_service_period_costs_now_follows_the_terms() -> None:
     (late,) = fees_of(gone, UTC_MONTHS, JANUARY_ARREARS)  # by its old name, though it falls due earlier now
     assert str(late.amount) == "20.00"
     with pytest.raises(KeyError, match="other"):
-        fees_of(gone, UTC_MONTHS, ("other", "2026-02-01", "fee:month:in_advance"))
+        fees_of(gone, UTC_MONTHS, FEBRUARY._replace(subscription="other"))
 
 
 def test_a_line_names_its_service_period_also_when_nothing_of_it_is_due_any_more() -> None:
