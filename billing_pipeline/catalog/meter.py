@@ -12,7 +12,7 @@ VALUELESS_AGGREGATIONS = frozenset({"count", "unique_count", "duration"})
 # What an aggregation needs beside itself; no other aggregation may have it.
 AGGREGATION_FIELDS = {"unique_count": "unique_by", "duration": "session_by"}
 # Aggregations of what lasts: an event of one period may count in the next ones.
-CARRYING_AGGREGATIONS = frozenset({"weighted_sum", "duration"})
+LASTING_AGGREGATIONS = frozenset({"weighted_sum", "duration"})
 # The dimension that says whether an event starts or stops its session.
 PHASE, START, STOP = "phase", "start", "stop"
 
@@ -67,6 +67,6 @@ class Meter:
     keep: Literal["latest", "first"] = "latest"
 
     @property
-    def carries(self) -> bool:
+    def has_lasting_usage(self) -> bool:
         """Whether events of one period may count in later ones: levels that stand, sessions that run on."""
-        return self.aggregation in CARRYING_AGGREGATIONS
+        return self.aggregation in LASTING_AGGREGATIONS

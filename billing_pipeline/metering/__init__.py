@@ -1,1 +1,1 @@
-"""Stage 2: from events to quantities: one number per customer, meter, price dimensions and stretch of time."""
+"""Metering: from usage events to quantities, one per customer, meter, price dimensions and stretch of time."""

@@ -1,10 +1,9 @@
-"""Amounts that events carry themselves, and their values one by one, for prices that look at single events."""
+"""Amounts that stand in events, and the values of events one by one, for prices that look at single events."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from billing_pipeline.metering.aggregations.aggregation import QUANTITY
 from billing_pipeline.usage.engine import Engine
@@ -19,11 +18,11 @@ Group = tuple[object, ...]  # number, then the values of ``by``
 
 
 def amounts(events: ir.Table, dimension: str) -> dict[str, ir.Value]:
-    """The sum of what the events carry in a dimension, and how many carry nothing that can be read."""
+    """The sum of the events' own amounts, which stand in a dimension, and how many events have none to read."""
     text = events[dimension_column(dimension)]
     readable = text.re_search(_NUMBER).fill_null(False)  # noqa: FBT003 - ibis has no other way
-    carried = readable.ifelse(text, None).cast(_AMOUNT)
-    return {"carried": carried.sum().cast(QUANTITY), "unreadable": (~readable).sum()}
+    own = readable.ifelse(text, None).cast(_AMOUNT)
+    return {"own_amounts": own.sum().cast(QUANTITY), "unreadable": (~readable).sum()}
 
 
 def values(engine: Engine, events: ir.Table, groups: Mapping[str, ir.Value]) -> dict[Group, tuple[Decimal, ...]]:
@@ -34,17 +33,13 @@ def values(engine: Engine, events: ir.Table, groups: Mapping[str, ir.Value]) -> 
     rows = events.select("number", "timestamp", "arrival", "value", **groups)
     keys = ["number", *groups]
     ordered = rows.order_by([*keys, "timestamp", "arrival"]).select([*keys, "value"])
-    found: dict[Group, list[Decimal]] = {}
-    known: dict[Decimal, Decimal] = {}
+    by_group: dict[Group, list[Decimal]] = {}
+    remembered: dict[Decimal, Decimal] = {}
     for batch in engine.stream(ordered):
-        for group, value in _rows(batch, keys):
-            if len(known) >= _FEW:
-                known.clear()
-            found.setdefault(group, []).append(known.setdefault(value, value))
-    return {group: tuple(each) for group, each in found.items()}
-
-
-def _rows(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[Group, Decimal]]:
-    columns = [batch.column(name).to_pylist() for name in keys]
-    found: list[Decimal] = batch.column("value").to_pylist()  # type: ignore[assignment]  # no value is null
-    return zip(zip(*columns, strict=True), found, strict=True)
+        columns = [batch.column(name).to_pylist() for name in keys]
+        numbers: list[Decimal] = batch.column("value").to_pylist()  # type: ignore[assignment]  # no value is null
+        for group, value in zip(zip(*columns, strict=True), numbers, strict=True):
+            if len(remembered) >= _FEW:
+                remembered.clear()
+            by_group.setdefault(group, []).append(remembered.setdefault(value, value))
+    return {group: tuple(values) for group, values in by_group.items()}

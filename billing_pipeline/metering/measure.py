@@ -1,4 +1,4 @@
-"""From reports to quantities: deduplicate once, then answer all measurements of one shape with one query."""
+"""From usage reports to quantities: deduplicate once, then answer all measurements of one shape with one query."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
@@ -9,14 +9,13 @@ import ibis.expr.types as ir
 from billing_pipeline.catalog.meter import PHASE, Meter
 from billing_pipeline.metering.answer import answers
 from billing_pipeline.metering.counting import usage_counts
-from billing_pipeline.metering.measurement import Measured, Measurement, Quantity, UsageCount
-from billing_pipeline.metering.questions import NOW, Questions, questions
-from billing_pipeline.metering.timeline import Timeline
+from billing_pipeline.metering.measurement import Measured, Measurement, Quantity, Timeline, UsageCount
+from billing_pipeline.metering.questions import Questions
 from billing_pipeline.usage.deduplicate import Deliveries, as_of, deduplicate, events
 from billing_pipeline.usage.engine import PERIOD, Engine, Overflow, dimensions_of
 from billing_pipeline.usage.event import LakeFile, dimension_column
 
-__all__ = ["Measured", "Measurement", "Quantity", "UsageCount", "measure"]
+__all__ = ["Measured", "Measurement", "Quantity", "Timeline", "UsageCount", "measure"]
 
 _UTC = Timeline(ZoneInfo("UTC"))
 
@@ -32,7 +31,7 @@ def measure(
     *,
     timeline: Timeline = _UTC,
 ) -> Measured:
-    """Answer ``measurements`` from the reports in ``files``.
+    """Answer measurements from the usage reports in ``files``.
 
     Args:
         engine: computes; its memory bounds what is held at once.
@@ -50,67 +49,51 @@ def measure(
     Raises:
         UsageError: a quantity does not fit 38 digits, or a file cannot be read.
     """
-    asked = questions(measurements, meters, meter_codes)
+    questions = Questions.of(measurements, meters, meter_codes)
     by_code = {code: meters[name] for name, code in meter_codes.items()}
     retractions = any(file.retractions for file in [*files, *timeline.earlier])
     reports = _of_meters(events(engine, [*files, *timeline.earlier], deliveries, customers), timeline, by_code)
-    winners = deduplicate(_looked_at(reports, asked), by_code, retractions=retractions, within=["cut", "carried"])
+    # One report of each event is accepted, whoever asks: several prices and cut points look at the same ones.
+    winners = deduplicate(as_of(reports), by_code, retractions=retractions, within=["earlier"])
     with (
-        engine.stored(_with_dimensions(winners, asked, by_code)) as accepted,
-        engine.stored(asked.table) as table,
+        engine.stored(_with_dimensions(winners, questions, by_code)) as accepted,
+        engine.stored(questions.table) as table,
     ):
-        found = list(_all_answers(engine, asked, meters, accepted, table, timeline))
-        own = reports.filter(~reports.carried)
-        counts = usage_counts(
-            engine, own, accepted.filter(accepted.cut == NOW), table, by_code, retractions=retractions
-        )
-    return Measured(sorted(found, key=lambda each: each.number), counts)
+        quantities = list(_all_answers(engine, questions, accepted, table, timeline))
+        own = reports.filter(~reports.earlier)
+        counts = usage_counts(engine, own, accepted, table, by_code, retractions=retractions)
+    return Measured(sorted(quantities, key=lambda quantity: quantity.number), counts)
 
 
 def _of_meters(reports: ir.Table, timeline: Timeline, meters: Mapping[int, Meter]) -> ir.Table:
-    """All reports of the period; and of earlier ones (``carried``) those of meters whose events last.
+    """All reports of the period; and of earlier ones (column ``earlier``) those of meters whose usage lasts.
 
     No event key reaches over periods: it has the timestamp in it, or the period itself.
     """
     if not timeline.earlier:
-        return reports.mutate(carried=ibis.literal(False))  # noqa: FBT003 - ibis has no other way
-    reports = reports.mutate(carried=reports[PERIOD].isin(sorted({file.period for file in timeline.earlier})))
-    lasting = [code for code, meter in meters.items() if meter.carries]
-    return reports.filter(~reports.carried | reports.meter.isin(lasting))
+        return reports.mutate(earlier=ibis.literal(False))  # noqa: FBT003 - ibis has no other way
+    reports = reports.mutate(earlier=reports[PERIOD].isin(sorted({file.period for file in timeline.earlier})))
+    lasting = [code for code, meter in meters.items() if meter.has_lasting_usage]
+    return reports.filter(~reports.earlier | reports.meter.isin(lasting))
 
 
-def _looked_at(reports: ir.Table, asked: Questions) -> ir.Table:
-    """What stands now, as cut ``NOW``, and again what stood at each earlier arrival that somebody asks about."""
-    now = as_of(reports).mutate(cut=ibis.literal(NOW, "int32"))
-    if not asked.cuts.num_rows:
-        return now
-    past = reports.join(ibis.memtable(asked.cuts), ["customer", "meter"])
-    return now.union(as_of(past, past.before_arrival).select(now.columns))
-
-
-def _with_dimensions(winners: ir.Table, asked: Questions, meters: Mapping[int, Meter]) -> ir.Table:
+def _with_dimensions(winners: ir.Table, questions: Questions, meters: Mapping[int, Meter]) -> ir.Table:
     """Only the columns that answers and counts look at; a dimension that no file has is null."""
     sessions = {name for meter in meters.values() if meter.session_by for name in (PHASE, meter.session_by)}
-    columns = {*map(dimension_column, (*asked.dimensions, *sessions))}
-    columns |= set(dimensions_of(winners.columns)) if asked.by_series else set()
+    columns = {*map(dimension_column, (*questions.dimensions, *sessions))}
+    columns |= set(dimensions_of(winners.columns)) if questions.by_series else set()
     return winners.select(
-        "cut", "carried", "customer", "meter", "timestamp", "value", "arrival",
+        "earlier", "customer", "meter", "timestamp", "value", "arrival",
         **{name: winners[name] if name in winners.columns else ibis.null("string") for name in sorted(columns)},
     )  # fmt: skip
 
 
 def _all_answers(
-    engine: Engine,
-    asked: Questions,
-    meters: Mapping[str, Meter],
-    accepted: ir.Table,
-    table: ir.Table,
-    timeline: Timeline,
+    engine: Engine, questions: Questions, accepted: ir.Table, table: ir.Table, timeline: Timeline
 ) -> Iterator[Quantity]:
-    for number, (shape, names) in enumerate(zip(asked.shapes, asked.meters, strict=True)):
-        mine = table.filter(table["shape"] == number)
+    for number, (shape, meters) in enumerate(zip(questions.shapes, questions.meters, strict=True)):
         try:
-            yield from answers(engine, shape, meters[names[0]], accepted, mine, timeline)
+            yield from answers(engine, shape, accepted, table.filter(table["shape"] == number), timeline)
         except Overflow as error:
-            where = "Meter" if len(names) == 1 else "One of the meters"
-            raise Overflow(f"{where} {', '.join(map(repr, names))}: {error.message}", hint=error.hint) from error
+            where = "Meter" if len(meters) == 1 else "One of the meters"
+            raise Overflow(f"{where} {', '.join(map(repr, meters))}: {error.message}", hint=error.hint) from error

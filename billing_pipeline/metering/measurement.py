@@ -1,18 +1,21 @@
-"""What is asked of metering, and what it answers."""
+"""Measurements of usage and their answers: what metering is asked, and the quantities and counts that it gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
+from zoneinfo import ZoneInfo
 
-# What the price wants to know of single events: nothing, their values, or the amounts that they carry.
+from billing_pipeline.usage.event import LakeFile
+
+# What the price wants to know of single events: nothing, their values, or the amounts that stand in them.
 Needs = Literal["quantity", "events", "amounts"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Asks for one meter of one customer over a stretch of time, for one price.
+    """What is to be measured of one customer: one meter over a stretch of time, for one price.
 
     Attributes:
         number: the asker's own; answers name it.
@@ -20,7 +23,6 @@ class Measurement:
         meter: whose events.
         start: first instant that counts.
         end: first instant that does not.
-        before_arrival: look at what was received before it, deduplicated as of then; None looks at everything.
         by: dimensions that the price depends on; there is a quantity for each combination of their values.
         matches: combinations that the price has rates for; all others add up to one quantity with no dimensions.
             Where there are none, each combination has its own.
@@ -33,7 +35,6 @@ class Measurement:
     meter: str
     start: datetime
     end: datetime
-    before_arrival: int | None = None
     by: tuple[str, ...] = ()
     matches: tuple[Mapping[str, str], ...] = ()
     needs: Needs = "quantity"
@@ -42,7 +43,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One answer to a measurement; a measurement without events has none.
+    """A quantity that answers a measurement; a measurement without events has none.
 
     Attributes:
         number: the measurement's.
@@ -52,7 +53,7 @@ class Quantity:
         provisional: how many sessions are open at the end, or now where that is earlier.
         counted_to: now, where something that lasts counts only so far; None where the quantity is complete.
         measures: for a price that needs events, the value of each in the order of (timestamp, arrival); for one that
-            needs amounts, the sum of those that the events carry. None where it needs neither, or where an event has
+            needs amounts, the sum of those in the events. None where it needs neither, or where an event has
             no amount that can be read.
     """
 
@@ -70,7 +71,7 @@ class UsageCount:
     """Where the reports of one customer and meter ended: landed = accepted + superseded + retracted.
 
     Attributes:
-        unpriced: accepted events at instants that no measurement covers, whatever its ``before_arrival``.
+        unpriced: accepted events at instants that no measurement covers.
         pending: accepted events that stop a session whose start is not known.
     """
 
@@ -86,7 +87,23 @@ class UsageCount:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All answers: quantities by number and dimensions, counts by customer and meter."""
+    """All quantities, by number and dimensions, and counts, by customer and meter."""
 
     quantities: list[Quantity]
     counts: list[UsageCount]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The time around a measured period: how days are told, what runs into it, and where it stands.
+
+    Attributes:
+        time_zone: the billing time zone: whose days a meter's ``window: day`` means.
+        now: when what nothing has ended stops counting; None where all that is asked is in the past.
+        earlier: files of earlier periods, as far back as something in them may last into this one. Only levels and
+            sessions are looked at, and no row of them is counted.
+    """
+
+    time_zone: ZoneInfo
+    now: datetime | None = None
+    earlier: Sequence[LakeFile] = ()

@@ -1,8 +1,23 @@
-"""Which usage a price counts in a period: the parts of the period in which it is in force, and where they are cut.
+"""Segments of a period: the parts of it in which a price is in force, and where they are cut.
 
 A plan change splits a period: usage is priced by the plan in force at the event's timestamp, and tiers restart. Inside
-a segment, cut points are the instants at which something else changes (a discount, a credit grant); the quantity is
+a segment, cut points are the instants at which something else changes (a discount starts or ends); the quantity is
 measured cumulatively at each, the segment's end being the last.
+
+Customer acme is on plan basic (price api) from 1 June 2025 and on plan mixed (prices api and gb) from 15 January 2026,
+12:00; 10% off the price api, on whatever plan, start on 20 January. January 2026 has three segments:
+
+=====  =====  ==============================  ================================
+plan   price  in force                        measured from its start
+=====  =====  ==============================  ================================
+basic  api    1 January to 15 January 12:00   to 15 January 12:00
+mixed  api    15 January 12:00 to 1 February  to 20 January, and to 1 February
+mixed  gb     15 January 12:00 to 1 February  to 1 February
+=====  =====  ==============================  ================================
+
+So 80 units of mixed/api until the 20th and 120 until the end of January are two lines, what 80 cost and what 120 cost
+less what 80 did, and the discount lowers the second only. An event of 15 January at 12:00 counts in mixed: starts are
+inclusive, ends are not. A subscription that ended on 10 January has segments only until then.
 """
 
 from collections.abc import Iterator
@@ -27,7 +42,7 @@ class SegmentKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A price in force from ``start`` to ``end``, within one period and one phase.
+    """The part of a period in which a price is in force, within one phase of a subscription.
 
     Attributes:
         phase_start: start of the phase; with subscription and price it names what is priced.
@@ -55,7 +70,7 @@ def segments(terms: Terms, period: BillingPeriod) -> Iterator[Segment]:
     for subscription in terms.subscriptions:
         for phase in subscription.phases:
             start, end = _overlap(subscription, phase, period)
-            if start >= end:
+            if start >= end:  # the phase has nothing of this period, or was replaced before it began
                 continue
             plan = terms.plan(phase)
             for price in plan.prices:
@@ -64,7 +79,11 @@ def segments(terms: Terms, period: BillingPeriod) -> Iterator[Segment]:
 
 
 def _cuts(terms: Terms, price: PlanPrice, start: datetime, end: datetime) -> list[datetime]:
-    """Where a percentage off the price starts or ends inside; one that ends by its periods ends where a period does."""
+    """The instants inside a segment at which a percentage off its price starts or ends.
+
+    An amount off needs no cut: it comes off the whole service period. A percentage for so many periods ends where a
+    period does, and one that was taken back before it began (its end is its start) never lowers anything.
+    """
     instants = {
         instant
         for discount in terms.discounts
@@ -76,5 +95,6 @@ def _cuts(terms: Terms, price: PlanPrice, start: datetime, end: datetime) -> lis
 
 
 def _overlap(subscription: Subscription, phase: Phase, period: BillingPeriod) -> tuple[datetime, datetime]:
+    """What a phase, its subscription and the period have in common; empty where the start is not before the end."""
     ends = [instant for instant in (phase.end, subscription.end, period.end) if instant is not None]
     return max(phase.start, subscription.start, period.start), min(ends)

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from decimal import Decimal
 
+from billing_pipeline.core.exact import Exactly
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.exact import Exactly
 from billing_pipeline.rating.price import ZERO, Charge, sum_of
 
 

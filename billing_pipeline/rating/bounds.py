@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.exact import Exactly, divide
 from billing_pipeline.core.money import Money, Rounding, round_amount
-from billing_pipeline.rating.exact import Exactly, divide
 
 
 def prorated(whole: Decimal, days: int, days_of_period: int) -> Decimal:

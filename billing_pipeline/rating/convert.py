@@ -3,7 +3,7 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from billing_pipeline.catalog.meter import Convert
-from billing_pipeline.rating.exact import Exactly, divide
+from billing_pipeline.core.exact import Exactly, divide
 
 _ROUNDING = {"up": ROUND_CEILING, "down": ROUND_FLOOR, "nearest": ROUND_HALF_UP}
 
@@ -11,7 +11,7 @@ _ROUNDING = {"up": ROUND_CEILING, "down": ROUND_FLOOR, "nearest": ROUND_HALF_UP}
 def convert(quantity: Decimal, conversion: Convert | None) -> Decimal:
     """``quantity`` in the unit that is priced; without a conversion, as it is.
 
-    A carried quotient (see ``rating/exact.py``) can neither reach nor cross a whole number that the true one does not,
+    A carried quotient (see ``core/exact.py``) can neither reach nor cross a whole number that the true one does not,
     so rounding it to whole units is exact.
 
     Raises:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from billing_pipeline.core.errors import RatingError
+from billing_pipeline.core.exact import Exactly, finish_quotient
 from billing_pipeline.core.money import Money, Rounding, round_amount
-from billing_pipeline.rating.exact import Exactly, settle
 from billing_pipeline.rating.price import NO_DIMENSIONS, ZERO, Price
 from billing_pipeline.rating.price_models import QuantityModel
 
@@ -26,7 +26,7 @@ def running_amounts(
         raise RatingError(f"{price.model} prices single events.", hint="Charge the events received so far instead.")
     with Exactly():
         priced = [max(quantity - price.included, ZERO) for quantity in quantities]
-        return tuple(settle(amount) for amount in model.running(priced))
+        return tuple(finish_quotient(amount) for amount in model.running(priced))
 
 
 def next_invoice(due: Decimal, invoiced: Sequence[Money], currency: str, rounding: Rounding) -> Money:

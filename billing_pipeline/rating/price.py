@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Literal, cast, get_args
 
 from billing_pipeline.core.errors import CatalogError, RatingError
+from billing_pipeline.core.exact import Exactly, finish_quotient, too_large
 from billing_pipeline.core.money import LARGEST_AMOUNT
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.exact import Exactly, is_settled, settle, too_large
 from billing_pipeline.rating.price_models import PRICE_MODELS, Needs, PriceModel, QuantityModel
 from billing_pipeline.rating.price_models.dynamic import Dynamic
 from billing_pipeline.rating.rates import Rate, RateIndex, index_rates, parse_rates, written
@@ -224,14 +224,14 @@ def amount_at(
         return _charge(model, quantity, included, measures).amount
     if included:
         quantity -= included
-    return settle(model.amount_of(quantity if quantity > ZERO else ZERO))  # noqa: FURB136 - max costs a call a line
+    return finish_quotient(model.amount_of(quantity if quantity > ZERO else ZERO))  # noqa: FURB136 - max costs a call a line
 
 
 def _charge(model: PriceModel, quantity: Decimal, included: Decimal, measures: Iterable[Decimal] | None) -> Charge:
     details = _details(model, quantity, included, measures)
     amount = sum_of(details)
-    if not is_settled(amount):
-        details = tuple([detail._replace(amount=settle(detail.amount)) for detail in details])
+    if finish_quotient(amount) != amount:
+        details = tuple([detail._replace(amount=finish_quotient(detail.amount)) for detail in details])
         amount = sum_of(details)
     if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
         raise too_large()

@@ -8,11 +8,11 @@ from decimal import Decimal, Inexact, InvalidOperation, Overflow
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import RatingError
+from billing_pipeline.core.exact import Exactly, too_large
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment, SegmentKey
 from billing_pipeline.rating.bounds import true_up
-from billing_pipeline.rating.exact import Exactly, too_large
 from billing_pipeline.rating.line import LineKind, MeteredQuantity, Rated, RatedLine
 from billing_pipeline.rating.price import ZERO, Price, amount_at
 from billing_pipeline.rating.pricing import Interval, Pricing

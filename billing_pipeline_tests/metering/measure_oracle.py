@@ -35,7 +35,7 @@ def counted(
 ) -> Mapping[frozenset[tuple[str, str]], list[Row]]:
     """The events that count for a measurement, by dimensions."""
     code = next(code for code, meter in meters.items() if meter.id == asked.meter)
-    state = statuses(rows, meters, deliveries, asked.before_arrival)
+    state = statuses(rows, meters, deliveries)
     groups = defaultdict(list)
     for row in rows:
         if (

@@ -25,7 +25,7 @@ def quantities(
     rows: Sequence[Row], asked: Measurement, code: int, meter: Meter, now: datetime | None
 ) -> Mapping[frozenset[tuple[str, str]], Found]:
     """By dimensions, what a measurement finds."""
-    state = statuses(rows, {code: meter}, {}, asked.before_arrival)
+    state = statuses(rows, {code: meter}, {})
     mine = [
         row
         for row in rows

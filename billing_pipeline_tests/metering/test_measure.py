@@ -17,13 +17,10 @@ from hypothesis import strategies as st
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.metering import answer
-from billing_pipeline.metering.aggregations import AGGREGATIONS, Spans
-from billing_pipeline.metering.aggregations.aggregation import Aggregation
-from billing_pipeline.metering.aggregations.aggregation import Fraction as Quotient
+from billing_pipeline.metering.aggregations import AGGREGATIONS, Aggregation, Quotient, Spans
 from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
-from billing_pipeline.metering.timeline import Timeline
+from billing_pipeline.metering.measurement import Timeline
 from billing_pipeline.usage.engine import Engine
-from billing_pipeline.usage.event import ROWS_PER_BATCH
 from billing_pipeline_tests.metering.measure_oracle import counts, quantities
 from billing_pipeline_tests.usage.lake_writer import END, START, Row, write_lake
 
@@ -302,7 +299,6 @@ MEASUREMENTS = st.lists(
         meter=st.sampled_from(sorted(NAMES)),
         start=INSTANTS | st.just(START),
         end=INSTANTS | st.just(END),
-        before_arrival=st.none() | st.integers(1, 5).map(lambda batch: batch * ROWS_PER_BATCH),
         by=st.sampled_from([(), ("a",), ("a", 'b "/'), ("missing",)]),
         matches=st.sampled_from([(), ({"a": "x"},), ({"a": "x", 'b "/': "y"}, {'b "/': "x"}, {"a": "x", 'b "/': "x"})]),
     ),
@@ -315,7 +311,7 @@ MEASUREMENTS = st.lists(
 def test_random_histories_measure_as_the_oracle_says(
     engine: Engine, *, rows: list[Row], asked: list[Measurement], with_scopes: bool
 ) -> None:
-    """Retractions, keep first, event ids, dimensions absent and empty, snapshots, cut points, as of any batch."""
+    """Retractions, keep first, event ids, dimensions absent and empty, snapshots, cut points."""
     if with_scopes:
         rows = [replace(row, scope=1 + row.row % 2) if row.row % 3 else row for row in rows]
     deliveries = {1: [1, 2, 4], 2: [2, 3]} if with_scopes else {}

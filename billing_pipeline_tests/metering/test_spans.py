@@ -18,9 +18,8 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.core.period import Duration
 from billing_pipeline.metering.measure import Measured, Measurement, Quantity, UsageCount, measure
-from billing_pipeline.metering.timeline import Timeline
+from billing_pipeline.metering.measurement import Timeline
 from billing_pipeline.usage.engine import Engine
-from billing_pipeline.usage.event import ROWS_PER_BATCH
 from billing_pipeline_tests.metering import spans_oracle
 from billing_pipeline_tests.usage.lake_writer import END, START, Row, write_lake
 
@@ -214,7 +213,6 @@ ASKED = st.lists(
         meter=st.just("m"),
         start=INSTANTS,
         end=INSTANTS,
-        before_arrival=st.none() | st.integers(1, 5).map(lambda batch: batch * ROWS_PER_BATCH),
         by=st.sampled_from([(), ("region",)]),
     ),
     min_size=1,
@@ -243,7 +241,7 @@ METERS = st.builds(
 def test_random_histories_last_as_the_oracle_says(
     engine: Engine, *, rows: list[Row], asked: list[Measurement], meter: Meter, now: datetime | None
 ) -> None:
-    """Retractions, as of any batch, over a period's start and end, cut anywhere, before and after now."""
+    """Retractions, over a period's start and end, cut anywhere, before and after now."""
     with TemporaryDirectory() as folder:
         found = measured(engine, Path(folder), rows, meter, *asked, now=now)
     answers = {(each.number, frozenset(each.dimensions.items())): each for each in found.quantities}

@@ -14,9 +14,9 @@ import pytest
 import billing_pipeline.rating
 from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
+from billing_pipeline.core.exact import AMOUNT_DECIMALS, Exactly, divide, finish_quotient
 from billing_pipeline.core.money import LARGEST_AMOUNT, Rounding, round_amount
 from billing_pipeline.rating.convert import convert
-from billing_pipeline.rating.exact import AMOUNT_DECIMALS, Exactly, divide, is_settled, settle
 from billing_pipeline.rating.price import amount_of, charge, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS
 from billing_pipeline.rating.quote.aggregates import AGGREGATES
@@ -220,15 +220,15 @@ def test_an_hourly_price_of_seconds_is_as_exact_as_a_fraction(seconds: int) -> N
     charged = charge(price, convert(D(seconds), Convert(D(3600))))
     assert abs(Fraction(charged.amount) - true) <= Fraction(1, 10**49)
     assert charged.amount == sum(detail.amount for detail in charged.details)
-    assert is_settled(charged.amount)
+    assert finish_quotient(charged.amount) == charged.amount
 
 
 def test_settling_leaves_what_ends_alone() -> None:
-    assert settle(D("0.1")) == D("0.1")
+    assert finish_quotient(D("0.1")) == D("0.1")
     finest = D(1).scaleb(-AMOUNT_DECIMALS)
-    assert settle(finest) == finest
-    assert settle(finest.scaleb(-1)) == 0
-    assert str(settle(D("1E+3"))) == "1E+3"
+    assert finish_quotient(finest) == finest
+    assert finish_quotient(finest.scaleb(-1)) == 0
+    assert str(finish_quotient(D("1E+3"))) == "1E+3"
 
 
 def test_a_block_of_exact_arithmetic_gives_the_context_back() -> None:

@@ -38,7 +38,7 @@ def _check_own_fields(meter: Meter) -> Iterator[CatalogError]:
 
 def _check_sense(meter: Meter) -> Iterator[CatalogError]:
     """Fields that say nothing together."""
-    if meter.window is not None and meter.carries:
+    if meter.window is not None and meter.has_lasting_usage:
         message = f"A {meter.aggregation} adds up over time: aggregated in windows it is the same."
         yield CatalogError(message, hint="Remove the window.", path=("window",))
     if meter.multiplier is not None and meter.aggregation in VALUELESS_AGGREGATIONS - {"duration"}:

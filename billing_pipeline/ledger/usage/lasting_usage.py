@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, cast, or_, select, text, true
 
-from billing_pipeline.catalog.meter import CARRYING_AGGREGATIONS
+from billing_pipeline.catalog.meter import LASTING_AGGREGATIONS
 from billing_pipeline.ledger.database import among
 from billing_pipeline.ledger.tables import lake_file
 from billing_pipeline.ledger.usage.manifest import of_buckets, read_files
@@ -23,7 +23,7 @@ def meters(connection: Connection, change: int) -> dict[int, Mapping[str, object
             ORDER BY change DESC LIMIT 1
         ) AS e WHERE e.content ->> 'aggregation' = ANY(:carrying)
     """)
-    known = connection.execute(query, {"carrying": sorted(CARRYING_AGGREGATIONS), "change": change})
+    known = connection.execute(query, {"carrying": sorted(LASTING_AGGREGATIONS), "change": change})
     return {row.code: row.content for row in known}
 
 

@@ -1,12 +1,11 @@
-"""What an aggregation is: set-based expressions over the events of a meter, exact to the last digit.
+"""What an aggregation is: expressions over a table of a meter's events, exact to the last digit.
 
-Most look at the events of a stretch of time (:class:`Aggregation`). Where an event counts for as long as it lasts, the
-aggregation says from when to when (:class:`Spans`), and what is asked for cuts that at its own start and end.
+Most aggregations look at the events of a stretch of time (:data:`Aggregation`). Where an event counts for as long as it
+lasts, the aggregation says from when to when (:class:`Spans`), and each measurement cuts that at its own start and end.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import ibis.expr.types as ir
 
@@ -21,7 +20,7 @@ WHOLE = "decimal(38, 0)"
 
 
 @dataclass(frozen=True, slots=True)
-class Fraction:
+class Quotient:
     """A quantity that is divided only after it has left the engine, whose own division is binary.
 
     Attributes:
@@ -33,23 +32,17 @@ class Fraction:
     divisor: ir.IntegerScalar | None = None
 
 
-class Aggregation(Protocol):
-    """Turns the events of a group into one quantity.
-
-    ``events`` has one row per event that counts: timestamp, value (already times its multiplier), arrival, and the
-    dimensions that the meter names; filter and window have been applied.
-    """
-
-    def __call__(self, events: ir.Table, meter: Meter) -> Fraction:
-        """The quantity as an expression over ``events``."""
+# The quantity of a group of events. The table has one row per event that counts: timestamp, value (already times its
+# multiplier), arrival, and the dimensions that the meter names; filter and window have been applied.
+Aggregation = Callable[[ir.Table, Meter], Quotient]
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Turns events into what they stand for over time; the quantity is the sum of value × length.
+    """Events as what they stand for over time; the quantity is the sum of value × length.
 
     Attributes:
-        of: from all accepted events of a meter (cut, customer, meter, timestamp, value, arrival, dimensions), earlier
+        of: from all accepted events of a meter (customer, meter, timestamp, value, arrival, dimensions), earlier
             periods' included, to one row per span: the columns of the event that starts it, with ``value`` as the
             weight, before any multiplier; ``until``, when another event ends it, null where none does; and ``ends_by``,
             when it ends by itself, null where it does not. Filter and multiplier look at these rows.

@@ -1,4 +1,4 @@
-"""Duration: the seconds between starts and stops that share a value of ``session_by``.
+"""Duration: the seconds of sessions, from starts to stops that share a value of ``session_by``.
 
 The dimension ``phase`` says ``start`` or ``stop``. A session runs from its start to the next event of its key: a stop,
 or another start, which begins the next session. So it does not matter whether starts are repeated, nor in which order
@@ -22,24 +22,24 @@ _ONE = f"decimal({VALUE_PRECISION}, {VALUE_SCALE})"
 
 
 def sessions(events: ir.Table, meter: Meter) -> ir.Table:
-    """Each start until the next event of its key."""
+    """A session for each start: it lasts until the next event of its key."""
     marked, instants = _instants(events, meter)
     # What starts and stops at once while nothing is open has no length.
     until = instants.opens.ifelse(instants.following, instants.timestamp)
-    starts = instants.filter(instants.starts).select("cut", "arrival", until=until)
+    starts = instants.filter(instants.starts).select("arrival", until=until)
     ends_by = ibis.null("timestamp('UTC')")
     if meter.max_session is not None:
         longest = timedelta(days=meter.max_session.days, hours=meter.max_session.hours)
         ends_by = marked.timestamp + ibis.interval(seconds=int(longest.total_seconds()))
     spans = marked.mutate(value=ibis.literal(1).cast(_ONE), ends_by=ends_by)
-    return spans.join(starts, ["cut", "arrival"]).select(*spans.columns, "until")
+    return spans.join(starts, "arrival").select(*spans.columns, "until")
 
 
 def waiting_stops(events: ir.Table, meter: Meter) -> ir.Table:
     """Instants at which a session stops that is not known to have started: customer, meter, timestamp."""
     _, instants = _instants(events, meter)
     waiting = instants.filter(instants.stops, ~instants.starts, ~instants.opened)
-    return waiting.select("cut", "customer", "meter", "timestamp")
+    return waiting.select("customer", "meter", "timestamp")
 
 
 def _instants(events: ir.Table, meter: Meter) -> tuple[ir.Table, ir.Table]:
@@ -52,7 +52,7 @@ def _instants(events: ir.Table, meter: Meter) -> tuple[ir.Table, ir.Table]:
     session, phase = events[dimension_column(meter.session_by)], events[dimension_column(PHASE)]
     marked = events.filter(session.notnull(), phase.isin([START, STOP]))
     is_start = marked[dimension_column(PHASE)] == START
-    key = ["cut", "customer", "meter", dimension_column(meter.session_by)]
+    key = ["customer", "meter", dimension_column(meter.session_by)]
     instants = marked.group_by([*key, "timestamp"]).agg(
         starts=is_start.any(), stops=(~is_start).any(), arrival=marked.arrival.max(where=is_start)
     )
@@ -67,9 +67,6 @@ def _instants(events: ir.Table, meter: Meter) -> tuple[ir.Table, ir.Table]:
     return marked, instants.mutate(opened=instants.opens.lag().over(in_order).fill_null(False))  # noqa: FBT003
 
 
-def _second(meter: Meter) -> int:  # noqa: ARG001 - of Spans
-    """Durations are in seconds."""
-    return 10**6
+_SECOND = 10**6  # microseconds: durations are in seconds
 
-
-duration = Spans(sessions, _second, provisional=True, by_series=False)
+duration = Spans(sessions, lambda _: _SECOND, provisional=True, by_series=False)

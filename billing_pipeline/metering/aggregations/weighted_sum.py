@@ -18,16 +18,11 @@ _MICROSECONDS = {"second": 10**6, "hour": 3600 * 10**6, "day": 24 * 3600 * 10**6
 
 
 def levels(events: ir.Table, meter: Meter) -> ir.Table:
-    """Each event until the next of its combination."""
+    """A level for each event: it stands until the next event of its combination of dimensions."""
     own = {dimension_column(meter.multiplier)} if meter.multiplier else set()
     series = [name for name in dimensions_of(events.columns) if name not in own]
-    following = ibis.window(group_by=["cut", "customer", "meter", *series], order_by=["timestamp", "arrival"])
+    following = ibis.window(group_by=["customer", "meter", *series], order_by=["timestamp", "arrival"])
     return events.mutate(until=events.timestamp.lead().over(following), ends_by=ibis.null("timestamp('UTC')"))
 
 
-def unit(meter: Meter) -> int:
-    """An hour unless the meter says otherwise; a day is 24 of them."""
-    return _MICROSECONDS[meter.per or "hour"]
-
-
-weighted_sum = Spans(levels, unit, provisional=False, by_series=True)
+weighted_sum = Spans(levels, lambda meter: _MICROSECONDS[meter.per or "hour"], provisional=False, by_series=True)

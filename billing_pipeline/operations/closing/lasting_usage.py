@@ -16,7 +16,7 @@ from billing_pipeline.usage.event import LakeFile
 
 def look_back(meters: Mapping[int, Meter], period: BillingPeriod, calendar: BillingCalendar) -> LookBack:
     """Whose events may last into the period, and since when: as far as a session can run, or from the beginning."""
-    return {code: _since(meter, period, calendar) for code, meter in meters.items() if meter.carries}
+    return {code: _since(meter, period, calendar) for code, meter in meters.items() if meter.has_lasting_usage}
 
 
 def _since(meter: Meter, period: BillingPeriod, calendar: BillingCalendar) -> date | None:

@@ -8,8 +8,8 @@ from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
+from billing_pipeline.metering.measurement import Timeline
 from billing_pipeline.metering.segments import Segment, segments
-from billing_pipeline.metering.timeline import Timeline
 from billing_pipeline.operations.closing.lasting_usage import earlier_files
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.unit import Work

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import ClassVar, Literal
 
 from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.exact import divide
 from billing_pipeline.core.plain_text import plain
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.exact import divide
 from billing_pipeline.rating.price_models.model import Example, QuantityModel
 
 
@@ -16,7 +16,7 @@ class Package(QuantityModel):
     """A started package costs a whole one: 101 emails in packages of 100 cost two.
 
     With ``round: down`` only full packages are paid for, with ``none`` a part of a package costs its part. That part
-    is multiplied before it is divided; where the quotient has no last digit it is carried as ``rating/exact.py`` says.
+    is multiplied before it is divided; where the quotient has no last digit it is carried to 60 decimals.
 
     Attributes:
         size: units per package.

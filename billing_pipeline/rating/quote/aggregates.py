@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.rating.exact import divide
+from billing_pipeline.core.exact import divide
 from billing_pipeline.rating.price_models import Example
 from billing_pipeline.rating.quote.event import QuotedEvent
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from billing_pipeline.core.exact import divide
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.rating.convert import convert
-from billing_pipeline.rating.exact import divide
 from billing_pipeline.rating.price import NO_DIMENSIONS, charge
 from billing_pipeline.rating.quote.case import QuotedPrice
 from billing_pipeline.rating.tiers import ONE, ZERO

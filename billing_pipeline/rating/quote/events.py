@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.errors import CatalogError, nearest
-from billing_pipeline.rating.exact import Exactly
+from billing_pipeline.core.exact import Exactly
 from billing_pipeline.rating.quote.aggregates import AGGREGATES
 from billing_pipeline.rating.quote.event import QuotedEvent
 from billing_pipeline.rating.quote.sessions import sessions
@@ -41,7 +41,7 @@ def aggregate(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime)
     if meter.aggregation not in AGGREGATES:
         hint = nearest(meter.aggregation, tuple(AGGREGATES))
         raise CatalogError(f"Unknown aggregation {meter.aggregation!r}.", hint=hint, path=("meter", "aggregation"))
-    if meter.window is not None and meter.carries:
+    if meter.window is not None and meter.has_lasting_usage:
         message = f"A {meter.aggregation} adds up over time: aggregated in windows it is the same."
         raise CatalogError(message, hint="Remove the window.", path=("meter", "window"))
     of = AGGREGATES[meter.aggregation].of

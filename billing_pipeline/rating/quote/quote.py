@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from billing_pipeline.core.errors import BillingError, CatalogError
+from billing_pipeline.core.exact import Exactly
 from billing_pipeline.core.money import Money, Rounding, minor_digits, round_amount
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.convert import convert
 from billing_pipeline.rating.cumulative import invoices, running_amounts
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.exact import Exactly
 from billing_pipeline.rating.price import charge, sum_of
 from billing_pipeline.rating.quote.case import Case, QuotedPrice, read_case
 from billing_pipeline.rating.quote.usage import Usage, usages

@@ -6,8 +6,8 @@ from datetime import MAXYEAR, UTC, datetime
 from decimal import Decimal
 
 from billing_pipeline.core.errors import RatingError
+from billing_pipeline.core.exact import Exactly
 from billing_pipeline.rating.convert import convert
-from billing_pipeline.rating.exact import Exactly
 from billing_pipeline.rating.price_models.dynamic import Dynamic
 from billing_pipeline.rating.quote.case import Case
 from billing_pipeline.rating.quote.event import NO_TIME, QuotedEvent
