@@ -100,7 +100,7 @@ def main() -> None:
             (results,) = {printed for measured in runs.values() for *_, printed in measured}
             assert results.count(b'"amount": "') >= cases  # noqa: S101
             for workers, measured in runs.items():
-                seconds, processor = median(one[0] for one in measured), median(one[1] for one in measured)
+                seconds, processor = median(run[0] for run in measured), median(run[1] for run in measured)
                 name = kind.__name__.replace("_", " ")
                 print(f"{name:<14} {workers:>9} {cases / seconds:>10,.0f} {cases / processor:>18,.0f}")
 

@@ -95,16 +95,16 @@ def metered(lines: int, customer: Terms) -> Metered:
 def bare_lines(quantities: Sequence[MeteredQuantity], tiers: Mapping[str, Tiers]) -> list[BareLine]:
     """The floor: what cannot be left out."""
     lines = []
-    for one in quantities:
-        quantity, amount, start = one.quantity, ZERO, ZERO
-        for up_to, unit_amount in tiers[one.dimensions["region"]]:
+    for used in quantities:
+        quantity, amount, start = used.quantity, ZERO, ZERO
+        for up_to, unit_amount in tiers[used.dimensions["region"]]:
             if up_to is None or quantity <= up_to:
                 amount += (quantity - start) * unit_amount
                 break
             amount += (up_to - start) * unit_amount
             start = up_to
         cents = int(amount.quantize(CENT, ROUND_HALF_UP) * 100)
-        lines.append((one.segment, one.dimensions, quantity, cents))
+        lines.append((used.segment, used.dimensions, quantity, cents))
     return lines
 
 

@@ -28,7 +28,7 @@ def answers(
 
     Args:
         engine: computes.
-        shape: theirs.
+        shape: of the questions.
         events: the accepted events: customer, meter, timestamp, value, arrival and the shape's dimensions.
         questions: number, customer, meter, start, end.
         timeline: what days and now are.

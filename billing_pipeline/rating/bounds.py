@@ -1,4 +1,4 @@
-"""Minimum and maximum spend, and what of them and of included units falls on a part of a period."""
+"""Bounds of a price or plan, minimum and maximum spend, and what of them falls on a part of a period."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -23,11 +23,11 @@ def true_up(
     maximum: Decimal | None = None,
     rounding: Rounding = Rounding.HALF_UP,
 ) -> Money:
-    """What a price's or plan's rounded lines lack of its minimum (positive), or exceed its maximum by (negative).
+    """What the rounded lines of a price or plan lack of its minimum (positive), or exceed its maximum by (negative).
 
     Args:
         lines: the rounded lines of the period, before discounts.
-        currency: theirs.
+        currency: of the lines.
         minimum: already prorated, unrounded; None where there is none.
         maximum: likewise.
         rounding: of the bounds.

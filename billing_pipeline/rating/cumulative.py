@@ -6,8 +6,9 @@ from decimal import Decimal
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import Exactly, finish_quotient
 from billing_pipeline.core.money import Money, Rounding, round_amount
-from billing_pipeline.rating.price import NO_DIMENSIONS, ZERO, Price
+from billing_pipeline.rating.price import NO_DIMENSIONS, Price
 from billing_pipeline.rating.price_models import QuantityModel
+from billing_pipeline.rating.tiers import ZERO
 
 
 def running_amounts(

@@ -1,22 +1,19 @@
-"""A price: its terms as the catalog writes them, read once and strictly, and what a quantity costs at it."""
+"""A price: its terms as the catalog writes them, read once and strictly."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, cast, get_args
 
 from billing_pipeline.core.errors import CatalogError, RatingError
-from billing_pipeline.core.exact import Exactly, finish_quotient, too_large
-from billing_pipeline.core.money import LARGEST_AMOUNT
-from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.price_models import PRICE_MODELS, Needs, PriceModel, QuantityModel
 from billing_pipeline.rating.price_models.dynamic import Dynamic
 from billing_pipeline.rating.rates import Rate, RateIndex, index_rates, parse_rates, written
 from billing_pipeline.rating.terms import build, choice, decimal, listed, mapping, refuse_unknown, term_types, text
+from billing_pipeline.rating.tiers import ZERO
 
 TiersPer = Literal["dimension", "subscription"]
 
-ZERO = Decimal(0)
 NO_DIMENSIONS: Mapping[str, str] = {}
 _BY_DIMENSION = ("by", "rates", "default", "tiers_per")
 
@@ -27,7 +24,7 @@ class Price:
 
     Attributes:
         model: the model's name in ``PRICE_MODELS``.
-        by: the dimensions whose values are priced; each combination of values is a charge of its own.
+        by: the dimensions whose values are priced; each combination of values is priced on its own.
         rates: the models for named values.
         default: the model for all other values, which share it and its tiers; without ``by``, the only model.
         tiers_per: whether tiers and included units count per combination of values (``dimension``) or over all of
@@ -88,7 +85,7 @@ class Price:
         return model
 
     def combination(self, dimensions: Mapping[str, str]) -> Mapping[str, str]:
-        """The values that usage with these dimensions is measured and charged by; none for what shares the default.
+        """The values that usage with these dimensions is measured and priced by; none for what shares the default.
 
         Raises:
             RatingError: nothing matches and there is no default.
@@ -104,14 +101,6 @@ class Price:
     def _unpriced(self, dimensions: Mapping[str, str]) -> RatingError:
         priced = {name: dimensions.get(name, "") for name in self.by}
         return RatingError(f"No rate matches {written(priced)}.", hint="Add a rate for it, or a default.")
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """What a quantity costs, exact and unrounded, and why: the details add up to the amount."""
-
-    amount: Decimal
-    details: tuple[LineDetail, ...]
 
 
 def parse_price(terms: Mapping[str, object]) -> Price:
@@ -171,89 +160,3 @@ def _check_dimensional(price: Price) -> None:
     if price.tiers_per == "dimension" and any(getattr(m, "zero_usage", "none") != "none" for m in models):
         hint = "Use tiers_per: subscription, or a fee."
         raise CatalogError("Without usage there is no value whose flat amount is due.", hint=hint, path=("by",))
-
-
-def charge(
-    price: Price,
-    quantity: Decimal,
-    dimensions: Mapping[str, str] = NO_DIMENSIONS,
-    *,
-    included: Decimal | None = None,
-    measures: Iterable[Decimal] | None = None,
-) -> Charge:
-    """What ``quantity`` costs.
-
-    Args:
-        price: from :func:`parse_price`.
-        quantity: the pricing quantity, after unit conversion; a negative one is rated as zero.
-        dimensions: the values that it was used with.
-        included: free units in place of the price's own, where only a part of the period is charged.
-        measures: for a price that ``needs`` events, the value of each in the order of (timestamp, arrival); for one
-            that needs amounts, those that they carry, or the sum of them.
-
-    Raises:
-        RatingError: no rate matches, measures are missing, or the amount is larger than any bill.
-    """
-    model = price.rate_for(dimensions)
-    with Exactly():
-        return _charge(model, quantity, price.included if included is None else included, measures)
-
-
-def amount_of(
-    price: Price,
-    quantity: Decimal,
-    dimensions: Mapping[str, str] = NO_DIMENSIONS,
-    *,
-    included: Decimal | None = None,
-    measures: Iterable[Decimal] | None = None,
-) -> Decimal:
-    """The amount of :func:`charge`, to the last digit, without its reasons."""
-    model = price.rate_for(dimensions)
-    with Exactly():
-        amount = amount_at(model, quantity, price.included if included is None else included, measures)
-    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
-        raise too_large()
-    return amount
-
-
-def amount_at(
-    model: PriceModel, quantity: Decimal, included: Decimal, measures: Iterable[Decimal] | None = None
-) -> Decimal:
-    """The same at one rate, for a million lines: within ``Exactly``, and held to a bill's size when it is rounded."""
-    if model.needs != "quantity":
-        return _charge(model, quantity, included, measures).amount
-    if included:
-        quantity -= included
-    return finish_quotient(model.amount_of(quantity if quantity > ZERO else ZERO))  # noqa: FURB136 - max costs a call a line
-
-
-def _charge(model: PriceModel, quantity: Decimal, included: Decimal, measures: Iterable[Decimal] | None) -> Charge:
-    details = _details(model, quantity, included, measures)
-    amount = sum_of(details)
-    if finish_quotient(amount) != amount:
-        details = tuple([detail._replace(amount=finish_quotient(detail.amount)) for detail in details])
-        amount = sum_of(details)
-    if not -LARGEST_AMOUNT <= amount <= LARGEST_AMOUNT:
-        raise too_large()
-    return Charge(amount, details)
-
-
-def sum_of(details: Iterable[LineDetail]) -> Decimal:
-    """What details add up to."""
-    return sum([detail.amount for detail in details], ZERO)
-
-
-def _details(
-    model: PriceModel, quantity: Decimal, included: Decimal, measures: Iterable[Decimal] | None
-) -> tuple[LineDetail, ...]:
-    if not isinstance(model, QuantityModel):
-        if measures is None:
-            hint = f"Send them in {model.amount_field!r}, in major units." if isinstance(model, Dynamic) else ""
-            raise RatingError(f"The price needs the {model.needs} that make up the quantity.", hint=hint)
-        return model.details(measures)
-    if quantity < 0:
-        quantity = ZERO
-    if not included or not quantity:
-        return model.details(quantity)
-    free = min(quantity, included)
-    return (LineDetail("included", free, ZERO, ZERO), *model.details(quantity - free))

@@ -1,4 +1,4 @@
-"""A segment's price, ready to charge: parsed, with what of included units and bounds falls on its days."""
+"""A segment's price, ready for its quantities: parsed, with what of included units and bounds falls on its days."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from billing_pipeline.core.money import Money, Rounding, rounder
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import prorated
-from billing_pipeline.rating.convert import convert
+from billing_pipeline.rating.cost import Cost, convert, cost_of
 from billing_pipeline.rating.line import LineKind, RatedLine
-from billing_pipeline.rating.price import Charge, Price, charge, parse_price
+from billing_pipeline.rating.price import Price, parse_price
 
 _OWN = RatedLine._fields.index("dimensions")  # from here on a line says what is its own: also quantity and amount
 _OWN_END = RatedLine._fields.index("amount") + 1
@@ -26,18 +26,17 @@ _PARSED: dict[int, tuple[PlanPrice, Price]] = {}  # by identity; keeps the key a
 
 def parsed(price: PlanPrice) -> Price:
     """A plan price's terms, parsed once for each plan version in this process."""
-    known = _PARSED.get(id(price))
-    if known is None:
-        known = _PARSED[id(price)] = (price, parse_price(price.price))
-    return known[1]
+    if id(price) not in _PARSED:
+        _PARSED[id(price)] = price, parse_price(price.price)
+    return _PARSED[id(price)][1]
 
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """A segment with all that its lines have in common, made once for all of them.
+    """A segment's price with all that its lines have in common, made once for all of them.
 
     Attributes:
-        price: as it is charged.
+        price: parsed.
         conversions: from the metered to the priced unit, one after the other.
         included: free units of the segment.
         description: what stands on the invoice: the product or price, and the unit.
@@ -65,7 +64,7 @@ class Pricing:
             segment,
             calendar,
             price=parsed(price),
-            conversions=tuple([one for one in (meter.convert, price.convert) if one]),
+            conversions=tuple([conversion for conversion in (meter.convert, price.convert) if conversion]),
             included=_part_of(price.included, terms, segment, calendar),
             description=f"{product} ({meter.unit})" if meter.unit else product,
             currency=segment.plan.currency,
@@ -78,7 +77,7 @@ class Pricing:
         return _part_of(whole, self.terms, self.segment, self.calendar)
 
     def quantity(self, metered: Decimal) -> Decimal:
-        """The pricing quantity."""
+        """The pricing quantity: what was metered, in the priced unit."""
         for conversion in self.conversions:
             metered = convert(metered, conversion)
         return metered
@@ -89,25 +88,23 @@ class Pricing:
             return metered
         return tuple(self.quantity(value) for value in metered)
 
-    def charge(
-        self, quantity: Decimal, dimensions: Mapping[str, str], measures: Sequence[Decimal] | None = None
-    ) -> Charge:
+    def cost(self, quantity: Decimal, dimensions: Mapping[str, str], measures: Sequence[Decimal] | None = None) -> Cost:
         """What a quantity, or for a price of single events their measures, costs, with its reasons."""
         measures = self.measures(measures)
-        return charge(self.price, quantity, dimensions, included=self.included, measures=measures)
+        return cost_of(self.price, quantity, dimensions, included=self.included, measures=measures)
 
     def service(self, start: datetime, cut: datetime) -> tuple[date, date]:
         """The local days ``[start, end)`` of what was used from ``start`` to ``cut``."""
         return _service(start, cut, self.calendar)
 
-    def intervals(self) -> list["Interval"]:
-        """The segment, cut where it is measured."""
-        start, nothing, found = self.segment.start, Money(0, self.currency), []
+    def line_templates(self) -> list["LineTemplate"]:
+        """What all usage lines have in common, for each stretch from one cut of the segment to the next."""
+        start, nothing, templates = self.segment.start, Money(0, self.currency), []
         for cut in self.segment.cuts:
             line = self.line(LineKind.USAGE, self.description, self.service(start, cut), nothing, start)
-            found.append(Interval(cut, line[:_OWN], line[_OWN_END:]))
+            templates.append(LineTemplate(cut, line[:_OWN], line[_OWN_END:]))
             start = cut
-        return found
+        return templates
 
     def line(
         self, kind: LineKind, description: str, service: tuple[date, date], amount: Money, start: datetime
@@ -121,8 +118,8 @@ class Pricing:
         )  # fmt: skip
 
 
-class Interval(NamedTuple):
-    """From one cut to the next, with what all lines of it have in common.
+class LineTemplate(NamedTuple):
+    """The fields that all usage lines from one cut to the next have in common.
 
     Attributes:
         before: the fields of a line that stand before its own: dimensions, quantity and amount.
@@ -145,7 +142,7 @@ def _part_of(whole: Decimal, terms: Terms, segment: Segment, calendar: BillingCa
 
 def _days(terms: Terms, segment: Segment, calendar: BillingCalendar) -> int:
     """Local days of a segment; the day of a change belongs to what comes after it."""
-    ends = {one.end for one in terms.subscriptions if one.id == segment.subscription}
+    ends = {subscription.end for subscription in terms.subscriptions if subscription.id == segment.subscription}
     last = end_day(segment.end, calendar) if segment.end in ends else calendar.local_day(segment.end)
     return (last - calendar.local_day(segment.start)).days
 

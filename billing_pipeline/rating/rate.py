@@ -1,4 +1,4 @@
-"""Quantities × prices in force → rated lines: exact, then rounded once on each line."""
+"""Rated lines from quantities and the prices in force: exact, then rounded once on each line."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +13,11 @@ from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment, SegmentKey
 from billing_pipeline.rating.bounds import true_up
+from billing_pipeline.rating.cost import amount_at
 from billing_pipeline.rating.line import LineKind, MeteredQuantity, Rated, RatedLine
-from billing_pipeline.rating.price import ZERO, Price, amount_at
-from billing_pipeline.rating.pricing import Interval, Pricing
+from billing_pipeline.rating.price import Price
+from billing_pipeline.rating.pricing import LineTemplate, Pricing
+from billing_pipeline.rating.tiers import ZERO
 
 
 def rate(
@@ -24,7 +26,7 @@ def rate(
     quantities: Iterable[MeteredQuantity],
     calendar: BillingCalendar,
 ) -> Rated:
-    """Price one customer's quantities of one period: conversion, included units, model, minimum and maximum spend.
+    """Price a customer's quantities of a period: conversion, included units, model, minimum and maximum spend.
 
     Args:
         terms: the customer's.
@@ -50,7 +52,7 @@ def _rate(pricing: Pricing, quantities: Sequence[MeteredQuantity]) -> tuple[list
     lines: list[RatedLine] = []
     errors: list[RatingError] = []
     try:
-        groups = _charged_together(quantities, pricing)
+        groups = _priced_together(quantities, pricing)
     except RatingError as error:  # usage without a rate, that shares its tiers with all the rest
         return [], [error]
     with Exactly():  # once for all: entering it costs as much as a line
@@ -64,53 +66,55 @@ def _rate(pricing: Pricing, quantities: Sequence[MeteredQuantity]) -> tuple[list
     return lines, errors
 
 
-_AtCuts = Sequence[tuple[Interval, MeteredQuantity]]  # what was measured at the end of each interval
+_AtCuts = Sequence[tuple[LineTemplate, MeteredQuantity]]  # what was measured at each cut
 
 
-def _charged_together(
+def _priced_together(
     quantities: Sequence[MeteredQuantity], pricing: Pricing
 ) -> Iterable[tuple[Mapping[str, str], _AtCuts]]:
     """Quantities at the cuts, for each combination of values that has tiers of its own."""
-    price, intervals = pricing.price, pricing.intervals()
+    price, templates = pricing.price, pricing.line_templates()
     if price.tiers_per == "subscription":
-        return [({}, _at_cuts(intervals, _added(quantities, price)))]
+        return [({}, _at_cuts(templates, _added(quantities, price)))]
     if not quantities and not price.by:
-        return [({}, _at_cuts(intervals, {}))]  # a price may charge for no usage at all
-    if len(intervals) == 1:  # as nearly always: each quantity stands alone
-        (whole,), cut = intervals, intervals[0].cut
-        return ((one.dimensions, ((whole, one),)) for one in quantities if one.cut == cut)
+        return [({}, _at_cuts(templates, {}))]  # a price may have an amount for no usage at all
+    if len(templates) == 1:  # as nearly always: each quantity stands alone
+        (whole,), cut = templates, templates[0].cut
+        return ((quantity.dimensions, ((whole, quantity),)) for quantity in quantities if quantity.cut == cut)
     groups: dict[tuple[tuple[str, str], ...], tuple[Mapping[str, str], dict[datetime, MeteredQuantity]]] = {}
-    for one in quantities:
-        key = tuple(sorted(one.dimensions.items()))
-        groups.setdefault(key, (one.dimensions, {}))[1][one.cut] = one
-    return [(dimensions, _at_cuts(intervals, found)) for dimensions, found in groups.values()]
+    for quantity in quantities:
+        combination = tuple(sorted(quantity.dimensions.items()))
+        groups.setdefault(combination, (quantity.dimensions, {}))[1][quantity.cut] = quantity
+    return [(dimensions, _at_cuts(templates, by_cut)) for dimensions, by_cut in groups.values()]
 
 
-def _at_cuts(intervals: Sequence[Interval], found: Mapping[datetime, MeteredQuantity]) -> _AtCuts:
+def _at_cuts(templates: Sequence[LineTemplate], by_cut: Mapping[datetime, MeteredQuantity]) -> _AtCuts:
     """What was measured at each cut; where nothing was, as much as at the one before."""
     at_cuts, measured = [], _NOTHING
-    for interval in intervals:
-        measured = found.get(interval.cut, measured)
-        at_cuts.append((interval, measured))
+    for template in templates:
+        measured = by_cut.get(template.cut, measured)
+        at_cuts.append((template, measured))
     return at_cuts
 
 
 def _added(quantities: Iterable[MeteredQuantity], price: Price) -> dict[datetime, MeteredQuantity]:
-    """All values together, at each cut."""
-    found: dict[datetime, MeteredQuantity] = {}
-    for one in quantities:
-        price.combination(one.dimensions)  # usage without a rate is an error, whoever shares the tiers
-        other = found.get(one.cut)
-        if other is None:
-            found[one.cut] = replace(one, dimensions={})
-        else:
-            quantity = EXACT.add(one.quantity, other.quantity)
-            events, provisional = one.events + other.events, one.provisional + other.provisional
-            measures = None if one.measures is None or other.measures is None else (*other.measures, *one.measures)
-            found[one.cut] = replace(
-                other, quantity=quantity, events=events, provisional=provisional, measures=measures
-            )
-    return found
+    """The quantities of all dimension values together, at each cut."""
+    by_cut: dict[datetime, MeteredQuantity] = {}
+    for more in quantities:
+        price.combination(more.dimensions)  # usage without a rate is an error, whoever shares the tiers
+        total = by_cut.get(more.cut)
+        if total is None:
+            by_cut[more.cut] = replace(more, dimensions={})
+            continue
+        measures = None if total.measures is None or more.measures is None else (*total.measures, *more.measures)
+        by_cut[more.cut] = replace(
+            total,
+            quantity=EXACT.add(total.quantity, more.quantity),
+            events=total.events + more.events,
+            provisional=total.provisional + more.provisional,
+            measures=measures,
+        )
+    return by_cut
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Rates by dimension: which one prices a combination of dimension values."""
+"""Rates of a price by dimension: which one prices a combination of dimension values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from billing_pipeline.rating.terms import Path, build, listed, mapping, refuse_u
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A model and the dimension values that it is for; no values, any values."""
+    """A price model and the dimension values that it is for; no values, any values."""
 
     match: Mapping[str, str]
     model: PriceModel
@@ -69,14 +69,14 @@ def _parse_rate(kind: type[PriceModel], item: object, by: Sequence[str], path: P
     if not given.get("match"):
         hint = "Name at least one dimension and its value; what matches nothing else belongs in default."
         raise CatalogError("The rate has no 'match'.", hint=hint, path=path)
-    return Rate(parse_match(given.pop("match"), by, (*path, "match")), build(kind, given, path))
+    return Rate(_parse_match(given.pop("match"), by, (*path, "match")), build(kind, given, path))
 
 
-def parse_match(value: object, by: Sequence[str], path: Path) -> Mapping[str, str]:
-    """Dimension values by name. Raises CatalogError for a dimension that ``by`` does not name."""
+def _parse_match(value: object, by: Sequence[str], path: Path) -> Mapping[str, str]:
+    """A rate's dimension values by name. Raises CatalogError for a dimension that ``by`` does not name."""
     given = mapping(value, path)
     refuse_unknown(given, by, path)
-    return {name: text(wanted, (*path, name)) for name, wanted in given.items()}
+    return {name: text(item, (*path, name)) for name, item in given.items()}
 
 
 def index_rates(rates: Sequence[Rate]) -> RateIndex:
@@ -92,11 +92,11 @@ def index_rates(rates: Sequence[Rate]) -> RateIndex:
             raise CatalogError(f"A second rate matches {written(rate.match)}.", path=("rates", i, "match"))
         table.rates[key] = rate
     index = RateIndex(tuple(sorted(tables.values(), key=lambda table: -len(table.names))))
-    refuse_ties(index)
+    _refuse_ties(index)
     return index
 
 
-def refuse_ties(index: RateIndex) -> None:
+def _refuse_ties(index: RateIndex) -> None:
     """Raise CatalogError where no single most specific rate exists for some values.
 
     Two rates of equally many dimensions tie where their values can occur together and nothing more specific matches

@@ -1,14 +1,15 @@
-"""Reading terms: plain values become a model, strictly, as its dataclass fields say.
+"""Terms of a price as plain values become a model, strictly, as its dataclass fields say.
 
 A field's type is its reader, so a new model declares its numbers once and needs nothing here.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal, Inexact
 from functools import cache
-from types import NoneType, TracebackType, UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from billing_pipeline.core.errors import CatalogError, nearest
@@ -71,30 +72,19 @@ def _dataclass_reader(kind: Any) -> Reader:
                 raise CatalogError(f"{name!r} is missing.", hint=f"Fields: {', '.join(readers)}.", path=path)
         if one_of and values.keys().isdisjoint(one_of):
             raise CatalogError(f"One of {', '.join(one_of)} is missing.", hint="Write 0 for what is free.", path=path)
-        try:
+        with at(*path):  # a model checks how its fields go together, and does not know where it stands
             return kind(**values)
-        except CatalogError as error:  # a model checks how its fields go together, and does not know where it stands
-            raise CatalogError(error.message, hint=error.hint, path=(*path, *error.path)) from None
 
     return read
 
 
-class at:  # noqa: N801 - reads as a preposition
+@contextmanager
+def at(*path: str | int) -> Iterator[None]:
     """Put a path before the paths of the CatalogErrors raised inside."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, *path: str | int) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
-    ) -> None:
-        if isinstance(error, CatalogError):
-            raise CatalogError(error.message, hint=error.hint, path=(*self.path, *error.path)) from None
+    try:
+        yield
+    except CatalogError as error:
+        raise CatalogError(error.message, hint=error.hint, path=(*path, *error.path)) from None
 
 
 def decimal(value: object, path: Path) -> Decimal:
@@ -174,7 +164,7 @@ def refuse_unknown(given: Mapping[str, object], known: Sequence[str], path: Path
 
 
 def term_types(kind: Any) -> dict[str, Any]:
-    """What can be written for the dataclass ``kind``: field names and their types."""
+    """The fields that can be written for a dataclass of terms, with their types."""
     return _term_types(kind)
 
 

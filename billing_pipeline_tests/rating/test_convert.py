@@ -7,7 +7,7 @@ import pytest
 
 from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
-from billing_pipeline.rating.convert import convert
+from billing_pipeline.rating.cost import convert
 
 D = Decimal
 Round = Literal["up", "down", "nearest", "none"]

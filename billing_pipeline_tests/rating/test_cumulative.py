@@ -46,7 +46,7 @@ def billed(terms: dict[str, Any], quantities: str, currency: str = "USD") -> str
         # Volume: new units at the tier reached, its flat amount on entry and once a phase.
         ({"model": "volume", "tiers": FLAT}, "5 12 25", "15.00 14.00 15.50"),
         ({"model": "volume", "tiers": FLAT}, "25", "21.50"),  # only the tier reached is entered
-        ({"model": "volume", "tiers": FLAT}, "5 12 5 12", "15.00 14.00 -7.00 7.00"),  # entered again, not charged again
+        ({"model": "volume", "tiers": FLAT}, "5 12 5 12", "15.00 14.00 -7.00 7.00"),  # entered again, not cost again
         # A reduction takes back the units billed last, at the amounts they were billed at.
         ({"model": "volume", "tiers": FLAT}, "5 12 3 0", "15.00 14.00 -11.00 -6.00"),
         ({"model": "volume", "tiers": FLAT}, "5 5 4 4", "15.00 0.00 -2.00 0.00"),

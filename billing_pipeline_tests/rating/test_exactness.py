@@ -16,11 +16,12 @@ from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import AMOUNT_DECIMALS, Exactly, divide, finish_quotient
 from billing_pipeline.core.money import LARGEST_AMOUNT, Rounding, round_amount
-from billing_pipeline.rating.convert import convert
-from billing_pipeline.rating.price import amount_of, charge, parse_price
+from billing_pipeline.rating.cost import convert, cost_of
+from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS
 from billing_pipeline.rating.quote.aggregates import AGGREGATES
 from billing_pipeline.rating.quote.quote import quote
+from billing_pipeline_tests.rating.amounts import amount_of
 from docs.build.examples import GENERAL
 
 D = Decimal
@@ -48,9 +49,9 @@ def test_no_float_is_written_in_rating(source: Path) -> None:
 def test_no_float_comes_out_of_rating(model: type[Any]) -> None:
     terms = model.example.case["price"]
     measures = None if model.needs == "quantity" else [D("0.1"), D("33.333333333333")]
-    charged = charge(parse_price(terms), D("1234567.000000000001"), measures=measures)
-    assert type(charged.amount) is D
-    for detail in charged.details:
+    cost = cost_of(parse_price(terms), D("1234567.000000000001"), measures=measures)
+    assert type(cost.amount) is D
+    for detail in cost.details:
         assert type(detail.quantity) is D
         assert type(detail.amount) is D
         assert detail.unit_amount is None or type(detail.unit_amount) is D
@@ -133,10 +134,10 @@ LARGE = "999999999999999999.999999999999"
 )
 def test_large_and_small_together_keep_every_digit(terms: dict[str, Any], quantity: str, amount: str) -> None:
     price = parse_price(terms)
-    assert charge(price, D(quantity)).amount == D(amount)
+    assert cost_of(price, D(quantity)).amount == D(amount)
     hostile = Context(prec=5, traps=[Inexact])  # whatever context the caller works in
     with localcontext(hostile):
-        assert charge(price, D(quantity)).amount == D(amount)
+        assert cost_of(price, D(quantity)).amount == D(amount)
         assert parse_price(terms) == price
 
 
@@ -152,14 +153,14 @@ def test_large_and_small_together_keep_every_digit(terms: dict[str, Any], quanti
     ],
 )
 def test_an_amount_too_large_is_an_error_and_never_a_wrap(terms: dict[str, Any], quantity: str) -> None:
-    for rate in (charge, amount_of):
+    for rate in (cost_of, amount_of):
         with pytest.raises(RatingError, match="larger than any bill"):
             rate(parse_price(terms), D(quantity))
 
 
 def test_the_largest_amount_is_not_too_large() -> None:
     price = parse_price({"model": "per_unit", "unit_amount": "100"})
-    assert charge(price, D("1E18")).amount == LARGEST_AMOUNT
+    assert cost_of(price, D("1E18")).amount == LARGEST_AMOUNT
 
 
 @pytest.mark.parametrize(
@@ -205,8 +206,8 @@ def test_an_amount_of_a_carried_quotient_is_settled_where_it_truly_ends() -> Non
     """A third of 0.015 is a tie between two cents; the third carried as 0.333… would stand just below it."""
     third = convert(D(1), Convert(D(3)))
     price = parse_price({"model": "per_unit", "unit_amount": "0.015"})
-    assert charge(price, third).amount == D("0.005")
-    assert str(round_amount(charge(price, third).amount, "USD", Rounding.HALF_UP)) == "0.01"
+    assert cost_of(price, third).amount == D("0.005")
+    assert str(round_amount(cost_of(price, third).amount, "USD", Rounding.HALF_UP)) == "0.01"
 
 
 @pytest.mark.parametrize("seconds", [1, 7, 10, 59, 3599, 3601, 86399, 10**12 + 1])
@@ -217,10 +218,10 @@ def test_an_hourly_price_of_seconds_is_as_exact_as_a_fraction(seconds: int) -> N
     hours = Fraction(seconds, 3600)
     dear, cheap = min(hours, Fraction(1, 2)), max(hours - Fraction(1, 2), Fraction(0))
     true = dear * 18 + cheap * Fraction("9.99")
-    charged = charge(price, convert(D(seconds), Convert(D(3600))))
-    assert abs(Fraction(charged.amount) - true) <= Fraction(1, 10**49)
-    assert charged.amount == sum(detail.amount for detail in charged.details)
-    assert finish_quotient(charged.amount) == charged.amount
+    cost = cost_of(price, convert(D(seconds), Convert(D(3600))))
+    assert abs(Fraction(cost.amount) - true) <= Fraction(1, 10**49)
+    assert cost.amount == sum(detail.amount for detail in cost.details)
+    assert finish_quotient(cost.amount) == cost.amount
 
 
 def test_settling_leaves_what_ends_alone() -> None:

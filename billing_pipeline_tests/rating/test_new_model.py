@@ -7,12 +7,14 @@ from typing import ClassVar
 import pytest
 
 from billing_pipeline.catalog.price_terms import price_schema
+from billing_pipeline.rating.cost import cost_of
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.price import amount_of, charge, parse_price
+from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS, Example, QuantityModel
 from billing_pipeline.rating.quote.case import quoted_price
 from billing_pipeline.rating.quote.curve import curve
 from billing_pipeline.rating.quote.quote import quote
+from billing_pipeline_tests.rating.amounts import amount_of
 from docs.build import prices
 
 D = Decimal
@@ -47,7 +49,7 @@ def _line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_is_rated_and_explained() -> None:
     price = parse_price(TERMS)
-    assert charge(price, D(4)).amount == amount_of(price, D(4)) == D(5)
+    assert cost_of(price, D(4)).amount == amount_of(price, D(4)) == D(5)
     assert amount_of(price, D(40)) == D(20)
     assert quote({"price": {**TERMS, "included": "3", "maximum": "6"}, "quantity": "23"})["amount"] == "6.00"
 

@@ -12,8 +12,8 @@ import pytest
 from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.money import Rounding, round_amount
 from billing_pipeline.rating.bounds import true_up
-from billing_pipeline.rating.convert import convert
-from billing_pipeline.rating.price import charge, parse_price
+from billing_pipeline.rating.cost import convert, cost_of
+from billing_pipeline.rating.price import parse_price
 
 F = Fraction
 Terms = dict[str, Any]
@@ -206,10 +206,10 @@ def test_quantities_cost_what_fractions_say(model: str) -> None:
         exact_terms, free, by = in_fractions(terms), F(included), F(divide_by)
         for _ in range(QUANTITIES_A_PRICE):
             quantity = draw.quantity(terms)
-            charged = charge(price, convert(Decimal(quantity), conversion))
+            cost = cost_of(price, convert(Decimal(quantity), conversion))
             units = converted(F(quantity), by, conversion.round)
             true = QUANTITY_ORACLES[model](exact_terms, max(units - free, F(0)))
-            assert_equal(charged.amount, true, draw)
+            assert_equal(cost.amount, true, draw)
 
 
 @pytest.mark.parametrize("model", EVENT_ORACLES)
@@ -221,8 +221,8 @@ def test_events_cost_what_fractions_say(model: str) -> None:
         exact_terms = in_fractions(terms)
         for _ in range(QUANTITIES_A_PRICE):
             values = [draw.number(3) for _ in range(draw.random.randint(0, 6))]
-            charged = charge(price, Decimal(0), measures=[Decimal(value) for value in values])
-            assert_equal(charged.amount, EVENT_ORACLES[model](exact_terms, [F(value) for value in values]), draw)
+            cost = cost_of(price, Decimal(0), measures=[Decimal(value) for value in values])
+            assert_equal(cost.amount, EVENT_ORACLES[model](exact_terms, [F(value) for value in values]), draw)
 
 
 def test_bounds_are_what_fractions_say() -> None:

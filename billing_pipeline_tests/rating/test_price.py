@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from billing_pipeline.core.errors import RatingError
+from billing_pipeline.rating.cost import Cost, cost_of
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.price import Charge, charge, parse_price
+from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.price_models.per_unit import PerUnit
 
 D = Decimal
@@ -41,13 +42,13 @@ TIERS = [{"up_to": "100", "unit_amount": "0.10"}, {"unit_amount": "0.08"}]
 )
 def test_the_most_specific_rate_wins(dimensions: dict[str, str], unit_amount: str) -> None:
     assert MATRIX.rate_for(dimensions) == PerUnit(D(unit_amount))
-    assert charge(MATRIX, D(10), dimensions).amount == 10 * D(unit_amount)
+    assert cost_of(MATRIX, D(10), dimensions).amount == 10 * D(unit_amount)
 
 
 @pytest.mark.parametrize("dimensions", [{}, {"provider": "azure"}, {"provider": "gcp"}, {"region": "eu"}])
 def test_usage_without_a_rate_is_an_error_and_never_a_silent_zero(dimensions: dict[str, str]) -> None:
     with pytest.raises(RatingError, match="No rate matches"):
-        charge(MATRIX, D(1), dimensions)
+        cost_of(MATRIX, D(1), dimensions)
     with pytest.raises(RatingError, match="No rate matches"):
         MATRIX.combination(dimensions)
 
@@ -55,9 +56,9 @@ def test_usage_without_a_rate_is_an_error_and_never_a_silent_zero(dimensions: di
 def test_usage_without_a_rate_takes_the_default() -> None:
     terms = {"model": "per_unit", "by": ["region"], "rates": [{"match": {"region": "eu"}, "unit_amount": "1"}]}
     price = parse_price({**terms, "default": {"unit_amount": "5"}})
-    assert charge(price, D(2), {"region": "us"}).amount == 10
-    assert charge(price, D(2)).amount == 10
-    assert charge(price, D(2), {"region": "eu"}).amount == 2
+    assert cost_of(price, D(2), {"region": "us"}).amount == 10
+    assert cost_of(price, D(2)).amount == 10
+    assert cost_of(price, D(2), {"region": "eu"}).amount == 2
 
 
 def test_usage_is_measured_by_the_values_that_are_priced() -> None:
@@ -74,7 +75,7 @@ def test_one_table_for_all_values_counts_each_on_its_own() -> None:
     price = parse_price({"model": "graduated", "by": ["region"], "tiers": TIERS})
     assert price.combination({"region": "eu"}) == {"region": "eu"}
     assert price.combination({}) == {}
-    assert charge(price, D(140), {"region": "eu"}).amount == D("13.20")
+    assert cost_of(price, D(140), {"region": "eu"}).amount == D("13.20")
 
 
 def test_a_price_without_dimensions_measures_all_together() -> None:
@@ -94,32 +95,32 @@ def test_a_price_without_dimensions_measures_all_together() -> None:
 )
 def test_included_units_come_off_before_the_model(quantity: str, included: str, amount: str, free: str | None) -> None:
     price = parse_price({"model": "graduated", "tiers": TIERS, "included": included})
-    charged = charge(price, D(quantity))
-    assert charged.amount == D(amount)
-    first = charged.details[0] if charged.details else None
+    cost = cost_of(price, D(quantity))
+    assert cost.amount == D(amount)
+    first = cost.details[0] if cost.details else None
     assert (first and first.description == "included" and first.quantity) == (D(free) if free else None)
 
 
 def test_included_units_of_a_part_of_a_period_replace_the_whole() -> None:
     price = parse_price({"model": "per_unit", "unit_amount": "1", "included": "100"})
-    assert charge(price, D(100), included=D(40)).amount == 60
-    assert charge(price, D(100), included=D(0)).amount == 100
+    assert cost_of(price, D(100), included=D(40)).amount == 60
+    assert cost_of(price, D(100), included=D(0)).amount == 100
 
 
 def test_a_negative_quantity_is_rated_as_zero() -> None:
     for terms in ({"model": "per_unit", "unit_amount": "1"}, {"model": "volume", "tiers": TIERS}):
-        assert charge(parse_price(terms), D(-5)) == Charge(D(0), ())
+        assert cost_of(parse_price(terms), D(-5)) == Cost(D(0), ())
 
 
 def test_a_price_of_events_needs_them() -> None:
     for terms in ({"model": "percentage", "rate": "1"}, {"model": "dynamic"}):
         with pytest.raises(RatingError, match="needs the"):
-            charge(parse_price(terms), D(1))
+            cost_of(parse_price(terms), D(1))
 
 
 def test_a_charge_says_why() -> None:
     price = parse_price({"model": "graduated", "tiers": [*TIERS[:1], {"unit_amount": "0.08", "flat_amount": "5"}]})
-    assert charge(price, D(140)) == Charge(
+    assert cost_of(price, D(140)) == Cost(
         D("18.20"),
         (
             LineDetail("up to 100", D(100), D("0.10"), D("10.00")),

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from billing_pipeline.core.plain_text import plain
-from billing_pipeline.rating.price import charge, parse_price
+from billing_pipeline.rating.cost import cost_of
+from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS
 
 D = Decimal
@@ -62,7 +63,7 @@ PERCENT_TIERS = {
     ],
 )
 def test_amount(terms: Terms, quantity: str, amount: str) -> None:
-    assert charge(parse_price(terms), D(quantity)).amount == D(amount)
+    assert cost_of(parse_price(terms), D(quantity)).amount == D(amount)
 
 
 @pytest.mark.parametrize(
@@ -93,26 +94,26 @@ def test_amount(terms: Terms, quantity: str, amount: str) -> None:
 def test_percentage_of_events(terms: Terms, values: str, amount: str) -> None:
     price = parse_price({"model": "percentage", "rate": "1.5", **terms})
     measures = [D(value) for value in values.split()]
-    assert charge(price, sum(measures, D(0)), measures=measures).amount == D(amount)
+    assert cost_of(price, sum(measures, D(0)), measures=measures).amount == D(amount)
 
 
 def test_percentage_details_stay_few_however_many_events_there_are() -> None:
     terms = {"rate": "1", "fixed_amount": "0.1", "free_events": 5, "minimum_per_event": "1", "maximum_per_event": "5"}
-    charged = charge(parse_price({"model": "percentage", **terms}), D(0), measures=[D(n) for n in range(1000)])
-    assert [detail.description for detail in charged.details] == [
+    cost = cost_of(parse_price({"model": "percentage", **terms}), D(0), measures=[D(n) for n in range(1000)])
+    assert [detail.description for detail in cost.details] == [
         "free (events wholly free: 5)",
         "1%",
         "fixed amount per event",
         "minimum per event",
         "maximum per event",
     ]
-    assert [detail.quantity for detail in charged.details] == [10, 499490, 995, 85, 509]
+    assert [detail.quantity for detail in cost.details] == [10, 499490, 995, 85, 509]
 
 
 def test_the_order_of_events_decides_what_is_free() -> None:
     price = parse_price({"model": "percentage", "rate": "10", "free_events": 1})
-    assert charge(price, D(30), measures=[D(10), D(20)]).amount == 2
-    assert charge(price, D(30), measures=[D(20), D(10)]).amount == 1
+    assert cost_of(price, D(30), measures=[D(10), D(20)]).amount == 2
+    assert cost_of(price, D(30), measures=[D(20), D(10)]).amount == 1
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_the_order_of_events_decides_what_is_free() -> None:
 )
 def test_dynamic_adds_what_events_carry(multiplier: str, amounts: str, amount: str) -> None:
     price = parse_price({"model": "dynamic", "multiplier": multiplier})
-    assert charge(price, D(0), measures=map(D, amounts.split())).amount == D(amount)
+    assert cost_of(price, D(0), measures=map(D, amounts.split())).amount == D(amount)
 
 
 @pytest.mark.parametrize(
@@ -135,13 +136,13 @@ def test_dynamic_adds_what_events_carry(multiplier: str, amounts: str, amount: s
     ],
 )
 def test_lines_name_their_tier(tiers: list[Terms], descriptions: list[str]) -> None:
-    charged = charge(parse_price({"model": "graduated", "tiers": tiers}), D(5000))
-    assert [detail.description for detail in charged.details] == descriptions
+    cost = cost_of(parse_price({"model": "graduated", "tiers": tiers}), D(5000))
+    assert [detail.description for detail in cost.details] == descriptions
 
 
 def test_a_free_tier_stands_on_the_line() -> None:
     tiers = [{"up_to": "5", "unit_amount": "0"}, {"unit_amount": "1"}]
-    (free, paid) = charge(parse_price({"model": "graduated", "tiers": tiers}), D(6)).details
+    (free, paid) = cost_of(parse_price({"model": "graduated", "tiers": tiers}), D(6)).details
     assert (free.quantity, free.amount) == (D(5), D(0))
     assert (paid.quantity, paid.amount) == (D(1), D(1))
 

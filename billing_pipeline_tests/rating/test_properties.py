@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import EXACT, round_amount
-from billing_pipeline.rating.between import between
-from billing_pipeline.rating.convert import convert
+from billing_pipeline.rating.cost import convert, cost_between, cost_of
 from billing_pipeline.rating.cumulative import invoices, running_amounts
-from billing_pipeline.rating.price import Price, amount_of, charge, parse_price
+from billing_pipeline.rating.price import Price, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS, PriceModel
+from billing_pipeline_tests.rating.amounts import amount_of
 
 D = Decimal
 Terms = dict[str, Any]
@@ -66,7 +66,7 @@ OF_EVENTS = st.one_of(PERCENTAGE, DYNAMIC)
 
 
 def amount(price: Price, quantity: Decimal) -> Decimal:
-    return charge(price, quantity).amount
+    return cost_of(price, quantity).amount
 
 
 def exact_sum(amounts: Sequence[Decimal]) -> Decimal:
@@ -76,9 +76,9 @@ def exact_sum(amounts: Sequence[Decimal]) -> Decimal:
 
 @given(OF_QUANTITIES, QUANTITIES, NUMBERS)
 def test_the_details_of_a_quantity_add_up_to_its_amount(terms: Terms, quantity: Decimal, included: str) -> None:
-    charged = charge(parse_price({**terms, "included": included}), quantity)
-    assert exact_sum([detail.amount for detail in charged.details]) == charged.amount
-    for detail in charged.details:
+    cost = cost_of(parse_price({**terms, "included": included}), quantity)
+    assert exact_sum([detail.amount for detail in cost.details]) == cost.amount
+    for detail in cost.details:
         if detail.unit_amount is not None:
             assert EXACT.multiply(detail.quantity, detail.unit_amount) == detail.amount
 
@@ -87,9 +87,9 @@ def test_the_details_of_a_quantity_add_up_to_its_amount(terms: Terms, quantity: 
 def test_an_amount_without_reasons_is_the_same_amount(terms: Terms, usage: Decimal, free: str, divide_by: str) -> None:
     price = parse_price({**terms, "included": free})
     quantity = convert(usage, Convert(D(divide_by)))
-    assert amount_of(price, quantity) == charge(price, quantity).amount
-    assert amount_of(price, -quantity) == charge(price, -quantity).amount
-    assert amount_of(price, quantity, included=D(0)) == charge(price, quantity, included=D(0)).amount
+    assert amount_of(price, quantity) == cost_of(price, quantity).amount
+    assert amount_of(price, -quantity) == cost_of(price, -quantity).amount
+    assert amount_of(price, quantity, included=D(0)) == cost_of(price, quantity, included=D(0)).amount
 
 
 @given(OF_QUANTITIES, st.decimals(0, 10**18 - 1, places=12), st.sampled_from(["1", "3", "3600"]))
@@ -97,12 +97,12 @@ def test_an_amount_without_reasons_is_the_same_however_large(terms: Terms, usage
     price = parse_price(terms)
     quantity = convert(usage, Convert(D(divide_by)))
     try:
-        charged = charge(price, quantity).amount
+        cost = cost_of(price, quantity).amount
     except RatingError:
         with pytest.raises(RatingError, match="larger than any bill"):
             amount_of(price, quantity)
     else:
-        assert amount_of(price, quantity) == charged
+        assert amount_of(price, quantity) == cost
 
 
 @pytest.mark.parametrize("model", PRICE_MODELS.values(), ids=PRICE_MODELS.keys())
@@ -112,17 +112,17 @@ def test_every_model_knows_what_its_reasons_add_up_to(model: type[PriceModel], d
     price = parse_price(cast("Terms", model.example.case["price"]))
     values = data.draw(EVENTS)
     quantity, measures = (data.draw(QUANTITIES), None) if price.needs == "quantity" else (sum(values, D(0)), values)
-    charged = charge(price, quantity, measures=measures)
-    assert exact_sum([detail.amount for detail in charged.details]) == charged.amount
-    assert amount_of(price, quantity, measures=measures) == charged.amount
-    assert charged.amount >= 0
+    cost = cost_of(price, quantity, measures=measures)
+    assert exact_sum([detail.amount for detail in cost.details]) == cost.amount
+    assert amount_of(price, quantity, measures=measures) == cost.amount
+    assert cost.amount >= 0
 
 
 @given(OF_EVENTS, EVENTS)
 def test_the_details_of_events_add_up_to_their_amount(terms: Terms, values: list[Decimal]) -> None:
-    charged = charge(parse_price(terms), sum(values, D(0)), measures=values)
-    assert exact_sum([detail.amount for detail in charged.details]) == charged.amount
-    assert amount_of(parse_price(terms), sum(values, D(0)), measures=values) == charged.amount
+    cost = cost_of(parse_price(terms), sum(values, D(0)), measures=values)
+    assert exact_sum([detail.amount for detail in cost.details]) == cost.amount
+    assert amount_of(parse_price(terms), sum(values, D(0)), measures=values) == cost.amount
 
 
 @given(RISING, QUANTITIES, QUANTITIES)
@@ -135,7 +135,7 @@ def test_more_usage_never_costs_less(terms: Terms, one: Decimal, other: Decimal)
 @given(OF_EVENTS, EVENTS, st.decimals(0, 500, places=4))
 def test_one_event_more_never_costs_less(terms: Terms, values: list[Decimal], more: Decimal) -> None:
     price = parse_price(terms)
-    assert charge(price, D(0), measures=values).amount <= charge(price, D(0), measures=[*values, more]).amount
+    assert cost_of(price, D(0), measures=values).amount <= cost_of(price, D(0), measures=[*values, more]).amount
 
 
 @given(OF_QUANTITIES, QUANTITIES)
@@ -157,7 +157,7 @@ def test_the_unit_of_measure_does_not_matter(terms: Terms, quantity: Decimal, fa
         same["size"] = finer(terms["size"])
     if "tiers" in terms:
         same["tiers"] = [tier | ({"up_to": finer(tier["up_to"])} if "up_to" in tier else {}) for tier in terms["tiers"]]
-    coarse, fine = charge(parse_price(terms), quantity), charge(parse_price(same), quantity * factor)
+    coarse, fine = cost_of(parse_price(terms), quantity), cost_of(parse_price(same), quantity * factor)
     units = {"per_unit", "graduated", "volume", "graduated_percentage"}
     if terms["model"] in units:  # what is priced by the unit costs ``factor`` times as much, flat amounts do not
         flat = exact_sum([d.amount for d in coarse.details if d.description.endswith("flat amount")])
@@ -212,7 +212,7 @@ def test_the_order_of_events_does_not_matter_without_an_allowance(terms: Terms, 
     values = data.draw(EVENTS)
     shuffled = data.draw(st.permutations(values))
     price = parse_price(terms)
-    assert charge(price, D(0), measures=values).amount == charge(price, D(0), measures=shuffled).amount
+    assert cost_of(price, D(0), measures=values).amount == cost_of(price, D(0), measures=shuffled).amount
 
 
 @given(OF_QUANTITIES, st.lists(QUANTITIES, max_size=6))
@@ -241,7 +241,7 @@ def test_volume_takes_back_what_it_billed(terms: Terms, quantities: list[Decimal
 @given(OF_QUANTITIES, QUANTITIES, QUANTITIES)
 def test_the_reasons_between_two_quantities_add_up(terms: Terms, one: Decimal, other: Decimal) -> None:
     price = parse_price(terms)
-    before, after = charge(price, min(one, other)), charge(price, max(one, other))
-    part = between(before, after)
+    before, after = cost_of(price, min(one, other)), cost_of(price, max(one, other))
+    part = cost_between(before, after)
     assert part.amount == EXACT.subtract(after.amount, before.amount)
     assert exact_sum([detail.amount for detail in part.details]) == part.amount

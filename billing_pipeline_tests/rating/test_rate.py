@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import calendar
 from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.rating.cost import cost_of
 from billing_pipeline.rating.line import MeteredQuantity, Rated
-from billing_pipeline.rating.price import charge, parse_price
+from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.rate import rate
 from billing_pipeline_tests.terms import JANUARY, UTC_MONTHS, subscribed, terms_of
 
@@ -125,7 +126,7 @@ def test_between_two_cuts_the_difference_is_charged(cumulative: list[D], days: s
     ]
     lines = rate(terms, [cut], found, UTC_MONTHS).lines
     assert sum(line.quantity or 0 for line in lines) == cumulative[-1]
-    exact = charge(parse_price(whole.price.price), cumulative[-1], {}).amount
+    exact = cost_of(parse_price(whole.price.price), cumulative[-1], {}).amount
     assert abs(sum(line.amount.minor for line in lines) - exact * 100) <= D("0.5") * len(lines)
 
 

@@ -25,12 +25,12 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_json import Json
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.operations.unit import Work
-from billing_pipeline.rating.between import between
+from billing_pipeline.rating.cost import Cost, cost_between
 from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.fees.fees import fee_detail
 from billing_pipeline.rating.line import MeteredQuantity, RatedLine
-from billing_pipeline.rating.price import ZERO, Charge
 from billing_pipeline.rating.pricing import Pricing
+from billing_pipeline.rating.tiers import ZERO
 
 
 def explain_invoice(billing: Billing, name: str, *, version: int | None = None) -> list[Json]:
@@ -109,7 +109,7 @@ def _explained(
     document: KnownDocument, place: int, pricings: list[Pricing], events: _Events, known: Sequence[LineDetail]
 ) -> Json:
     line, earlier = document.lines[place], document.lines[:place]
-    charge = _charge(line, earlier, pricings, events) if line.kind == "usage" else None
+    cost = _cost(line, earlier, pricings, events) if line.kind == "usage" else None
     return {
         "kind": line.kind,
         "description": line.description,
@@ -118,18 +118,18 @@ def _explained(
         "quantity": maybe_plain(line.quantity),
         "amount": str(line.amount),
         "currency": document.currency,
-        "details": [_written(detail) for detail in (charge.details if charge else known)],
+        "details": [_written(detail) for detail in (cost.details if cost else known)],
     }
 
 
-def _charge(line: RatedLine, earlier: Sequence[RatedLine], pricings: list[Pricing], events: _Events) -> Charge:
+def _cost(line: RatedLine, earlier: Sequence[RatedLine], pricings: list[Pricing], events: _Events) -> Cost:
     """What a line's part of its segment costs, more than what came before: subscription, plan, price and days name it.
 
     Raises:
         LedgerError: that is not what was billed.
     """
     found = [
-        (pricing, _charge_between(line, earlier, pricing, start, cut, events))
+        (pricing, _cost_between(line, earlier, pricing, start, cut, events))
         for pricing in pricings
         if _named(line) == (pricing.segment.subscription, *_identity(pricing))
         for start, cut in pairwise((pricing.segment.start, *pricing.segment.cuts))
@@ -140,13 +140,13 @@ def _charge(line: RatedLine, earlier: Sequence[RatedLine], pricings: list[Pricin
             f"The terms of price {line.price!r} as recorded then are not found.",
             hint="This is a fault of the program; the invoice itself stands.",
         )
-    for pricing, charge in found:  # two parts may lie in the same days
-        if pricing.round(charge.amount) == line.amount:
-            return charge
-    pricing, charge = found[0]
+    for pricing, cost in found:  # two parts may lie in the same days
+        if pricing.round(cost.amount) == line.amount:
+            return cost
+    pricing, cost = found[0]
     raise LedgerError(
         f"The line {line.description!r} was billed at {line.amount}; this version of the program makes it "
-        f"{pricing.round(charge.amount)}.",
+        f"{pricing.round(cost.amount)}.",
         hint="Install the version that the invoice names to see its reasons.",
     )
 
@@ -159,9 +159,9 @@ def _identity(pricing: Pricing) -> tuple[object, ...]:
     return pricing.segment.plan.id, pricing.segment.plan.version, pricing.segment.price.id
 
 
-def _charge_between(
+def _cost_between(
     line: RatedLine, earlier: Sequence[RatedLine], pricing: Pricing, start: datetime, cut: datetime, events: _Events
-) -> Charge:
+) -> Cost:
     """What the quantity until the cut costs, less what that until the start did; a document has all lines of both."""
     assert line.quantity is not None, "a usage line has a quantity"  # noqa: S101
     segment, dimensions = pricing.segment, line.dimensions
@@ -174,10 +174,10 @@ def _charge_between(
         and one.service_start >= first_day
     ]
     before = reduce(EXACT.add, same, ZERO)
-    whole = pricing.charge(EXACT.add(before, line.quantity), dimensions, events.until(cut, segment, dimensions))
+    whole = pricing.cost(EXACT.add(before, line.quantity), dimensions, events.until(cut, segment, dimensions))
     if start == segment.start:
         return whole
-    return between(pricing.charge(before, dimensions, events.until(start, segment, dimensions)), whole)
+    return cost_between(pricing.cost(before, dimensions, events.until(start, segment, dimensions)), whole)
 
 
 def _written(detail: LineDetail) -> Mapping[str, object]:

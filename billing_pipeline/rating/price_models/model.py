@@ -1,4 +1,4 @@
-"""What a price model is: frozen numbers, and ``details`` from what was measured to reasons."""
+"""Price models in general: frozen numbers, and ``details`` from what was measured to reasons."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from billing_pipeline.rating.detail import LineDetail
 
 # What a model is given: one aggregated quantity; the value of each event in the order of (timestamp, arrival); or the
-# amount that each event carries.
+# amount that stands in each event.
 Needs = Literal["quantity", "events", "amounts"]
 
 
@@ -29,7 +29,7 @@ class Example:
 
 
 class QuantityModel(ABC):
-    """Prices one aggregated quantity."""
+    """A price model for one aggregated quantity."""
 
     __slots__ = ()
     needs: ClassVar[Literal["quantity"]] = "quantity"
@@ -50,7 +50,7 @@ class QuantityModel(ABC):
 
 
 class EventModel(ABC):
-    """Prices measures of single events: their values, or the amounts that they carry (``needs`` says which)."""
+    """A price model for single events: their values, or the amounts in them (``needs`` says which)."""
 
     __slots__ = ()
     needs: ClassVar[Literal["events", "amounts"]]

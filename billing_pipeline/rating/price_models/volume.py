@@ -47,40 +47,35 @@ class Volume(QuantityModel):
         return self.ladder.step(quantity).all_of(quantity)
 
     def running(self, quantities: Sequence[Decimal]) -> tuple[Decimal, ...]:
-        """New units at the tier that the cumulative quantity has reached: earlier ones are invoiced and stand."""
-        return tuple(running_volume(self, quantities))
+        """New units at the tier that the cumulative quantity has reached: earlier ones are invoiced and stand.
+
+        A tier's flat amount is due once, when the cumulative quantity first ends in it. A reduction takes back the
+        units billed last, at the amounts they were billed at.
+        """
+        billed: list[tuple[Decimal, Decimal]] = []  # units and their unit amount, oldest first
+        entered: set[int] = set()
+        due, previous, amounts = ZERO, ZERO, []
+        if self.zero_usage == "first_tier_flat":
+            entered.add(0)
+            due += self.tiers[0].flat_amount
+        for quantity in quantities:
+            if quantity > previous:
+                index = self.ladder.index(quantity)
+                tier = self.tiers[index]
+                billed.append((quantity - previous, tier.unit_amount))
+                due += (quantity - previous) * tier.unit_amount
+                if index not in entered:
+                    entered.add(index)
+                    due += tier.flat_amount
+            else:
+                due -= _take_back(billed, previous - quantity)
+            previous = quantity
+            amounts.append(due)
+        return tuple(amounts)
 
 
-def running_volume(volume: Volume, quantities: Sequence[Decimal]) -> list[Decimal]:
-    """The exact amount due so far at each of ``quantities``.
-
-    A tier's flat amount is due once, when the cumulative quantity first ends in it. A reduction takes back the units
-    billed last, at the amounts they were billed at.
-    """
-    billed: list[tuple[Decimal, Decimal]] = []  # units and their unit amount, oldest first
-    entered: set[int] = set()
-    due, previous, amounts = ZERO, ZERO, []
-    if volume.zero_usage == "first_tier_flat":
-        entered.add(0)
-        due += _flat(volume, 0)
-    for quantity in quantities:
-        if quantity > previous:
-            index = volume.ladder.index(quantity)
-            unit_amount = volume.tiers[index].unit_amount
-            billed.append((quantity - previous, unit_amount))
-            due += (quantity - previous) * unit_amount
-            if index not in entered:
-                entered.add(index)
-                due += _flat(volume, index)
-        else:
-            due -= take_back(billed, previous - quantity)
-        previous = quantity
-        amounts.append(due)
-    return amounts
-
-
-def take_back(billed: list[tuple[Decimal, Decimal]], units: Decimal) -> Decimal:
-    """Remove the last ``units`` from ``billed`` and say what they had cost."""
+def _take_back(billed: list[tuple[Decimal, Decimal]], units: Decimal) -> Decimal:
+    """Remove the last ``units`` from what was billed and say what they had cost."""
     amount = ZERO
     while units > 0:
         last, unit_amount = billed.pop()
@@ -90,7 +85,3 @@ def take_back(billed: list[tuple[Decimal, Decimal]], units: Decimal) -> Decimal:
         amount += taken * unit_amount
         units -= taken
     return amount
-
-
-def _flat(volume: Volume, index: int) -> Decimal:
-    return volume.tiers[index].flat_amount

@@ -1,4 +1,4 @@
-"""How quoted events become one quantity, in plain Python; with a worked example each.
+"""Aggregations of quoted events into one quantity, in plain Python; with a worked example each.
 
 The rules are those of ``metering/aggregations``, which computes them set by set.
 
@@ -12,19 +12,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.core.exact import divide
+from billing_pipeline.core.errors import CatalogError, nearest
+from billing_pipeline.core.exact import Exactly, divide
 from billing_pipeline.rating.price_models import Example
-from billing_pipeline.rating.quote.event import QuotedEvent
+from billing_pipeline.rating.quote.events import QuotedEvent
+from billing_pipeline.rating.tiers import ZERO
 
-ZERO = Decimal(0)
 _MICROSECOND = timedelta(microseconds=1)
-_PER_SECOND = Decimal(10) ** 6
-_PER = {"second": _PER_SECOND, "hour": 3600 * _PER_SECOND, "day": 24 * 3600 * _PER_SECOND}
+_PER = {"second": Decimal(10) ** 6, "hour": 3600 * Decimal(10) ** 6, "day": 24 * 3600 * Decimal(10) ** 6}
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """One aggregation.
+    """An aggregation of quoted events.
 
     Attributes:
         of: at least one event in the order of (timestamp, arrival), the meter, and the end of the period.
@@ -97,24 +97,13 @@ def duration(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime) 
     runs over the end of a period, or over a plan change, is split there. An open one runs to now or to the period's
     end and is marked as provisional; ``max_session`` ends it. A stop without its start waits for it and counts nothing.
     """
-    running, open_sessions = ZERO, dict[str, QuotedEvent]()
-    for event in events:
-        key = event.dimensions.get(meter.session_by or "", "")
-        start = open_sessions.pop(key, None)
-        if start is not None:
-            running += _session(start, event.instant, meter)
-        if event.dimensions.get("phase") == "start":
-            open_sessions[key] = event
-    for start in open_sessions.values():
-        running += _session(start, max(period_end, start.instant), meter)
-    return divide(running, _PER_SECOND)
-
-
-def _session(start: QuotedEvent, stop: datetime, meter: Meter) -> Decimal:
-    length = stop - start.instant
-    if meter.max_session is not None:
-        length = min(length, timedelta(days=meter.max_session.days, hours=meter.max_session.hours))
-    return _microseconds(length) * (start.number if meter.multiplier else 1)
+    running = ZERO
+    for session in events:
+        length = (session.until or max(period_end, session.instant)) - session.instant
+        if meter.max_session is not None:
+            length = min(length, timedelta(days=meter.max_session.days, hours=meter.max_session.hours))
+        running += _microseconds(length) * (session.number if meter.multiplier else 1)
+    return divide(running, _PER["second"])
 
 
 def _microseconds(length: timedelta) -> Decimal:
@@ -162,3 +151,37 @@ AGGREGATES: dict[str, Aggregate] = {
         duration, _example({"aggregation": "duration", **_SESSION}, _JOBS, "43200", "86,400 seconds at 0.5 GB")
     ),
 }
+
+
+def aggregate(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime) -> Decimal:
+    """The metered quantity of quoted events that are counted and in order; without any, zero.
+
+    Args:
+        events: from :func:`counted`.
+        meter: its aggregation and window.
+        period_end: when levels and open sessions stop counting.
+
+    Raises:
+        CatalogError: the aggregation is unknown.
+        RatingError: an event lacks what the aggregation looks at.
+    """
+    if meter.aggregation not in AGGREGATES:
+        hint = nearest(meter.aggregation, tuple(AGGREGATES))
+        raise CatalogError(f"Unknown aggregation {meter.aggregation!r}.", hint=hint, path=("meter", "aggregation"))
+    if meter.window is not None and meter.has_lasting_usage:
+        message = f"A {meter.aggregation} adds up over time: aggregated in windows it is the same."
+        raise CatalogError(message, hint="Remove the window.", path=("meter", "window"))
+    of = AGGREGATES[meter.aggregation].of
+    with Exactly():
+        if meter.window is None:
+            return of(events, meter, period_end) if events else ZERO
+        windows: dict[datetime, list[QuotedEvent]] = defaultdict(list)
+        for event in events:
+            windows[_window_start(event.instant, meter.window)].append(event)
+        return sum((of(group, meter, period_end) for group in windows.values()), ZERO)
+
+
+def _window_start(instant: datetime, window: str) -> datetime:
+    """The start of the UTC hour or day that holds ``instant``."""
+    hour = instant.hour if window == "hour" else 0
+    return instant.replace(hour=hour, minute=0, second=0, microsecond=0)

@@ -1,4 +1,4 @@
-"""Reading one quote case: what is priced, and what of."""
+"""A quote case as it is read: what is priced, and what of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import EXACT, Rounding, minor_digits
 from billing_pipeline.rating.bounds import check_bounds
 from billing_pipeline.rating.price import NO_DIMENSIONS, Price, parse_price
-from billing_pipeline.rating.quote.event import NO_TIME, QuotedEvent
+from billing_pipeline.rating.quote.events import NO_TIME, QuotedEvent
 from billing_pipeline.rating.terms import (
     Path,
     at,
@@ -57,7 +57,7 @@ class QuotedPrice:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case, read. Exactly one of quantity, events and cumulative is given."""
+    """A quote case, read. Exactly one of quantity, events and cumulative is given."""
 
     quoted: QuotedPrice
     meter: Meter
@@ -71,7 +71,7 @@ class Case:
 
 
 def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) -> Case:
-    """A case from plain values; ``currency`` and ``rounding`` are for cases that name none. Raises CatalogError."""
+    """A quote case from plain values; ``currency`` and ``rounding`` are for one without them. Raises CatalogError."""
     refuse_unknown(mapping(given, ()), _CASE, ())
     given = {name: value for name, value in given.items() if value is not None}
     usages = given.keys() & {"quantity", "events", "cumulative"}
@@ -99,13 +99,12 @@ def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) ->
 def quoted_price(terms: object) -> QuotedPrice:
     """A price with what may stand inside a quoted one; the same terms are read once. Raises CatalogError."""
     text = repr(terms)
-    known = _PRICES.get(text)
-    if known is None:
+    if text not in _PRICES:
         if len(_PRICES) >= _MOST_PRICES:
             _PRICES.clear()
         with at("price"):
-            known = _PRICES[text] = _read_price(mapping(terms, ()))
-    return known
+            _PRICES[text] = _read_price(mapping(terms, ()))
+    return _PRICES[text]
 
 
 def _read_price(given: Mapping[str, object]) -> QuotedPrice:

@@ -6,8 +6,8 @@ from decimal import Context, Decimal
 
 from billing_pipeline.core.exact import divide
 from billing_pipeline.core.money import EXACT
-from billing_pipeline.rating.convert import convert
-from billing_pipeline.rating.price import NO_DIMENSIONS, charge
+from billing_pipeline.rating.cost import convert, cost_of
+from billing_pipeline.rating.price import NO_DIMENSIONS
 from billing_pipeline.rating.quote.case import QuotedPrice
 from billing_pipeline.rating.tiers import ONE, ZERO
 
@@ -73,7 +73,7 @@ def _edges(quoted: QuotedPrice, dimensions: Mapping[str, str]) -> list[Decimal]:
 
 def _point(quoted: QuotedPrice, dimensions: Mapping[str, str], quantity: Decimal) -> Point:
     priced = convert(quantity, quoted.convert)
-    amount = charge(quoted.price, priced, dimensions, measures=[priced] if quantity else []).amount
+    amount = cost_of(quoted.price, priced, dimensions, measures=[priced] if quantity else []).amount
     amount = amount if quoted.minimum is None else max(amount, quoted.minimum)
     amount = amount if quoted.maximum is None else min(amount, quoted.maximum)
     return Point(quantity, amount, _DRAWN.plus(divide(amount, quantity)) if quantity > ZERO else None)

@@ -13,10 +13,9 @@ from billing_pipeline.core.errors import BillingError, CatalogError
 from billing_pipeline.core.exact import Exactly
 from billing_pipeline.core.money import Money, Rounding, minor_digits, round_amount
 from billing_pipeline.rating.bounds import true_up
-from billing_pipeline.rating.convert import convert
+from billing_pipeline.rating.cost import convert, cost_of, sum_of
 from billing_pipeline.rating.cumulative import invoices, running_amounts
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.price import charge, sum_of
 from billing_pipeline.rating.quote.case import Case, QuotedPrice, read_case
 from billing_pipeline.rating.quote.usage import Usage, usages
 from billing_pipeline.rating.rates import written
@@ -36,7 +35,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def quote(case: Mapping[str, object], *, currency: str = "USD", rounding: Rounding = Rounding.HALF_UP) -> Result:
-    """Rate one case. ``currency`` and ``rounding`` are for a case that names none. A bad case gives an ``error``."""
+    """Rate a quote case. ``currency`` and ``rounding`` are for one that names none. A bad case gives an ``error``."""
     result: Result = {"id": case["id"]} if isinstance(case, Mapping) and "id" in case else {}
     try:
         read = read_case(case, currency, rounding)
@@ -49,7 +48,7 @@ def quote(case: Mapping[str, object], *, currency: str = "USD", rounding: Roundi
 def quote_lines(
     lines: Iterable[str | bytes], *, currency: str = "USD", rounding: Rounding = Rounding.HALF_UP
 ) -> Iterator[str]:
-    """Rate JSON lines: a result a line, in order. A blank line is a bad case too, so that n lines give n results."""
+    """Rate cases that are JSON lines: a result a line, in order. A blank line is a bad case too: n lines, n results."""
     for line in lines:
         try:
             yield _ENCODER.encode(_quote_line(line, currency, rounding))
@@ -79,9 +78,10 @@ def _at_once(case: Case) -> Result:
     lines, details = [], []
     used = usages(case)
     for usage in used:
-        charged = charge(price, convert(usage.quantity, case.quoted.convert), usage.dimensions, measures=usage.measures)
-        lines.append(round_amount(charged.amount, case.currency, case.rounding))
-        details += [_labelled(detail, usage) for detail in charged.details]
+        quantity = convert(usage.quantity, case.quoted.convert)
+        cost = cost_of(price, quantity, usage.dimensions, measures=usage.measures)
+        lines.append(round_amount(cost.amount, case.currency, case.rounding))
+        details += [_labelled(detail, usage) for detail in cost.details]
     with Exactly():
         details += _bound(sum_of(details), case.quoted)
         amount, quantity = sum_of(details), sum((usage.quantity for usage in used), ZERO)
@@ -105,7 +105,7 @@ def _on_demand(case: Case, cumulative: tuple[Decimal, ...]) -> Result:
     """The invoices of an on-demand phase, one at each cumulative quantity."""
     if case.quoted.minimum is not None or case.quoted.maximum is not None:
         raise CatalogError("On-demand prices have no minimum or maximum.", path=("price",))
-    quantities = [convert(convert(one, case.meter.convert), case.quoted.convert) for one in cumulative]
+    quantities = [convert(convert(metered, case.meter.convert), case.quoted.convert) for metered in cumulative]
     due = running_amounts(case.quoted.price, quantities, case.dimensions)
     amounts = invoices(due, case.currency, case.rounding)
     details = []
@@ -116,7 +116,7 @@ def _on_demand(case: Case, cumulative: tuple[Decimal, ...]) -> Result:
         amount = sum_of(details)
     quantity = cumulative[-1] if cumulative else ZERO
     result = _result(quantity, amount, sum(amounts, Money(0, case.currency)), details)
-    return result | {"amounts": [str(one) for one in amounts]}
+    return result | {"amounts": [str(amount) for amount in amounts]}
 
 
 def _labelled(detail: LineDetail, usage: Usage) -> LineDetail:

@@ -1,4 +1,4 @@
-"""What a quote case charges: its quantity, or its events measured per combination of priced dimension values."""
+"""Usage of a quote case: its quantity, or its events measured per combination of priced dimension values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from decimal import Decimal
 
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import Exactly
-from billing_pipeline.rating.convert import convert
+from billing_pipeline.rating.cost import convert
 from billing_pipeline.rating.price_models.dynamic import Dynamic
+from billing_pipeline.rating.quote.aggregates import aggregate
 from billing_pipeline.rating.quote.case import Case
-from billing_pipeline.rating.quote.event import NO_TIME, QuotedEvent
-from billing_pipeline.rating.quote.events import aggregate, counted
+from billing_pipeline.rating.quote.events import NO_TIME, QuotedEvent, counted
 from billing_pipeline.rating.terms import number_of
 from billing_pipeline.rating.tiers import ZERO
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is charged at once.
+    """Usage that is priced at once.
 
     Attributes:
-        dimensions: the values it is charged by.
+        dimensions: the values it is priced by.
         quantity: in the meter's unit, before the price's own conversion.
         measures: for prices of events, one number each, in order.
     """
@@ -32,9 +32,10 @@ class Usage:
 
 
 def usages(case: Case) -> list[Usage]:
-    """What the case charges, in the order of the dimension values.
+    """The usage of a quote case, in the order of the dimension values.
 
-    With ``tiers_per: subscription`` it is one charge: each combination of values is measured on its own, then added.
+    With ``tiers_per: subscription`` all is priced at once: each combination of values is measured on its own, then
+    added.
 
     Raises:
         CatalogError: the meter cannot be computed as it says.
@@ -68,14 +69,14 @@ def _measures(
         return None
     model = case.quoted.price.rate_for(dict(values))
     if isinstance(model, Dynamic):
-        return tuple(_carried_amount(event, model.amount_field) for event in events)
+        return tuple(_own_amount(event, model.amount_field) for event in events)
     for conversion in (case.meter.convert, case.quoted.convert):
         if conversion is not None and conversion.round != "none":
             raise RatingError("Single events are converted without rounding.", hint="Use round: none.")
     return tuple(convert(convert(event.number, case.meter.convert), case.quoted.convert) for event in events)
 
 
-def _carried_amount(event: QuotedEvent, field: str) -> Decimal:
+def _own_amount(event: QuotedEvent, field: str) -> Decimal:
     if field not in event.dimensions:
         raise RatingError(f"Event {event.position + 1} has no {field!r}.", hint="It must hold the event's amount.")
     return number_of(event.dimensions[field], ("events", event.position, "dimensions", field))

@@ -17,7 +17,8 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.period import Duration
 from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.metering.measure import Measurement, measure
-from billing_pipeline.rating.price import charge, parse_price
+from billing_pipeline.rating.cost import cost_of
+from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.quote.quote import quote
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline_tests.usage.lake_writer import END, START, Row, write_lake
@@ -95,7 +96,7 @@ def test_a_quote_is_what_would_be_billed(
     )
     with TemporaryDirectory() as folder:
         found = measure(engine, write_lake(Path(folder), rows), {}, [asked], {"m": meter}, {"m": 1}).quantities
-    amounts = [charge(price, one.quantity, one.dimensions, measures=one.measures).amount for one in found]
+    amounts = [cost_of(price, one.quantity, one.dimensions, measures=one.measures).amount for one in found]
     assert sum(map(Fraction, amounts), Fraction(0)) == Fraction(quoted(meter, terms, rows))
 
 

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from billing_pipeline.rating.between import between
+from billing_pipeline.rating.cost import Cost, cost_between, cost_of
 from billing_pipeline.rating.detail import LineDetail
-from billing_pipeline.rating.price import Charge, charge, parse_price
+from billing_pipeline.rating.price import parse_price
 
 D = Decimal
 GRADUATED = parse_price(
@@ -31,15 +31,15 @@ GRADUATED = parse_price(
     ],
 )
 def test_only_what_changed_is_a_reason(before: int, after: int, details: list[tuple[str, int, int]]) -> None:
-    part = between(charge(GRADUATED, D(before)), charge(GRADUATED, D(after)))
+    part = cost_between(cost_of(GRADUATED, D(before)), cost_of(GRADUATED, D(after)))
     assert {(d.description, int(d.quantity), int(d.amount)) for d in part.details} == set(details)
     assert part.amount == sum(amount for _, _, amount in details)
 
 
 def test_a_step_replaces_the_one_below() -> None:
     price = parse_price({"model": "stairstep", "tiers": [{"up_to": "10", "flat_amount": "5"}, {"flat_amount": "8"}]})
-    part = between(charge(price, D(5)), charge(price, D(11)))
-    assert part == Charge(
+    part = cost_between(cost_of(price, D(5)), cost_of(price, D(11)))
+    assert part == Cost(
         D(3),
         (
             LineDetail("step over 10", D(1), D(8), D(8)),
