@@ -14,7 +14,7 @@ from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import Exactly, divide, finish_quotient, too_large
 from billing_pipeline.core.money import LARGEST_AMOUNT
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.price import NO_DIMENSIONS, Price
 from billing_pipeline.rating.price_models import PriceModel, QuantityModel
 from billing_pipeline.rating.price_models.dynamic import Dynamic

@@ -1,4 +1,4 @@
-"""What rating gets and what it gives: metered quantities, and lines rounded once."""
+"""Lines and what they are made from: metered quantities, lines rounded once, and the reasons inside a line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class MeteredQuantity:
         events: how many events it counts.
         provisional: how many sessions in it have not been stopped yet.
         counted_to: where something that lasts counts only to the instant of the measurement, that instant.
-        measures: for a price of single events, their values in order, or the sum of the amounts that they carry; None
+        measures: for a price of single events, their values in order, or the sum of the amounts in them; None
             for other prices, and where an amount cannot be read.
     """
 
@@ -90,3 +90,19 @@ class Rated:
 
     lines: tuple[RatedLine, ...] = ()
     problems: tuple[str, ...] = ()
+
+
+class LineDetail(NamedTuple):
+    """A line's detail: one of the reasons for its amount, to which all of them add up exactly.
+
+    Attributes:
+        description: what is priced, e.g. ``"over 100 up to 1000"``.
+        quantity: how much of it, in the meter's unit, or how many events, packages or flat amounts.
+        unit_amount: major units per one of ``quantity``; None where the amount is no such product.
+        amount: major units, exact, unrounded.
+    """
+
+    description: str
+    quantity: Decimal
+    unit_amount: Decimal | None
+    amount: Decimal

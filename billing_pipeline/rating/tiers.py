@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.plain_text import plain
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 
 ZERO, ONE = Decimal(0), Decimal(1)
 

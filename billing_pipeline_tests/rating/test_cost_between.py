@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from billing_pipeline.rating.cost import Cost, cost_between, cost_of
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.price import parse_price
 
 D = Decimal

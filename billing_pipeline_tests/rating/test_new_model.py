@@ -8,7 +8,7 @@ import pytest
 
 from billing_pipeline.catalog.price_terms import price_schema
 from billing_pipeline.rating.cost import cost_of
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS, Example, QuantityModel
 from billing_pipeline.rating.quote.case import quoted_price

@@ -7,7 +7,7 @@ import pytest
 
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.rating.cost import Cost, cost_of
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.price_models.per_unit import PerUnit
 

@@ -26,9 +26,8 @@ from billing_pipeline.operations.reading.invoice_json import Json
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.operations.unit import Work
 from billing_pipeline.rating.cost import Cost, cost_between
-from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.fees.fees import fee_detail
-from billing_pipeline.rating.line import MeteredQuantity, RatedLine
+from billing_pipeline.rating.line import LineDetail, MeteredQuantity, RatedLine
 from billing_pipeline.rating.pricing import Pricing
 from billing_pipeline.rating.tiers import ZERO
 

@@ -1,7 +1,26 @@
 """Fees: what a plan costs whether or not it is used, prorated by local days and rounded once on each line.
 
 Fees of one subscription that recur alike and are due alike fall due together, for one service period at a time. That
-period is named by a :data:`FeeKey`, so that what it cost once can be compared with what it costs now.
+period is named by a :class:`FeeKey`, so that what it cost once can be compared with what it costs now.
+
+A plan, in months of the calendar, has a fee of 31.00 for each seat, due in advance, one of 15.50 for support, due in
+arrears, and one of 50.00 due once. A customer starts on it on 10 January 2026 with two seats, and has three from 20
+January on. What falls due, and when:
+
+===========  ==========================  ========================================  ======
+due          fee, of its service period  for the days                              amount
+===========  ==========================  ========================================  ======
+10 January   seats, of January           [10 January, 20 January), 10 of 31, × 2   20.00
+10 January   seats, of January           [20 January, 1 February), 12 of 31, × 3   36.00
+10 January   once                        [10 January, 11 January)                  50.00
+1 February   seats, of February          [1 February, 1 March), × 3                93.00
+1 February   support, of January         [10 January, 1 February), 22 of 31        11.00
+1 March      support, of February        [1 February, 1 March)                     15.50
+===========  ==========================  ========================================  ======
+
+Cancelled on 10 February to end on the 15th, the key of the seats of February finds what they cost now: 46.50 for 14 of
+28 days, so that 46.50 of what was billed on 1 February is given back. Support of February falls due on 15 February,
+with 7.75: its key names another day than before.
 """
 
 from collections.abc import Iterator
@@ -16,10 +35,9 @@ from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.core.plain_text import plain
 from billing_pipeline.rating.bounds import prorated
-from billing_pipeline.rating.detail import LineDetail
 from billing_pipeline.rating.fees.periods import ONE_DAY
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Schedule
-from billing_pipeline.rating.line import LineKind, RatedLine
+from billing_pipeline.rating.line import LineDetail, LineKind, RatedLine
 
 __all__ = ["FeeKey", "FeesDue", "fee_detail", "fee_key", "fees_due", "fees_of"]
 
@@ -53,21 +71,24 @@ def fees_due(terms: Terms, calendar: BillingCalendar, first: date, last: date) -
         schedule = Schedule.of(subscription, terms, calendar)
         for every, timing in schedule.kinds():
             for period in schedule.periods(every, timing, first, last):
+                # The schedule gives a few periods too many at both ends, and periods without any fee: a phase on
+                # another plan, or a fee that is due once and was.
                 due = schedule.due(timing, period)
-                found = list(schedule.parts(every, timing, period))
-                if found and first <= due <= last:
-                    lines = tuple(schedule.lines(found, period))
+                parts = list(schedule.parts(every, timing, period))
+                if parts and first <= due <= last:
+                    lines = tuple(schedule.lines(parts, period))
                     key = schedule.key(every, timing, period)
                     yield FeesDue(key, due, timing == IN_ADVANCE, due == schedule.first_day, lines)
 
 
 def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[RatedLine, ...]:
-    """What is due for a service period now: nothing where the subscription ended before.
+    """The fee lines of a service period as they are due now: nothing where the subscription ended before.
 
     Raises:
         KeyError: the customer has no such subscription.
     """
     schedule = Schedule.of(_subscription(terms, key.subscription), terms, calendar)
+    # What is due in arrears on a day paid for the days until the day before, also where the subscription ended then.
     period = schedule.rhythm(key.every).holding(key.due if key.timing == IN_ADVANCE else key.due - ONE_DAY)
     return tuple(schedule.lines(schedule.parts(key.every, key.timing, period), period))
 
@@ -87,22 +108,22 @@ def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan
     assert line.kind == LineKind.FEE, f"a {line.kind} line is no fee"  # noqa: S101
     assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
     schedule = Schedule.of(_subscription(terms, line.subscription), terms, calendar)
-    named = plan or terms.plans[line.plan or "", line.plan_version or 0]
-    fee = next(one for one in named.fees if one.id == line.price)
+    plan = plan or terms.plans[line.plan or "", line.plan_version or 0]
+    fee = next(fee for fee in plan.fees if fee.id == line.price)
     return schedule.key(fee.every, fee.timing, schedule.rhythm(fee.every).holding(line.service_start))
 
 
 def _subscription(terms: Terms, subscription_id: str | None) -> Subscription:
-    for one in terms.subscriptions:
-        if one.id == subscription_id:
-            return one
+    for subscription in terms.subscriptions:
+        if subscription.id == subscription_id:
+            return subscription
     raise KeyError(subscription_id)
 
 
 def fee_detail(
     terms: Terms, calendar: BillingCalendar, subscription: str, fee: Fee, service: tuple[date, date], quantity: Decimal
 ) -> LineDetail:
-    """Why a fee line comes to its amount: so many, for so many days of its service period; unrounded.
+    """The reason why a fee line comes to its amount: so many, for so many days of its service period; unrounded.
 
     Args:
         terms: of the line's customer.

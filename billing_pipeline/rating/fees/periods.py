@@ -29,7 +29,7 @@ class ServicePeriod:
 
 
 # How long each is, in months and in days; that of a one-off fee is the day on which it is due.
-_LENGTHS = {FeeCadence(one.value): (MONTHS.get(one, 0), DAYS.get(one, 0)) for one in Cadence} | {
+_LENGTHS = {FeeCadence(every.value): (MONTHS.get(every, 0), DAYS.get(every, 0)) for every in Cadence} | {
     FeeCadence.ONCE: (0, 1)
 }
 

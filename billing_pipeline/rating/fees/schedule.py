@@ -1,21 +1,41 @@
-"""When one subscription's fees fall due, for which service periods, and what each comes to."""
+"""The schedule of a subscription's fees: when they fall due, for which service periods, and what each comes to.
+
+A subscription's phases become stays in local days, and each fee of a stay becomes parts: stretches of days at one
+quantity. The day of a change, of plan or quantity, belongs wholly to what comes after it; the day on which a
+subscription ends is paid for unless it ends at that day's first instant.
+
+On plan one from 1 January 2026, on plan two from 16 January 15:00, two seats at first and three from 20 January, with a
+fee for each seat on both plans. The stays are [1 January, 16 January) and [16 January, …), and the parts of January:
+
+====  ========================  =====
+plan  days                      seats
+====  ========================  =====
+one   [1 January, 16 January)   2
+two   [16 January, 20 January)  2
+two   [20 January, 1 February)  3
+====  ========================  =====
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import pairwise
 from typing import NamedTuple
 
-from billing_pipeline.catalog.plan import FeeCadence
-from billing_pipeline.catalog.subscription import Subscription
+from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
+from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import EXACT, round_amount
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.rating.bounds import prorated
-from billing_pipeline.rating.fees.parts import Part, Stay, following_day, parts, stays
 from billing_pipeline.rating.fees.periods import ONE_DAY, Rhythm, ServicePeriod
 from billing_pipeline.rating.line import LineKind, RatedLine
+from billing_pipeline.rating.pricing import end_day
 
 IN_ADVANCE, IN_ARREARS = "in_advance", "in_arrears"
+_ONE = Decimal(1)
+_FAR = datetime(9999, 1, 1, tzinfo=UTC)  # an end from here on means 'never'; local days near the last one overflow
 
 
 class FeeKey(NamedTuple):
@@ -28,12 +48,43 @@ class FeeKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Stay:
+    """A subscription's phase in local days ``[first_day, next_day)``.
+
+    Attributes:
+        opens: whether it is the first that the subscription is on this plan.
+    """
+
+    phase: Phase
+    plan: Plan
+    first_day: date
+    next_day: date
+    opens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a fee that one line pays for: the local days ``[first_day, next_day)``, at one quantity."""
+
+    stay: Stay
+    fee: Fee
+    first_day: date
+    next_day: date
+    quantity: Decimal
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.next_day - self.first_day).days
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a subscription's fees fall due, and for what.
+    """The days on which a subscription's fees fall due, and what for.
 
     Attributes:
         first_day: the subscription's.
-        next_day: the first that it is not charged for.
+        next_day: the first that it is not paid for.
     """
 
     subscription: Subscription
@@ -46,8 +97,8 @@ class Schedule:
     @classmethod
     def of(cls, subscription: Subscription, terms: Terms, calendar: BillingCalendar) -> "Schedule":
         """The schedule of one of the customer's subscriptions."""
-        first, following = calendar.local_day(subscription.start), following_day(subscription, calendar)
-        return cls(subscription, terms, calendar, tuple(stays(subscription, terms, calendar)), first, following)
+        first, following = calendar.local_day(subscription.start), _following_day(subscription, calendar)
+        return cls(subscription, terms, calendar, tuple(_stays(subscription, terms, calendar)), first, following)
 
     def kinds(self) -> list[tuple[FeeCadence, str]]:
         """The cadences and timings of all fees."""
@@ -60,14 +111,15 @@ class Schedule:
     def periods(self, every: FeeCadence, timing: str, first: date, last: date) -> Iterator[ServicePeriod]:
         """Service periods among which are all that fall due in ``[first, last]``."""
         rhythm = self.rhythm(every)
-        if every is FeeCadence.ONCE:
+        if every is FeeCadence.ONCE:  # whatever the days: there are no more of them than plans
             return (rhythm.holding(stay.first_day) for stay in self.stays if stay.opens)
         if timing == IN_ADVANCE:
             return rhythm.between(max(first, self.first_day), min(last, self.next_day))
+        # In arrears what ended yesterday falls due today, so each period is looked for a day earlier.
         return rhythm.between(max(first - ONE_DAY, self.first_day), min(last, self.next_day) - ONE_DAY)
 
     def due(self, timing: str, period: ServicePeriod) -> date:
-        """The day on which a service period's fees fall due."""
+        """The day on which a service period's fees fall due: within the subscription, also where it has a part only."""
         if timing == IN_ADVANCE:
             return max(period.first_day, self.first_day)
         return self.next_day if period.first_day < self.next_day < period.next_day else period.next_day
@@ -81,11 +133,11 @@ class Schedule:
         for stay in self.stays:
             for fee in stay.plan.fees:
                 if (fee.every, fee.timing) == (every, timing):
-                    yield from parts(fee, stay, period, self.subscription, self.calendar)
+                    yield from _parts(fee, stay, period, self.subscription, self.calendar)
 
-    def lines(self, found: Iterable[Part], period: ServicePeriod) -> Iterator[RatedLine]:
+    def lines(self, parts: Iterable[Part], period: ServicePeriod) -> Iterator[RatedLine]:
         """A line for each part that does not come to zero."""
-        for part in found:
+        for part in parts:
             line = self._line(part, period)
             if line.amount.minor:
                 yield line
@@ -111,3 +163,52 @@ class Schedule:
             phase_start=phase.start,
             start=max(self.calendar.midnight(part.first_day), phase.start),
         )
+
+
+def _following_day(subscription: Subscription, calendar: BillingCalendar) -> date:
+    """The first local day that a subscription is not paid for; ``date.max`` where it goes on."""
+    end = subscription.end
+    if end is None or end >= _FAR:
+        return date.max
+    return end_day(end, calendar) if end > subscription.start else calendar.local_day(subscription.start)
+
+
+def _stays(subscription: Subscription, terms: Terms, calendar: BillingCalendar) -> Iterator[Stay]:
+    """The phases that have days, in order; one that is replaced on the day on which it starts has none."""
+    firsts = [calendar.local_day(phase.start) for phase in subscription.phases]
+    seen: set[str] = set()  # plans: coming back to one opens it no second time
+    for phase, (first, following) in zip(
+        subscription.phases, pairwise([*firsts, _following_day(subscription, calendar)]), strict=True
+    ):
+        if first < following:
+            yield Stay(phase, terms.plan(phase), first, following, opens=phase.plan not in seen)
+            seen.add(phase.plan)
+
+
+def _parts(
+    fee: Fee, stay: Stay, period: ServicePeriod, subscription: Subscription, calendar: BillingCalendar
+) -> Iterator[Part]:
+    """The parts of a fee that one phase has in a service period, in order."""
+    first, following = max(stay.first_day, period.first_day), min(stay.next_day, period.next_day)
+    # A fee that is due once is due when its plan begins: not in later phases on that plan, nor on later days.
+    if first >= following or (fee.every is FeeCadence.ONCE and not (stay.opens and stay.first_day == first)):
+        return
+    # Without proration the first quantity pays for the whole, whatever it becomes afterwards.
+    steps = _quantities(fee.id, first, following, subscription, calendar)
+    for (start, quantity), (end, _) in pairwise([*(steps if fee.prorate else steps[:1]), (following, _ONE)]):
+        yield Part(stay, fee, start, end, quantity)
+
+
+def _quantities(
+    fee: str, first: date, following: date, subscription: Subscription, calendar: BillingCalendar
+) -> list[tuple[date, Decimal]]:
+    """The quantities in ``[first, following)``, each from its day on; the last that is given for a day counts."""
+    # Changes are in the order of their instants: one before the first day sets what holds on it, a later one its own
+    # day, and of several on one day the last stays.
+    in_force = {first: subscription.quantities.get(fee, _ONE)}
+    for change in subscription.quantity_changes:
+        day = calendar.local_day(change.start)
+        if fee in change.quantities and day < following:
+            in_force[max(day, first)] = change.quantities[fee]
+    steps = list(in_force.items())
+    return [steps[0], *(after for before, after in pairwise(steps) if before[1] != after[1])]

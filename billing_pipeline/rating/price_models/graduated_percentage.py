@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.plain_text import plain
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.price_models.model import Example, QuantityModel
 from billing_pipeline.rating.tiers import ZERO, Ladder, Tier, ladder, ranges
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Literal
 
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 
 # What a model is given: one aggregated quantity; the value of each event in the order of (timestamp, arrival); or the
 # amount that stands in each event.

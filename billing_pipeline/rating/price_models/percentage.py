@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.plain_text import plain
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.price_models.model import EventModel, Example
 from billing_pipeline.rating.tiers import ZERO
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar
 
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.price_models.model import Example, QuantityModel
 from billing_pipeline.rating.tiers import Ladder, Tier, ladder
 

@@ -15,7 +15,7 @@ from billing_pipeline.core.money import Money, Rounding, minor_digits, round_amo
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.cost import convert, cost_of, sum_of
 from billing_pipeline.rating.cumulative import invoices, running_amounts
-from billing_pipeline.rating.detail import LineDetail
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.quote.case import Case, QuotedPrice, read_case
 from billing_pipeline.rating.quote.usage import Usage, usages
 from billing_pipeline.rating.rates import written

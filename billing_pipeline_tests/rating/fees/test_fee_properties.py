@@ -26,8 +26,7 @@ from billing_pipeline.core.money import Rounding
 from billing_pipeline.core.period import BillingCalendar, calendar
 from billing_pipeline.rating.bounds import prorated
 from billing_pipeline.rating.fees.fees import FeesDue, fee_key, fees_due, fees_of
-from billing_pipeline.rating.fees.parts import Part
-from billing_pipeline.rating.fees.schedule import Schedule
+from billing_pipeline.rating.fees.schedule import Part, Schedule
 from billing_pipeline.rating.line import RatedLine
 from billing_pipeline_tests.rating.fees.fee_oracle import Line, Oracle
 
