@@ -5,20 +5,17 @@ on.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.invoicing.document import DocumentPlan, Key
 from billing_pipeline.metering.segments import Segment, SegmentKey
-from billing_pipeline.rating.bounds import true_up
-from billing_pipeline.rating.line import LineKind, RatedLine
-from billing_pipeline.rating.pricing import Pricing, end_day
+from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.pricing import Pricing
 
 PhaseKey = tuple[str, datetime]  # subscription, phase start
-_MOMENT = timedelta(microseconds=1)
 
 
 def has_bounds(plan: Plan) -> bool:
@@ -49,12 +46,9 @@ def plan_true_ups(
         last = max(covering, key=lambda plan: plan.order)
         amounts = [line.amount for line in lines if _phase_of(line) == key]
         pricing = Pricing.of(terms, segment, calendar)
-        minimum, maximum = (
-            None if bound is None else pricing.part_of(bound) for bound in (segment.plan.minimum, segment.plan.maximum)
-        )
-        difference = true_up(amounts, pricing.currency, minimum=minimum, maximum=maximum, rounding=pricing.rounding)
-        if difference.minor:
-            yield last, _line(pricing, difference)
+        true_up = pricing.true_up(segment.plan, amounts)
+        if true_up is not None:
+            yield last, true_up
 
 
 def _phases(in_force: Iterable[Segment]) -> dict[PhaseKey, Segment]:
@@ -74,23 +68,3 @@ def _phase_of(line: RatedLine) -> PhaseKey | None:
     if line.subscription is None or line.phase_start is None:
         return None
     return line.subscription, line.phase_start
-
-
-def _line(pricing: Pricing, amount: Money) -> RatedLine:
-    segment, calendar = pricing.segment, pricing.calendar
-    return RatedLine(
-        kind=LineKind.TRUE_UP,
-        subscription=segment.subscription,
-        plan=segment.plan.id,
-        plan_version=segment.plan.version,
-        price=None,
-        product=None,
-        description=f"{'Minimum' if amount.minor > 0 else 'Maximum'} spend: {segment.plan.id}",
-        service_start=calendar.local_day(segment.start),
-        service_end=end_day(segment.end, calendar),
-        dimensions={},
-        quantity=None,
-        amount=amount,
-        phase_start=segment.phase_start,
-        start=segment.end - _MOMENT,  # a true-up counts at its end
-    )

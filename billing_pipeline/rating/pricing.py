@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
 from billing_pipeline.catalog.meter import Convert
+from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.price import PlanPrice
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.money import Money, Rounding, rounder
+from billing_pipeline.core.money import Money, rounder
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment
-from billing_pipeline.rating.bounds import prorated
+from billing_pipeline.rating.bounds import prorated, true_up
 from billing_pipeline.rating.cost import Cost, convert, cost_of
 from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.price import Price, parse_price
@@ -21,6 +22,7 @@ from billing_pipeline.rating.price import Price, parse_price
 _OWN = RatedLine._fields.index("dimensions")  # from here on a line says what is its own: also quantity and amount
 _OWN_END = RatedLine._fields.index("amount") + 1
 
+_MOMENT = timedelta(microseconds=1)  # a true-up counts at the end of its segment: in it, and after all usage
 _PARSED: dict[int, tuple[PlanPrice, Price]] = {}  # by identity; keeps the key alive, so that no identity is reused
 
 
@@ -50,8 +52,6 @@ class Pricing:
     conversions: tuple[Convert, ...]
     included: Decimal
     description: str
-    currency: str
-    rounding: Rounding
     round: Callable[[Decimal], Money]
 
     @classmethod
@@ -67,8 +67,6 @@ class Pricing:
             conversions=tuple([conversion for conversion in (meter.convert, price.convert) if conversion]),
             included=_part_of(price.included, terms, segment, calendar),
             description=f"{product} ({meter.unit})" if meter.unit else product,
-            currency=segment.plan.currency,
-            rounding=terms.account.rounding,
             round=rounder(segment.plan.currency, terms.account.rounding),
         )
 
@@ -99,7 +97,7 @@ class Pricing:
 
     def line_templates(self) -> list["LineTemplate"]:
         """What all usage lines have in common, for each stretch from one cut of the segment to the next."""
-        start, nothing, templates = self.segment.start, Money(0, self.currency), []
+        start, nothing, templates = self.segment.start, Money(0, self.segment.plan.currency), []
         for cut in self.segment.cuts:
             line = self.line(LineKind.USAGE, self.description, self.service(start, cut), nothing, start)
             templates.append(LineTemplate(cut, line[:_OWN], line[_OWN_END:]))
@@ -116,6 +114,29 @@ class Pricing:
             kind, segment.subscription, plan.id, plan.version, price.id, price.product, description, *service, {}, None,
             amount, segment.phase_start, start,
         )  # fmt: skip
+
+    def true_up(self, bounded: Plan | PlanPrice, amounts: Sequence[Money]) -> RatedLine | None:
+        """The line by which rounded amounts reach the minimum spend of the price or plan, or are kept to the maximum.
+
+        Args:
+            bounded: the segment's price, or its plan.
+            amounts: of all lines that count for it, before discounts.
+        """
+        if bounded.minimum is None and bounded.maximum is None:
+            return None
+        minimum, maximum = (
+            None if bound is None else self.part_of(bound) for bound in (bounded.minimum, bounded.maximum)
+        )
+        segment, rounding = self.segment, self.terms.account.rounding
+        difference = true_up(amounts, segment.plan.currency, minimum=minimum, maximum=maximum, rounding=rounding)
+        if not difference.minor:
+            return None
+        bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
+        service, counts_at = self.service(segment.start, segment.end), segment.end - _MOMENT
+        line = self.line(LineKind.TRUE_UP, f"{bound}: {self.description}", service, difference, counts_at)
+        if bounded is segment.price:
+            return line
+        return line._replace(price=None, product=None, description=f"{bound}: {segment.plan.id}")
 
 
 class LineTemplate(NamedTuple):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, Inexact, InvalidOperation, Overflow
 
 from billing_pipeline.catalog.terms import Terms
@@ -12,9 +12,8 @@ from billing_pipeline.core.exact import Exactly, too_large
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.metering.segments import Segment, SegmentKey
-from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.cost import amount_at
-from billing_pipeline.rating.line import LineKind, MeteredQuantity, Rated, RatedLine
+from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
 from billing_pipeline.rating.price import Price
 from billing_pipeline.rating.pricing import LineTemplate, Pricing
 from billing_pipeline.rating.tiers import ZERO
@@ -42,7 +41,8 @@ def rate(
     for segment in in_force:
         pricing = Pricing.of(terms, segment, calendar)
         usage, errors = _rate(pricing, by_segment.get((segment.key, segment.start), []))
-        lines += [*usage, *_true_up_lines(pricing, usage)]
+        true_up = pricing.true_up(segment.price, [line.amount for line in usage])
+        lines += usage if true_up is None else [*usage, true_up]
         problems += [f"{segment.plan.id}/{segment.price.id}: {error}" for error in errors]
     return Rated(tuple(lines), tuple(problems))
 
@@ -118,13 +118,15 @@ def _added(quantities: Iterable[MeteredQuantity], price: Price) -> dict[datetime
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_MOMENT = timedelta(microseconds=1)
 _NOTHING = MeteredQuantity(SegmentKey("", _NEVER, ""), _NEVER, _NEVER, {}, ZERO, 0, measures=())
 _new = tuple.__new__  # what RatedLine._make calls, in half the time
 
 
 def _usage_lines(pricing: Pricing, dimensions: Mapping[str, str], at_cuts: _AtCuts) -> list[RatedLine]:
-    """One line between each two cuts: rated(cumulative at the second) − rated(cumulative at the first)."""
+    """A line between each two cuts: what the cumulative quantity at the second costs, less that at the first.
+
+    80 units until the cut and 120 in all, at 1.00 up to 100 and 0.80 above: 80.00, and 36.00 for the other 40.
+    """
     lines = []
     model = pricing.price.rate_for(dimensions)
     earlier: tuple[Decimal, Decimal, int] | None = None
@@ -135,6 +137,7 @@ def _usage_lines(pricing: Pricing, dimensions: Mapping[str, str], at_cuts: _AtCu
             quantity, measures = pricing.quantity(quantity), pricing.measures(measures)
         amount = amount_at(model, quantity, pricing.included, measures)
         cumulative = quantity, amount, events
+        # Exact amounts are subtracted, and each difference is rounded: what one line rounds away no other makes good.
         if earlier is not None:
             quantity, amount, events = quantity - earlier[0], amount - earlier[1], events - earlier[2]
         if events > 0 or amount:
@@ -148,23 +151,3 @@ def _provisional(line: RatedLine, sessions: int) -> RatedLine:
     """A line that says that some of its sessions have not been stopped yet."""
     still = "1 session is" if sessions == 1 else f"{sessions} sessions are"
     return line._replace(description=f"{line.description}, provisional: {still} not stopped")
-
-
-def _true_up_lines(pricing: Pricing, usage: Sequence[RatedLine]) -> list[RatedLine]:
-    """What the segment's lines lack of the price's minimum, or exceed its maximum by."""
-    price, segment = pricing.segment.price, pricing.segment
-    if price.minimum is None and price.maximum is None:
-        return []
-    difference = true_up(
-        [line.amount for line in usage],
-        pricing.currency,
-        minimum=None if price.minimum is None else pricing.part_of(price.minimum),
-        maximum=None if price.maximum is None else pricing.part_of(price.maximum),
-        rounding=pricing.rounding,
-    )
-    if not difference.minor:
-        return []
-    bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
-    service = pricing.service(segment.start, segment.end)
-    at = segment.end - _MOMENT  # a true-up counts at its end
-    return [pricing.line(LineKind.TRUE_UP, f"{bound}: {pricing.description}", service, difference, at)]

@@ -1,1 +1,1 @@
-"""Quotes: what a quantity or some events would cost, without a ledger."""
+"""Quotes: what a quantity or some events would cost at a price, without a ledger."""
