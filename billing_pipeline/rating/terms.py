@@ -4,12 +4,11 @@ A field's type is its reader, so a new model declares its numbers once and needs
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal, Inexact
 from functools import cache
-from types import NoneType, UnionType
+from types import NoneType, TracebackType, UnionType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from billing_pipeline.core.errors import CatalogError, nearest
@@ -78,13 +77,25 @@ def _dataclass_reader(kind: Any) -> Reader:
     return read
 
 
-@contextmanager
-def at(*path: str | int) -> Iterator[None]:
-    """Put a path before the paths of the CatalogErrors raised inside."""
-    try:
-        yield
-    except CatalogError as error:
-        raise CatalogError(error.message, hint=error.hint, path=(*path, *error.path)) from None
+class at:  # noqa: N801 - reads as a preposition
+    """Put a path before the paths of the CatalogErrors raised inside; a class, as a generator takes thrice the time.
+
+    Quotes enter it for every event and for every part of a price.
+    """
+
+    __slots__ = ("path",)
+
+    def __init__(self, *path: str | int) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        if isinstance(error, CatalogError):
+            raise CatalogError(error.message, hint=error.hint, path=(*self.path, *error.path)) from None
 
 
 def decimal(value: object, path: Path) -> Decimal:
