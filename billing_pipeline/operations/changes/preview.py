@@ -100,7 +100,7 @@ def preview(
     codes = {customer: ledger_catalog.customer_code(connection, customer)}
     found: list[DocumentChange] = []
     for period in _periods(billing.calendar, since, billing.now(connection)):
-        work = Work(billing, connection, period, tuple(code % billing.facts.buckets for code in codes.values()))
+        work = Work(billing, connection, period, (billing.facts.bucket_of(codes[customer]),))
         found += _differing(*_computed(work, codes, changes))
     return tuple(sorted(found, key=_order))
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from billing_pipeline.catalog import Catalog, Subscription, discount
-from billing_pipeline.catalog.checks.known import Registries
+from billing_pipeline.catalog.checks.check_context import Registries
 from billing_pipeline.catalog.content import to_content
-from billing_pipeline.catalog.difference import Change, difference
+from billing_pipeline.catalog.difference import ObjectChange, difference
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -34,7 +34,7 @@ class Recorded:
     """
 
     number: int | None
-    changes: tuple[Change, ...]
+    changes: tuple[ObjectChange, ...]
     at: datetime
 
 
@@ -68,13 +68,11 @@ def record_change(
     if dry_run or not changes:
         return Recorded(None, changes, now)
     entries = [_entry(made, change) for change in changes]
-    number = ledger_catalog.record(
-        connection, entries, at=now, actor=billing.actor, action=action, buckets=billing.facts.buckets
-    )
+    number = ledger_catalog.record(connection, entries, billing.facts, at=now, actor=billing.actor, action=action)
     return Recorded(number, changes, now)
 
 
-def _entry(catalog: Catalog, change: Change) -> CatalogEntry:
+def _entry(catalog: Catalog, change: ObjectChange) -> CatalogEntry:
     made = catalog.of_kind(change.kind)[change.id]
     customer = change.id if change.kind == "customer" else getattr(made, "customer", None)
     return CatalogEntry(change.kind, change.id, customer, to_content(made))
@@ -85,7 +83,7 @@ def _refuse_locked(
     connection: Connection,
     existing: Catalog | None,
     made: Catalog,
-    changes: Sequence[Change],
+    changes: Sequence[ObjectChange],
     now: datetime,
 ) -> None:
     """What a customer is billed by cannot change inside a period whose usage is locked for them."""
@@ -179,7 +177,7 @@ _FIRST_DIFFERENCE: Mapping[str, Callable[[Any, Any, BillingCalendar], datetime |
 }
 
 
-def notes(existing: Catalog | None, made: Catalog, changes: Sequence[Change]) -> Iterator[str]:
+def notes(existing: Catalog | None, made: Catalog, changes: Sequence[ObjectChange]) -> Iterator[str]:
     """What a person should know: plans whose new version nobody is moved to."""
     for change in changes:
         if change.kind != "plan" or change.action != "change" or existing is None:
