@@ -7,18 +7,17 @@ the rules between objects in ``check.py``, what this version cannot bill yet in 
 from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import KINDS, Catalog, Kind
 from billing_pipeline.catalog.check import check
-from billing_pipeline.catalog.checks.known import ParsePrice, Registries
+from billing_pipeline.catalog.checks.check_context import ParsePrice, Registries
 from billing_pipeline.catalog.content import from_content, to_content
 from billing_pipeline.catalog.credit_grant import CreditGrant
 from billing_pipeline.catalog.customer import Credits, Customer, Exempt, Payment, TaxRate, TopUp
-from billing_pipeline.catalog.difference import Change, FieldChange, difference
+from billing_pipeline.catalog.difference import FieldChange, ObjectChange, difference
 from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.export import export
 from billing_pipeline.catalog.files import CatalogSource, load_files
 from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.catalog.meter import Convert, Meter
-from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
-from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan, PlanPrice
 from billing_pipeline.catalog.problems import CatalogProblems, Problem
 from billing_pipeline.catalog.product import Product
 from billing_pipeline.catalog.source import Constant, EventMapping, Source
@@ -30,7 +29,6 @@ __all__ = [
     "Catalog",
     "CatalogProblems",
     "CatalogSource",
-    "Change",
     "Constant",
     "Convert",
     "CreditGrant",
@@ -44,6 +42,7 @@ __all__ = [
     "FieldChange",
     "Kind",
     "Meter",
+    "ObjectChange",
     "ParsePrice",
     "Payment",
     "Phase",

@@ -50,8 +50,8 @@ def first_difference(old: Discount | None, new: Discount, calendar: BillingCalen
     """The first instant at which the customer pays otherwise than before; None where they pay the same."""
     before, after = _held(old, calendar) if old else None, _held(new, calendar)
     if old is None or before is None or after is None:
-        found = after or before
-        return found[0] if found else None
+        holds = after or before
+        return holds[0] if holds else None
     same = replace(old, start=new.start, end=new.end, periods=new.periods, order=new.order) == new
     if not same or before[0] != after[0]:
         return min(before[0], after[0])

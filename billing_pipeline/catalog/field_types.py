@@ -3,9 +3,11 @@
 A dataclass field is ``Annotated`` with a :class:`Rule`; the parser runs its check and the JSON Schema prints its terms.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from inspect import cleandoc
 from string import Formatter
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -106,3 +108,17 @@ PeriodCount = Annotated[int, Rule(_check_period_count, {"minimum": 1, "maximum":
 WholeDays = Annotated[Duration, Rule(_check_whole_days, {"pattern": r"^\s*(0|\d{1,5}\s*days?)$"})]
 TimeZone = Annotated[str, Rule(_check_time_zone)]
 NumberFormat = Annotated[str, Rule(_check_number_format)]
+
+
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {5,}.+)*)", re.MULTILINE)
+
+
+def summary(shape: type) -> str:
+    """The first line."""
+    return cleandoc(shape.__doc__ or "").partition("\n")[0]
+
+
+def attributes(shape: type) -> dict[str, str]:
+    """What is said of each field."""
+    section = cleandoc(shape.__doc__ or "").partition("Attributes:\n")[2]
+    return {name: re.sub(r"\s+", " ", said) for name, said in _ATTRIBUTE.findall(section)}

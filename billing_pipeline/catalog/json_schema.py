@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from billing_pipeline.catalog.catalog import KINDS
 from billing_pipeline.catalog.customer import Payment
-from billing_pipeline.catalog.docstrings import attributes, summary
-from billing_pipeline.catalog.field_types import Assigned, DefaultsToAccount, Rule
+from billing_pipeline.catalog.field_types import Assigned, DefaultsToAccount, Rule, attributes, summary
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.parse import is_marked, is_required
-from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.plan import PlanPrice
 from billing_pipeline.catalog.price_terms import DECIMAL, Models, Schema, price_schema
 from billing_pipeline.catalog.source import EventMapping, Source
 from billing_pipeline.catalog.subscription import Phase, Subscription
@@ -50,8 +49,10 @@ def json_schema(
     )
     properties: Schema = {"$schema": {"type": "string", "description": "where an editor finds this schema"}}
     for kind in KINDS.values():
-        one = definitions.of(kind.shape)
-        properties[kind.section] = one if kind.name == "account" else {"type": ["array", "null"], "items": one}
+        reference = definitions.of(kind.shape)
+        properties[kind.section] = (
+            reference if kind.name == "account" else {"type": ["array", "null"], "items": reference}
+        )
         properties[kind.section] = {**properties[kind.section], "description": summary(kind.shape)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -62,12 +62,12 @@ def under(step: str | int, error: CatalogError) -> list[CatalogError]:
     return [CatalogError(fault.message, hint=fault.hint, path=(step, *fault.path)) for fault in faults_of(error)]
 
 
-def suggestion(name: str, known: Collection[str]) -> str:
+def suggestion(name: str, names: Collection[str]) -> str:
     """A hint for a name that does not exist; of tens of thousands it compares only those that look alike."""
-    if len(known) <= _SHORT_LIST:
-        return nearest(name, tuple(known))
+    if len(names) <= _SHORT_LIST:
+        return nearest(name, tuple(names))
     alike = [
-        other for other in known if abs(len(other) - len(name)) <= 1 and {other[:2], other[-2:]} & {name[:2], name[-2:]}
+        other for other in names if abs(len(other) - len(name)) <= 1 and {other[:2], other[-2:]} & {name[:2], name[-2:]}
     ]
     close = nearest(name, alike[:_SHORT_LIST])
     return close if close.startswith("Did") else "Add it, or correct the name."

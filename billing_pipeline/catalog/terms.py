@@ -13,8 +13,7 @@ from billing_pipeline.catalog.content import to_content
 from billing_pipeline.catalog.customer import Customer
 from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.catalog.plan import Plan, PlanVersion
-from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.plan import Plan, PlanPrice, PlanVersion
 from billing_pipeline.catalog.product import Product
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.core.period import Duration
@@ -102,16 +101,20 @@ class CatalogView:
 
     def terms(self, customer_id: str) -> Terms:
         """One customer's terms. Raises KeyError for an unknown customer."""
-        known = self._terms.get(customer_id)
-        if known is None:
-            known = self._terms[customer_id] = self._made(customer_id)
-        return known
+        terms = self._terms.get(customer_id)
+        if terms is None:
+            terms = self._terms[customer_id] = self._terms_of(customer_id)
+        return terms
 
-    def _made(self, customer_id: str) -> Terms:
+    def _terms_of(self, customer_id: str) -> Terms:
         assert self.catalog is not None, "a ledger with customers has a catalog"  # noqa: S101
         catalog, customer = self.catalog, self.catalog.customers[customer_id]
-        subscriptions = tuple(sorted(self._subscriptions.get(customer_id, ()), key=lambda one: (one.start, one.id)))
-        discounts = tuple(sorted(self._discounts.get(customer_id, ()), key=lambda one: one.order))
+        subscriptions = tuple(
+            sorted(
+                self._subscriptions.get(customer_id, ()), key=lambda subscription: (subscription.start, subscription.id)
+            )
+        )
+        discounts = tuple(sorted(self._discounts.get(customer_id, ()), key=lambda discount: discount.order))
         pinned = {(phase.plan, phase.plan_version or 0) for one in subscriptions for phase in one.phases}
         plans = {version: self.plan_versions[version] for version in sorted(pinned)}
         prices = [price for plan in plans.values() for price in plan.prices]
@@ -126,10 +129,10 @@ class CatalogView:
         return Terms(catalog.account, customer, subscriptions, discounts, plans, products, meters, digest.hexdigest())
 
     def _print(self, shared: object) -> str:
-        known = self._prints.get(id(shared))
-        if known is None:
-            known = self._prints[id(shared)] = sha256(_rendered(shared).encode()).hexdigest()
-        return known
+        fingerprint = self._prints.get(id(shared))
+        if fingerprint is None:
+            fingerprint = self._prints[id(shared)] = sha256(_rendered(shared).encode()).hexdigest()
+        return fingerprint
 
 
 def _rendered(shape: object) -> str:

@@ -5,7 +5,6 @@ BillingError
 ├── UsageError          a delivery cannot be accepted          mend the file, land it again
 ├── SettingsError       settings and ledger disagree           mend the setting named
 ├── LedgerError         the database cannot be used as asked   do what the hint says
-├── DocumentLocked      a finalized document would change      issue a credit note, or bill the difference later
 ├── RatingError         a quantity has no price                add the rate or a default
 ├── PaymentError        a gateway refused                      mend the payment method, deliver again
 └── Refused             the rules forbid it at this time       the message names the next step
@@ -73,10 +72,6 @@ class LedgerError(BillingError):
     """The database is missing, too new, not initialised, or refuses."""
 
 
-class DocumentLocked(BillingError):  # noqa: N818 - the field's word, and the name of the error code
-    """A finalized document would change."""
-
-
 class RatingError(BillingError):
     """A quantity cannot be priced: no rate matches, or the amount is too large to be meant."""
 
@@ -89,9 +84,9 @@ class Refused(BillingError):  # noqa: N818 - a refusal, not a fault
     """The rules forbid what was asked at this time; the hint names what is possible."""
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
+def nearest(name: str, names: Sequence[str]) -> str:
     """A hint for a misspelt name: the nearest known one, else the list of all."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close = get_close_matches(name, list(names), n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]!r}?"
-    return f"Known: {', '.join(sorted(known)) or 'none'}."
+    return f"Known: {', '.join(sorted(names)) or 'none'}."

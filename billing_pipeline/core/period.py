@@ -180,7 +180,7 @@ class BillingCalendar:
 
 def calendar(time_zone: str, cadence: str, first_day: date) -> BillingCalendar:
     """A checked calendar. Raises Refused where the first day does not fit the cadence."""
-    made = BillingCalendar(time_zone, Cadence(cadence), first_day)
-    if made.cadence in MONTHS and first_day.day != 1:
+    checked = BillingCalendar(time_zone, Cadence(cadence), first_day)
+    if checked.cadence in MONTHS and first_day.day != 1:
         raise Refused(f"A {cadence} cannot start on day {first_day.day}.", hint=f"Use {first_day.replace(day=1)}.")
-    return made
+    return checked

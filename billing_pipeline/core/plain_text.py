@@ -16,9 +16,9 @@ def maybe_instant(moment: datetime | None) -> str | None:
     return None if moment is None else instant(moment)
 
 
-def day(one: date | None) -> str | None:
+def day(local_day: date | None) -> str | None:
     """A local day, or None."""
-    return None if one is None else one.isoformat()
+    return None if local_day is None else local_day.isoformat()
 
 
 def plain(number: Decimal) -> str:

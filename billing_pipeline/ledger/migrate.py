@@ -49,8 +49,8 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _refuse_newer(revision: str | None) -> None:
-    known = {script.revision for script in _script().walk_revisions()}
-    if revision is not None and revision not in known:
+    revisions = {script.revision for script in _script().walk_revisions()}
+    if revision is not None and revision not in revisions:
         raise LedgerError(
             f"The ledger has revision {revision}, which this version of billing_pipeline does not know.",
             hint="Install the version that wrote it, or a newer one.",

@@ -22,7 +22,7 @@ def to_jsonl(rows: Iterable[tuple[int, QuarantinedRow]]) -> Iterator[str]:
 def to_csv(rows: Sequence[tuple[int, QuarantinedRow]]) -> str:
     """A table of the rows, with a column for each column of any of them."""
     mendable = [_mendable(number, row) for number, row in rows]
-    names = dict.fromkeys([*_OURS, *(name for one in mendable for name in one)])
+    names = dict.fromkeys([*_OURS, *(name for row in mendable for name in row)])
     text = StringIO()
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
     writer.writeheader()

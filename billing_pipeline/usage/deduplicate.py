@@ -53,7 +53,7 @@ def _replaced(deliveries: Deliveries, batches: Collection[int]) -> pa.Table:
     """For each scope and batch, the arrival from which on the next delivery of the scope stands in its place."""
     rows = [
         {"scope": scope, BATCH: batch, "replaced_at": newer[bisect_right(newer, batch)] * ROWS_PER_BATCH}
-        for scope, newer in ((scope, sorted(known)) for scope, known in deliveries.items())
+        for scope, newer in ((scope, sorted(batches)) for scope, batches in deliveries.items())
         for batch in batches
         if newer and batch < newer[-1]
     ]

@@ -1,8 +1,10 @@
 """Rows that cannot be billed as sent: nothing is dropped, each says why, and each can be mended and replayed."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +39,29 @@ def values_of(raw: str) -> dict[str, str]:
     """A stored row's columns."""
     values: dict[str, str] = json.loads(raw)
     return values
+
+
+class Spool:
+    """Quarantined rows in a local file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.reasons: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self.reasons.total()
+
+    def add(self, rows: Sequence[QuarantinedRow]) -> None:
+        """Keep some rows."""
+        if not rows:
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(astuple(row)) + "\n" for row in rows)
+        self.reasons.update(row.code for row in rows)
+
+    def __iter__(self) -> Iterator[QuarantinedRow]:
+        if not len(self):
+            return
+        with self._path.open(encoding="utf-8") as file:
+            for line in file:
+                yield QuarantinedRow(*json.loads(line))

@@ -7,8 +7,7 @@ import pytest
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.expectations import Thresholds
 from billing_pipeline.usage.profile import profile
-from billing_pipeline.usage.profiles.facts import Delivery, PeriodFacts
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Delivery, Figure, PeriodFacts
 from billing_pipeline_tests.usage.lake_writer import Row, write_lake
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, METERS, counts, of
 

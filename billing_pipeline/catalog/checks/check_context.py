@@ -53,7 +53,7 @@ class Registries:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CheckContext:
     """What checks compare an object with.
 
     Attributes:
@@ -90,10 +90,10 @@ class Known:
         return written(instant, self.calendar)
 
 
-def one_of(what: str, name: str, known: Collection[str], path: Path) -> Iterator[CatalogError]:
+def one_of(what: str, name: str, registry: Collection[str], path: Path) -> Iterator[CatalogError]:
     """An error where a registry lacks a name."""
-    if name not in known:
-        yield CatalogError(f"Unknown {what} {name!r}.", hint=suggestion(name, known), path=path)
+    if name not in registry:
+        yield CatalogError(f"Unknown {what} {name!r}.", hint=suggestion(name, registry), path=path)
 
 
 def repeated(names: Collection[str]) -> Iterator[tuple[int, str]]:

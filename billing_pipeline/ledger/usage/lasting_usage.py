@@ -23,8 +23,8 @@ def meters(connection: Connection, change: int) -> dict[int, Mapping[str, object
             ORDER BY change DESC LIMIT 1
         ) AS e WHERE e.content ->> 'aggregation' = ANY(:carrying)
     """)
-    known = connection.execute(query, {"carrying": sorted(CARRYING_AGGREGATIONS), "change": change})
-    return {row.code: row.content for row in known}
+    rows = connection.execute(query, {"carrying": sorted(CARRYING_AGGREGATIONS), "change": change})
+    return {row.code: row.content for row in rows}
 
 
 def files(
@@ -104,11 +104,11 @@ def _lasting(before: date, look_back: LookBack) -> ColumnElement[bool]:
     for code, first_day in look_back.items():
         since.setdefault(first_day, []).append(code)
     meters = lake_file.c.meters
-    found = [
+    since_each = [
         and_(
             meters.op("&&", is_comparison=True)(cast(codes, meters.type)),
             true() if first_day is None else lake_file.c.period >= first_day,
         )
         for first_day, codes in since.items()
     ]
-    return and_(lake_file.c.period < before, or_(*found))
+    return and_(lake_file.c.period < before, or_(*since_each))

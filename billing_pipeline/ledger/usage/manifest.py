@@ -99,10 +99,10 @@ def read_files(connection: Connection, wanted: Collection[ColumnElement[bool]]) 
 def deliveries(connection: Connection, through: int) -> dict[int, list[int]]:
     """Snapshot scope → batches of all its deliveries through a batch, oldest first; each replaces the one before."""
     query = select(snapshot_delivery.c.scope, snapshot_delivery.c.batch).where(snapshot_delivery.c.batch <= through)
-    found: dict[int, list[int]] = {}
+    by_scope: dict[int, list[int]] = {}
     for row in connection.execute(query.order_by(snapshot_delivery.c.scope, snapshot_delivery.c.batch)):
-        found.setdefault(row.scope, []).append(row.batch)
-    return found
+        by_scope.setdefault(row.scope, []).append(row.batch)
+    return by_scope
 
 
 def replaced_by(connection: Connection, numbers: Collection[int]) -> dict[int, int]:

@@ -57,8 +57,8 @@ def counts(connection: Connection, period: date) -> pa.Table:
     names = COUNTS_SCHEMA.names
     query = select(*(usage_count.c[name] for name in names)).where(usage_count.c.period == period)
     columns = [*zip(*connection.execute(query), strict=True)] or [()] * len(names)
-    made: pa.Table = pa.table(dict(zip(names, columns, strict=True)), COUNTS_SCHEMA)
-    return made
+    counted: pa.Table = pa.table(dict(zip(names, columns, strict=True)), COUNTS_SCHEMA)
+    return counted
 
 
 def accepted_events(connection: Connection, periods: Sequence[date]) -> Mapping[int, list[int]]:
@@ -69,10 +69,10 @@ def accepted_events(connection: Connection, periods: Sequence[date]) -> Mapping[
         .group_by(usage_count.c.period, usage_count.c.meter)
         .order_by(usage_count.c.period)
     )
-    found = defaultdict[int, list[int]](list)
+    by_meter = defaultdict[int, list[int]](list)
     for row in connection.execute(query):
-        found[row.meter].append(int(row.events))
-    return found
+        by_meter[row.meter].append(int(row.events))
+    return by_meter
 
 
 def batches(connection: Connection, period: date) -> dict[int, Delivery]:

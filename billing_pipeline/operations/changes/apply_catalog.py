@@ -10,7 +10,7 @@ import yaml
 from billing_pipeline.catalog.catalog import KINDS
 from billing_pipeline.catalog.check import check
 from billing_pipeline.catalog.content import to_content
-from billing_pipeline.catalog.difference import Change
+from billing_pipeline.catalog.difference import ObjectChange
 from billing_pipeline.catalog.export import export
 from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.json_schema import json_schema
@@ -34,7 +34,7 @@ class ApplyResult:
     """
 
     number: int | None
-    changes: tuple[Change, ...]
+    changes: tuple[ObjectChange, ...]
     notes: tuple[str, ...]
     dry_run: bool
 
@@ -48,7 +48,7 @@ class ApplyResult:
         }
 
 
-def changes_json(changes: Sequence[Change]) -> list[dict[str, object]]:
+def changes_json(changes: Sequence[ObjectChange]) -> list[dict[str, object]]:
     """What differs, as the command line prints it."""
     return [
         {
@@ -61,7 +61,7 @@ def changes_json(changes: Sequence[Change]) -> list[dict[str, object]]:
     ]
 
 
-def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[Change, ...]:
+def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[ObjectChange, ...]:
     """Read and check catalog files against the recorded catalog; returns what applying them would change.
 
     Raises:
@@ -70,9 +70,7 @@ def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[Change, ...]:
     return apply(billing, paths, dry_run=True).changes
 
 
-def apply(
-    billing: Billing, paths: Sequence[Path], *, dry_run: bool = False, action: str = "catalog apply"
-) -> ApplyResult:
+def apply(billing: Billing, paths: Sequence[Path], *, dry_run: bool = False) -> ApplyResult:
     """Record what the files change; what they do not mention stays as it is.
 
     Raises:
@@ -92,7 +90,9 @@ def apply(
             plan_versions=view.plan_versions,
             at=now,
         )
-        recorded = record_change(billing, connection, view.catalog, made, action=action, dry_run=dry_run, at=now)
+        recorded = record_change(
+            billing, connection, view.catalog, made, action="catalog apply", dry_run=dry_run, at=now
+        )
     said = tuple(notes(view.catalog, made, recorded.changes))
     return ApplyResult(recorded.number, recorded.changes, said, dry_run)
 

@@ -70,7 +70,7 @@ class WaitingResult:
 
     def to_json(self) -> dict[str, object]:
         """As the command line prints it."""
-        return {"landed": [one.to_json() for one in self.landed], "refused": dict(self.refused)}
+        return {"landed": [result.to_json() for result in self.landed], "refused": dict(self.refused)}
 
 
 def land_waiting(billing: Billing, *, watch: Watch | None = None) -> WaitingResult:

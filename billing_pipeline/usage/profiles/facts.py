@@ -11,6 +11,35 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.usage.event import LakeFile
 
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the profile.
+
+    Attributes:
+        name: the profile's column.
+        value: a count, or a percentage.
+        customers: codes of the customers it concerns.
+        meter: code of the meter it concerns.
+        subject: what else it concerns, e.g. a source or a delivery, in words.
+        note: what a person wants to know beside it, e.g. the largest value.
+        batch: the first batch with which it was so; a hold for it counts from then on.
+    """
+
+    name: str
+    value: int | Decimal
+    customers: tuple[int, ...] = ()
+    meter: int | None = None
+    subject: str = ""
+    note: str = ""
+    batch: int | None = None
+
+
+def percent(part: int | Decimal, whole: int | Decimal) -> Decimal:
+    """``part`` in percent of ``whole``, to a tenth."""
+    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.1"))
+
+
 # How many values of a meter lie in each power of ten: {meter code: {exponent: values}}. Small, exact, and those of
 # several periods simply add up.
 Magnitudes = Mapping[int, Mapping[int, int]]
