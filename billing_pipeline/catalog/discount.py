@@ -42,7 +42,7 @@ class Discount:
         return last if self.end is None else min(last, self.end)
 
     def lowers(self, price: str | None) -> bool:
-        """Whether it applies to what a price or fee costs; what is of no price is lowered by discounts on all."""
+        """Whether the discount applies to a price or fee; what is of no price is lowered by discounts on all."""
         return not self.prices or price in self.prices
 
 

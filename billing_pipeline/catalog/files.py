@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from billing_pipeline.catalog.catalog import KINDS, Kind
-from billing_pipeline.catalog.document import Block, Rows, locate, read
+from billing_pipeline.catalog.document import Block, Items, locate, read
 from billing_pipeline.catalog.problems import Problem
 from billing_pipeline.core.errors import CatalogError, nearest
 
@@ -100,7 +100,7 @@ def _entries(document: Block, file: str, problems: list[Problem]) -> Iterator[En
             )
         elif kind.name == "account":
             yield from _objects(kind, [content], [line], file, problems)
-        elif isinstance(content, Rows):
+        elif isinstance(content, Items):
             yield from _objects(kind, content, content.lines, file, problems)
         elif content is not None:
             problems.append(

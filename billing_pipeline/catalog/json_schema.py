@@ -1,4 +1,4 @@
-"""The format as JSON Schema, so that editors complete and check it. It describes fields in the docstrings' words."""
+"""The file format as JSON Schema, so that editors complete and check it; it describes fields in docstrings' words."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass

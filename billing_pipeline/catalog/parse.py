@@ -33,7 +33,7 @@ _SCALARS: dict[object, Reader] = {
 
 
 def parse(shape: type[T], content: object, calendar: BillingCalendar | None) -> T:
-    """Content as a ``shape``.
+    """An object of the class ``shape``, read from content.
 
     Raises:
         CatalogError: with the path of the fault, or a Faults of several.
@@ -43,7 +43,7 @@ def parse(shape: type[T], content: object, calendar: BillingCalendar | None) -> 
 
 @cache
 def reader(hint: Any) -> Reader:
-    """The reader of a type hint."""
+    """The reader of a field's type hint."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in _GENERICS:
         return _GENERICS[origin](arguments)

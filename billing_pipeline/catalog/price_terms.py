@@ -1,4 +1,4 @@
-"""What can be written in a price, model by model, as JSON Schema. Rating reads it; editors complete it.
+"""A price's terms, model by model, as JSON Schema. Rating reads it; editors complete it.
 
 A model says it by its own fields: their types and, in its docstring, their meaning.
 """

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from operator import attrgetter
+from typing import TypeVar
 
 from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import Catalog
@@ -17,6 +19,8 @@ from billing_pipeline.catalog.plan import Plan, PlanPrice, PlanVersion
 from billing_pipeline.catalog.product import Product
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.core.period import Duration
+
+_Owned = TypeVar("_Owned", Subscription, Discount)
 
 
 @dataclass(frozen=True)
@@ -71,19 +75,11 @@ class CatalogView:
 
     @cached_property
     def _subscriptions(self) -> Mapping[str, list[Subscription]]:
-        by_customer: dict[str, list[Subscription]] = defaultdict(list)
-        if self.catalog:
-            for subscription in self.catalog.subscriptions.values():
-                by_customer[subscription.customer].append(subscription)
-        return by_customer
+        return _by_customer(self.catalog.subscriptions if self.catalog else {})
 
     @cached_property
     def _discounts(self) -> Mapping[str, list[Discount]]:
-        by_customer: dict[str, list[Discount]] = defaultdict(list)
-        if self.catalog:
-            for discount in self.catalog.discounts.values():
-                by_customer[discount.customer].append(discount)
-        return by_customer
+        return _by_customer(self.catalog.discounts if self.catalog else {})
 
     @cached_property
     def _terms(self) -> dict[str, Terms]:
@@ -109,13 +105,10 @@ class CatalogView:
     def _terms_of(self, customer_id: str) -> Terms:
         assert self.catalog is not None, "a ledger with customers has a catalog"  # noqa: S101
         catalog, customer = self.catalog, self.catalog.customers[customer_id]
-        subscriptions = tuple(
-            sorted(
-                self._subscriptions.get(customer_id, ()), key=lambda subscription: (subscription.start, subscription.id)
-            )
-        )
-        discounts = tuple(sorted(self._discounts.get(customer_id, ()), key=lambda discount: discount.order))
-        pinned = {(phase.plan, phase.plan_version or 0) for one in subscriptions for phase in one.phases}
+        subscriptions = tuple(sorted(self._subscriptions.get(customer_id, ()), key=attrgetter("start", "id")))
+        discounts = tuple(sorted(self._discounts.get(customer_id, ()), key=attrgetter("order")))
+        phases = [phase for subscription in subscriptions for phase in subscription.phases]
+        pinned = {(phase.plan, phase.plan_version or 0) for phase in phases}
         plans = {version: self.plan_versions[version] for version in sorted(pinned)}
         prices = [price for plan in plans.values() for price in plan.prices]
         products = {price.product: catalog.products[price.product] for price in prices if price.product}
@@ -124,8 +117,8 @@ class CatalogView:
         digest = sha256(self._print(catalog.account).encode())
         for own in (customer, *subscriptions, *discounts):
             digest.update(_rendered(own).encode())
-        for one in shared:
-            digest.update(self._print(one).encode())
+        for catalog_object in shared:
+            digest.update(self._print(catalog_object).encode())
         return Terms(catalog.account, customer, subscriptions, discounts, plans, products, meters, digest.hexdigest())
 
     def _print(self, shared: object) -> str:
@@ -133,6 +126,13 @@ class CatalogView:
         if fingerprint is None:
             fingerprint = self._prints[id(shared)] = sha256(_rendered(shared).encode()).hexdigest()
         return fingerprint
+
+
+def _by_customer(objects: Mapping[str, _Owned]) -> Mapping[str, list[_Owned]]:
+    by_customer: dict[str, list[_Owned]] = defaultdict(list)
+    for owned in objects.values():
+        by_customer[owned.customer].append(owned)
+    return by_customer
 
 
 def _rendered(shape: object) -> str:

@@ -1,4 +1,4 @@
-"""Every way billing can refuse to go on, and what to do about each.
+"""The errors: every way billing can refuse to go on, and what to do about each.
 
 BillingError
 ├── CatalogError        the catalog contradicts itself        mend the file at the line named, apply again
@@ -17,7 +17,7 @@ from difflib import get_close_matches
 
 
 class BillingError(Exception):
-    """The root of all refusals. ``exit_code`` is what the command line ends with."""
+    """An error that says what billing refuses: the root of all. ``exit_code`` is what the command line ends with."""
 
     exit_code = 2
 
@@ -65,11 +65,11 @@ class UsageError(BillingError):
 
 
 class SettingsError(BillingError):
-    """A setting is malformed, or differs from what the ledger was initialised with."""
+    """The error of a setting that is malformed, or differs from what the ledger was initialised with."""
 
 
 class LedgerError(BillingError):
-    """The database is missing, too new, not initialised, or refuses."""
+    """The error of a ledger whose database is missing, too new, not initialised, or refuses."""
 
 
 class RatingError(BillingError):
@@ -81,11 +81,11 @@ class PaymentError(BillingError):
 
 
 class Refused(BillingError):  # noqa: N818 - a refusal, not a fault
-    """The rules forbid what was asked at this time; the hint names what is possible."""
+    """The error where the rules forbid what was asked at this time; the hint names what is possible."""
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """A hint for a misspelt name: the nearest known one, else the list of all."""
+    """A hint for a misspelt name: the nearest of the names there are, else the list of all."""
     close = get_close_matches(name, list(names), n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]!r}?"

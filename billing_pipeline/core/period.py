@@ -53,7 +53,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True, order=True)
 class BillingPeriod:
-    """Half-open ``[start, end)``.
+    """A billing period: half-open ``[start, end)``.
 
     Attributes:
         first_day: the first local day; its ISO form is the partition key.
@@ -69,7 +69,7 @@ class BillingPeriod:
 
     @property
     def key(self) -> str:
-        """The partition key, e.g. ``2026-01-01``."""
+        """The period's name, which is the partition key, e.g. ``2026-01-01``."""
         return self.first_day.isoformat()
 
     @property
@@ -94,7 +94,7 @@ class BillingCalendar:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The billing time zone."""
+        """The time zone in which billing days begin."""
         return ZoneInfo(self.time_zone)
 
     def midnight(self, day: date) -> datetime:

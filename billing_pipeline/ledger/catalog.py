@@ -15,7 +15,7 @@ _LOCK = "catalog"
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One object's content as recorded by one change.
+    """One catalog object's content as recorded by one change.
 
     Attributes:
         kind: account, source, meter, product, plan, customer, subscription, …

@@ -1,4 +1,4 @@
-"""The ledger's own facts and its one clock.
+"""The ledger's calendar and buckets, and its one clock.
 
 A sandbox ledger's clock can be moved forward, for all its processes at once, and stands still in between. No other
 ledger's clock can be set, and none goes back.
@@ -17,7 +17,7 @@ from billing_pipeline.ledger.tables import batch, catalog_change, finalization, 
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
-    """What ``billing init`` wrote, once.
+    """The ledger's own facts, which ``billing init`` wrote once.
 
     Attributes:
         calendar: time zone, cadence and first period.
@@ -35,7 +35,7 @@ class LedgerFacts:
 
 
 def facts(connection: Connection) -> LedgerFacts:
-    """Read the ledger's facts. Raises LedgerError where ``billing init`` has not run."""
+    """The ledger's own facts. Raises LedgerError where ``billing init`` has not run."""
     row = connection.execute(select(ledger)).one_or_none()
     if row is None:
         raise LedgerError("The ledger is not initialised.", hint="Run: billing init")
@@ -43,7 +43,7 @@ def facts(connection: Connection) -> LedgerFacts:
 
 
 def initialize(connection: Connection, new_facts: LedgerFacts, now: datetime | None) -> bool:
-    """Write the facts (as the owner); False where the same facts are already there.
+    """Write the ledger's facts (as the owner); False where the same facts are already there.
 
     Raises:
         SettingsError: the ledger was initialised with other facts; nothing is changed.
@@ -78,7 +78,7 @@ def initialize(connection: Connection, new_facts: LedgerFacts, now: datetime | N
 
 
 def refuse_mismatch(present: LedgerFacts, settings: BillingCalendar) -> None:
-    """Settings that differ from the ledger's would bill other periods than the ones already billed."""
+    """Refuse a calendar that differs from the ledger's: it would bill other periods than those already billed."""
     differences = [
         f"{name} is {setting} in the settings, {recorded} in the ledger"
         for name, setting, recorded in (

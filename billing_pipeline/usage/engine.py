@@ -37,7 +37,7 @@ class Overflow(UsageError):  # noqa: N818 - what happened, as the built-in Overf
 
 
 class Engine:
-    """One DuckDB in memory, closed with the ``with`` block; what does not fit spills to its own temporary folder.
+    """The engine is one DuckDB in memory, closed with the ``with`` block; what does not fit spills to its own folder.
 
     Args:
         memory: the most it may hold before it spills, e.g. ``512MB``.
@@ -68,7 +68,7 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Free the memory and remove what was spilled."""
+        """Free the engine's memory and remove what it spilled."""
         self._ibis.disconnect()
         rmtree(self._spill, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""The losers stay queryable: every report of an event, in the order in which it was received, and which one won."""
+"""Every report of an event, losers too, in the order in which it was received, and which one won."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -120,6 +120,6 @@ def _one_by_one(texts: Sequence[Any], parse_text: Callable[[str], _T]) -> tuple[
 
 
 def mask(array: "pa.Array[Any] | pa.ChunkedArray[Any]") -> Mask:
-    """A boolean array for numpy; null is false."""
+    """A boolean column for numpy; null is false."""
     booleans: Mask = pc.fill_null(combined(array), pa.scalar(value=False)).to_numpy(zero_copy_only=False)
     return booleans

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import asdict
 
-from billing_pipeline.catalog import Catalog, FieldChange, ObjectChange, difference
+from billing_pipeline.catalog import Catalog, ObjectChange
+from billing_pipeline.catalog.difference import FieldChange, difference
 
 Check = Callable[..., Catalog]
 

@@ -12,7 +12,7 @@ def check_customer(customer: Customer, context: CheckContext) -> Iterator[Catalo
     if customer.payment is not None:
         yield from one_of("gateway", customer.payment.gateway, context.can.gateways, ("payment", "gateway"))
     yield from _check_tax(customer)
-    recorded = context.existing.customers.get(customer.id) if context.existing else None
+    recorded = context.recorded("customer", customer.id)
     if recorded and recorded.currency != customer.currency:
         message = f"The customer is invoiced in {recorded.currency}; that cannot become {customer.currency}."
         yield CatalogError(message, hint="Make a customer with another id.", path=("currency",))

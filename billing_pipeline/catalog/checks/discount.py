@@ -15,7 +15,7 @@ def check_discount(discount: Discount, context: CheckContext) -> Iterator[Catalo
     yield from _check_amount(discount, context)
     yield from _check_times(discount, context)
     yield from _check_prices(discount, context)
-    recorded = context.existing.discounts.get(discount.id) if context.existing else None
+    recorded = context.recorded("discount", discount.id)
     if recorded and recorded.customer != discount.customer:
         message = f"The discount is of customer {recorded.customer!r} and cannot pass to another."
         yield CatalogError(message, hint="Put it back; add a discount with another id.", path=("customer",))
@@ -59,7 +59,7 @@ def _check_prices(discount: Discount, context: CheckContext) -> Iterator[Catalog
 
 def _recorded(discount: Discount, context: CheckContext) -> set[str]:
     """Names that were right once: a plan may have had the price."""
-    recorded = context.existing.discounts.get(discount.id) if context.existing else None
+    recorded = context.recorded("discount", discount.id)
     return set(recorded.prices) if recorded else set()
 
 

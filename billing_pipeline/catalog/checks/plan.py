@@ -21,7 +21,7 @@ def check_plan(plan: Plan, context: CheckContext) -> Iterator[CatalogError]:
     yield from _check_fee_ids(plan)
     yield from _check_bounds(plan)
     yield from _check_on_demand(plan)
-    recorded = context.existing.plans.get(plan.id) if context.existing else None
+    recorded = context.recorded("plan", plan.id)
     if recorded and recorded.currency != plan.currency:
         message = f"The plan is in {recorded.currency}; it cannot become {plan.currency}."
         yield CatalogError(message, hint="Make a plan with another id.", path=("currency",))

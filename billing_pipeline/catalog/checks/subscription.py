@@ -58,7 +58,7 @@ def _check_times(subscription: Subscription, context: CheckContext) -> Iterator[
 
 
 def _check_recorded(subscription: Subscription, context: CheckContext) -> Iterator[CatalogError]:
-    recorded = context.existing.subscriptions.get(subscription.id) if context.existing else None
+    recorded = context.recorded("subscription", subscription.id)
     if recorded is None:
         return
     hint = "Put it back; end this subscription and add one with another id."
@@ -108,7 +108,7 @@ def _given(subscription: Subscription) -> Iterator[Given]:
 
 def _recorded(subscription: Subscription, context: CheckContext) -> set[str]:
     """Names that were right once: another plan may have had the fee."""
-    recorded = context.existing.subscriptions.get(subscription.id) if context.existing else None
+    recorded = context.recorded("subscription", subscription.id)
     return {name for _, quantities in _given(recorded) for name in quantities} if recorded else set()
 
 

@@ -6,9 +6,8 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, Connection, and_, cast, or_, select, text, true
 
 from billing_pipeline.catalog.meter import CARRYING_AGGREGATIONS
-from billing_pipeline.ledger.database import among
 from billing_pipeline.ledger.tables import lake_file
-from billing_pipeline.ledger.usage.manifest import of_buckets, read_files
+from billing_pipeline.ledger.usage.manifest import read_files
 from billing_pipeline.usage.event import LakeFile
 
 # By the code of each meter whose events last: the first period to look at for them, or None for the first there is.
@@ -50,16 +49,8 @@ def files(
     """
     if not look_back:
         return []
-    wanted: list[ColumnElement[bool]] = [
-        lake_file.c.batch > after,
-        lake_file.c.batch <= through,
-        _lasting(before, look_back),
-    ]
-    if buckets is not None:
-        wanted.append(of_buckets(buckets))
-    if batches is not None:
-        wanted.append(among(lake_file.c.batch, batches))
-    return read_files(connection, wanted)
+    lasting = _lasting(before, look_back)
+    return read_files(connection, lasting, through, after=after, buckets=buckets, batches=batches)
 
 
 def touching(connection: Connection, before: date, look_back: LookBack, after: int, through: int) -> list[int]:

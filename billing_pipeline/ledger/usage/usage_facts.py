@@ -9,7 +9,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
 from billing_pipeline.ledger.tables import lake_file, metered_quantity, usage_count
-from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, Delivery, NegativeQuantity, Unrated
+from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, NegativeQuantity, PeriodBatch, Unrated
 
 # Deliveries that concern a period: with rows in it, or without any row accepted and received while it ran; and not
 # replaced by a newer delivery of all their snapshot scopes.
@@ -75,7 +75,7 @@ def accepted_events(connection: Connection, periods: Sequence[date]) -> Mapping[
     return by_meter
 
 
-def batches(connection: Connection, period: date) -> dict[int, Delivery]:
+def batches(connection: Connection, period: date) -> dict[int, PeriodBatch]:
     """Deliveries with rows in the period, by number; what kind of source each has is catalog."""
     query = text("""
         SELECT b.number, b.source, b.name, b.rows, b.quarantined,
@@ -83,7 +83,7 @@ def batches(connection: Connection, period: date) -> dict[int, Delivery]:
         FROM batch AS b WHERE b.number IN (SELECT p.batch FROM batch_period AS p WHERE p.period = :period)
     """)
     return {
-        row.number: Delivery(row.source, row.name, row.rows, row.quarantined, int(row.kept))
+        row.number: PeriodBatch(row.source, row.name, row.rows, row.quarantined, int(row.kept))
         for row in connection.execute(query, {"period": period})
     }
 

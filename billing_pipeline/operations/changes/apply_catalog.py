@@ -26,7 +26,7 @@ from billing_pipeline.usage.sources import USAGE_SOURCES
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What applying changed, or would change.
+    """The changes of applying a catalog, recorded or only shown.
 
     Attributes:
         number: of the catalog change; None where nothing differs, or nothing was to be written.
@@ -49,15 +49,15 @@ class ApplyResult:
 
 
 def changes_json(changes: Sequence[ObjectChange]) -> list[dict[str, object]]:
-    """What differs, as the command line prints it."""
+    """Changed objects, as the command line prints them."""
     return [
         {
-            "kind": one.kind,
-            "id": one.id,
-            "action": one.action,
-            "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in one.fields],
+            "kind": change.kind,
+            "id": change.id,
+            "action": change.action,
+            "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in change.fields],
         }
-        for one in changes
+        for change in changes
     ]
 
 
@@ -71,7 +71,7 @@ def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[ObjectChange, 
 
 
 def apply(billing: Billing, paths: Sequence[Path], *, dry_run: bool = False) -> ApplyResult:
-    """Record what the files change; what they do not mention stays as it is.
+    """Record what catalog files change; what they do not mention stays as it is.
 
     Raises:
         CatalogProblems: the files contradict themselves or the recorded catalog; nothing is recorded.
@@ -82,7 +82,7 @@ def apply(billing: Billing, paths: Sequence[Path], *, dry_run: bool = False) -> 
         ledger_catalog.wait_for_changes(connection)  # and hold: what is checked is what stands until this commits
         now = billing.now(connection)
         view = billing.view(connection, ledger_catalog.newest_change(connection))
-        made = check(
+        merged = check(
             source,
             billing.calendar,
             CAN,
@@ -91,9 +91,9 @@ def apply(billing: Billing, paths: Sequence[Path], *, dry_run: bool = False) -> 
             at=now,
         )
         recorded = record_change(
-            billing, connection, view.catalog, made, action="catalog apply", dry_run=dry_run, at=now
+            billing, connection, view.catalog, merged, action="catalog apply", dry_run=dry_run, at=now
         )
-    said = tuple(notes(view.catalog, made, recorded.changes))
+    said = tuple(notes(view.catalog, merged, recorded.changes))
     return ApplyResult(recorded.number, recorded.changes, said, dry_run)
 
 
@@ -107,14 +107,17 @@ def show(billing: Billing, kind: str | None = None, object_id: str | None = None
     if catalog is None:
         raise Refused("The ledger has no catalog yet.", hint="Run: billing catalog apply FILE…")
     if kind is None:
-        return {name: {key: to_content(one) for key, one in catalog.of_kind(name).items()} for name in KINDS}
-    by_section = {one.section: name for name, one in KINDS.items()}
+        return {
+            name: {key: to_content(catalog_object) for key, catalog_object in catalog.of_kind(name).items()}
+            for name in KINDS
+        }
+    by_section = {section.section: name for name, section in KINDS.items()}
     name = by_section.get(kind, kind)
     if name not in KINDS:
         raise Refused(f"There is no kind {kind!r} in a catalog.", hint=nearest(kind, tuple(KINDS)))
     objects = catalog.of_kind(name)
     if object_id is None:
-        return {key: to_content(one) for key, one in objects.items()}
+        return {key: to_content(catalog_object) for key, catalog_object in objects.items()}
     if object_id not in objects:
         raise Refused(f"There is no {name} {object_id!r}.", hint=nearest(object_id, tuple(objects)))
     return to_content(objects[object_id])
@@ -129,7 +132,7 @@ def export_yaml(billing: Billing) -> str:
 
 
 def export_json(billing: Billing) -> str:
-    """The same as JSON, which is read back alike."""
+    """The recorded catalog as JSON, which is read back alike."""
     return json.dumps(yaml.safe_load(export_yaml(billing)), default=str, ensure_ascii=False, indent=2)
 
 

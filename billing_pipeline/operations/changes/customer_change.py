@@ -1,4 +1,4 @@
-"""What every verb that changes what a customer owes has in common.
+"""Customer verbs: what every verb that changes what a customer owes has in common.
 
 A verb is a dataclass: its fields are what is asked, in the words of a person or a program, and ``changed`` makes the
 changed subscription or discount of what is recorded. :func:`change_customer` does the rest, the same for all: it checks
@@ -118,12 +118,12 @@ class ChangeResult:
 
     @property
     def since(self) -> str:
-        """From when it bills otherwise, as machines read it."""
+        """The instant from which it bills otherwise, as machines read it."""
         return instant(self.change.since)
 
     @property
     def said(self) -> str:
-        """What came of it, for people."""
+        """The change in words, for people."""
         if not self.changes:
             return "Nothing changes: it is so already."
         done = "Would change" if self.number is None else f"Recorded as change {self.number}"

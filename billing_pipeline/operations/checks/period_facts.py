@@ -20,10 +20,10 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.usage.expectations import ABSURD, Thresholds
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.profiles.facts import (
-    Delivery,
     LateVolume,
     Magnitudes,
     MissedDeadline,
+    PeriodBatch,
     PeriodFacts,
     Quarantined,
 )
@@ -81,7 +81,7 @@ def _earlier(calendar: BillingCalendar, period: BillingPeriod) -> list[date]:
     return first_days
 
 
-def _batches(connection: Connection, period: date, sources: Mapping[str, Source]) -> dict[int, Delivery]:
+def _batches(connection: Connection, period: date, sources: Mapping[str, Source]) -> dict[int, PeriodBatch]:
     batches = usage_facts.batches(connection, period)
     return {
         number: replace(

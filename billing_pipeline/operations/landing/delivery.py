@@ -1,4 +1,4 @@
-"""What is being delivered: a local file, a file at a URL, or a frame; known by the hash of its content."""
+"""A delivery that is being landed: a local file, a file at a URL, or a frame; known by the hash of its content."""
 
 import errno
 import os
@@ -69,7 +69,7 @@ def staging_folder(billing: Billing) -> Path:
 
 
 def incoming(delivered: Any, source_format: SourceFormat, folder: Path) -> Incoming:
-    """Open what is delivered: a path, an fsspec URL, a pandas frame or an Arrow table.
+    """Open a delivery: a path, an fsspec URL, a pandas frame or an Arrow table.
 
     Args:
         delivered: the delivery.

@@ -46,18 +46,18 @@ def land(
         UsageError: the delivery cannot be read as a whole; nothing of it was recorded.
         Refused: ``received_at`` is out of order.
     """
-    catalog, found = source_of(billing, source)
-    key = _checked_scope(found, scope)
+    catalog, landing_source = source_of(billing, source)
+    key = _checked_scope(landing_source, scope)
     with working_folder(billing) as folder:
-        delivery = incoming(delivered, USAGE_SOURCES[found.format], folder)
+        delivery = incoming(delivered, USAGE_SOURCES[landing_source.format], folder)
         earlier = None if again else _earlier(billing, source, delivery.content_hash)
         if earlier is not None:
             return _result(earlier, {})
-        columns = columns_of(found, has_header=delivery.is_frame)
+        columns = columns_of(landing_source, has_header=delivery.is_frame)
         chunks = () if key and not delivery.size else delivery.chunks()
-        with staged(billing, catalog, found, columns, chunks, folder, progress, delivery.size) as rows:
+        with staged(billing, catalog, landing_source, columns, chunks, folder, progress, delivery.size) as rows:
             delivery.refuse_changed()
-            scopes = _scopes(billing, catalog, found, rows, key)
+            scopes = _scopes(billing, catalog, landing_source, rows, key)
             complete = _delivery(billing, source, delivery, rows, scopes)
             accepted = accept(billing, rows.events, complete, again=again, received_at=received_at)
             return _result(accepted, {} if accepted.already else rows.quarantined.reasons)

@@ -49,7 +49,7 @@ class ReplayedBatch:
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What a replay came to.
+    """The rows of a replay: what became of them.
 
     Attributes:
         batches: one for each batch of which rows were taken over.
@@ -161,7 +161,7 @@ class _Replay:
     unread: Counter[str] = field(default_factory=Counter)
 
     def run(self, progress: Progress | None) -> tuple[ReplayedBatch | None, Counter[str]]:
-        """Take over what can be billed now; returns it, and why the rest cannot."""
+        """Take over the rows that can be billed now; returns their batch, and why the rest cannot."""
         catalog, source = source_of(self.billing, self.source)
         columns = replace(columns_of(source), required=())  # a row that lacks a column is a bad row, not a bad file
         with (

@@ -22,7 +22,7 @@ def unpriced_figures(facts: PeriodFacts) -> Iterator[Figure]:
 
 
 def pending_figures(facts: PeriodFacts) -> Iterator[Figure]:
-    """Stops of sessions whose start is not known, by customer and meter."""
+    """Events that stop sessions whose start is not known, by customer and meter."""
     for row in facts.counts.filter(pc.field("pending") > 0).to_pylist():
         note = f"of {row['accepted']} accepted"
         yield Figure("waiting_stops", row["pending"], (row["customer"],), row["meter"], note=note)

@@ -59,7 +59,7 @@ COUNTS_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class PeriodBatch:
     """One batch that concerns the period.
 
     Attributes:
@@ -81,7 +81,7 @@ class Delivery:
     revised: bool = False
 
     def title(self, number: int) -> str:
-        """How a person finds it again."""
+        """The batch in words by which a person finds it again."""
         return f"batch {number} of {self.source} ({self.name})"
 
 
@@ -167,7 +167,7 @@ class Unrated:
 
 @dataclass(frozen=True, slots=True)
 class PeriodFacts:
-    """The ledger's side of one period, read in one transaction.
+    """What the ledger knows of one period's usage, read in one transaction.
 
     Attributes:
         period: which.
@@ -195,7 +195,7 @@ class PeriodFacts:
     files: Sequence[LakeFile] = ()
     later_files: Sequence[LakeFile] = ()
     deliveries: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    batches: Mapping[int, Delivery] = field(default_factory=dict)
+    batches: Mapping[int, PeriodBatch] = field(default_factory=dict)
     counts: pa.Table = field(default_factory=COUNTS_SCHEMA.empty_table)
     settled_through: int = 0
     quarantined: Sequence[Quarantined] = ()

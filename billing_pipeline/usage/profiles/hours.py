@@ -35,7 +35,7 @@ def gap_figures(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> I
 
 
 def gaps(hours: Collection[datetime], start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The spans of ``[start, end)`` without data, in the source's own rhythm. None at all is one gap."""
+    """Gaps in ``[start, end)``: spans without data, in the source's own rhythm. None at all is one gap."""
     seen = sorted({(hour - start) // _HOUR for hour in hours if start <= hour < end})
     step = _rhythm(seen) if seen else _HOUR
     if step is None or end <= start:

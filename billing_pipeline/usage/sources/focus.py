@@ -1,4 +1,4 @@
-"""FOCUS: the FinOps Foundation's cost and usage format, as CSV or Parquet; the text ``NULL`` is null.
+"""Files in FOCUS, the FinOps Foundation's cost and usage format, as CSV or Parquet; the text ``NULL`` is null.
 
 Source: https://focus.finops.org, 1.0: columns, and 'Null handling'.
 """

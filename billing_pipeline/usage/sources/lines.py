@@ -138,11 +138,11 @@ class Opened(io.RawIOBase):
 
     @property
     def bytes_read(self) -> int:
-        """How far into the original reading has come."""
+        """How many bytes of the original have been read."""
         return self._original.tell()
 
     def readable(self) -> bool:
-        """Reading is all it is for."""
+        """The file is there to be read."""
         return True
 
     def read(self, size: int = -1) -> bytes:
@@ -156,7 +156,7 @@ class Opened(io.RawIOBase):
             ) from error
 
     def close(self) -> None:
-        """Close both."""
+        """Close the original file and its decompression."""
         self._content.close()
         self._original.close()
         super().close()
