@@ -10,7 +10,7 @@ import pyarrow.compute
 
 Array: TypeAlias = "pa.Array[Any]"
 ChunkedArray: TypeAlias = "pa.ChunkedArray[Any]"
-compute: Any = pyarrow.compute
+pc: Any = pyarrow.compute
 
 
 def combined(array: "pa.Array[Any] | pa.ChunkedArray[Any]") -> Array:

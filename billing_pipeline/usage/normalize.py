@@ -13,8 +13,7 @@ import pyarrow as pa
 from billing_pipeline.catalog.meter import PHASE, START, STOP, VALUELESS_AGGREGATIONS, Meter
 from billing_pipeline.catalog.source import Constant
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.usage.arrow import Array, combined
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import Array, combined, pc
 from billing_pipeline.usage.event import MULTIPLIER_SCALE, dimension_column
 from billing_pipeline.usage.mapping import Columns
 from billing_pipeline.usage.parse import Mask, Parser, mask

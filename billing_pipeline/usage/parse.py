@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from billing_pipeline.usage.arrow import Array, combined
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import Array, combined, pc
 from billing_pipeline.usage.event import VALUE_PRECISION, VALUE_SCALE
 from billing_pipeline.usage.values import BadValue, parse_decimal, parse_instant
 

@@ -10,8 +10,7 @@ import pyarrow as pa
 from billing_pipeline.catalog.meter import PHASE, START, STOP
 from billing_pipeline.catalog.source import Constant
 from billing_pipeline.core.errors import nearest
-from billing_pipeline.usage.arrow import Array, combined
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import Array, combined, pc
 from billing_pipeline.usage.event import MULTIPLIER_SCALE
 from billing_pipeline.usage.parse import Mask
 from billing_pipeline.usage.quarantine import QuarantinedRow, raw_of

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
-from billing_pipeline.usage.arrow import Array
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import Array, pc
 from billing_pipeline.usage.parse import mask
 from billing_pipeline.usage.rows import Rows, missing
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import pc
 from billing_pipeline.usage.event import DIMENSION_PREFIX, ROWS_PER_BATCH, SORT_ORDER, LakeFile, lake_schema
 from billing_pipeline.usage.lake import Lake
 from billing_pipeline.usage.sorted_files import ROW_GROUP, by_period, write_table

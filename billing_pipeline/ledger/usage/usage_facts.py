@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
 from billing_pipeline.ledger.tables import lake_file, metered_quantity, usage_count
-from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, NegativeQuantity, PeriodBatch, Unrated
+from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, NegativeQuantity, PeriodBatch, Quarantined, Unrated
 
 # Deliveries that concern a period: with rows in it, or without any row accepted and received while it ran; and not
 # replaced by a newer delivery of all their snapshot scopes.
@@ -22,22 +21,6 @@ _CONCERNED = """
                                                 WHERE newer.scope = d.scope AND newer.batch > d.batch))
                         FROM snapshot_delivery AS d WHERE d.batch = b.number), false)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A source's rows in quarantine, of the deliveries that concern a period.
-
-    Attributes:
-        rows: input rows of these deliveries.
-        waiting: rows in quarantine that no replay has taken up.
-        batch: the first delivery with waiting rows.
-    """
-
-    source: str
-    rows: int
-    waiting: int
-    batch: int | None
 
 
 def at_one_moment(connection: Connection) -> None:
@@ -124,8 +107,8 @@ def unrated(connection: Connection, period: date, cause: str) -> list[Unrated]:
     return [Unrated(*row) for row in connection.execute(query, {"period": period, "cause": cause})]
 
 
-def quarantined(connection: Connection, span: Mapping[str, object]) -> list[Waiting]:
-    """How much of each source waits in quarantine.
+def quarantined(connection: Connection, span: Mapping[str, object]) -> list[Quarantined]:
+    """How much of each source waits in quarantine; whom it concerns is left open.
 
     Args:
         connection: of the ledger.
@@ -141,7 +124,8 @@ def quarantined(connection: Connection, span: Mapping[str, object]) -> list[Wait
         FROM concerned AS c LEFT JOIN waiting AS w ON w.batch = c.number
         WHERE c.replay_of IS NULL GROUP BY c.source ORDER BY c.source
     """)  # noqa: S608 - our own text
-    return [Waiting(row.source, int(row.rows), int(row.waiting), row.batch) for row in connection.execute(query, span)]
+    rows = connection.execute(query, span)
+    return [Quarantined(row.source, int(row.rows), int(row.waiting), batch=row.batch) for row in rows]
 
 
 def customers_waiting(connection: Connection, span: Mapping[str, object], source: str, column: str) -> tuple[int, ...]:

@@ -85,6 +85,9 @@ class CustomerChange:
 class CustomerVerb(Protocol):
     """The verb of a change: a dataclass that changes what one customer owes; its fields are what is asked.
 
+    Fields called ``start`` and ``end`` are in words that :func:`parse_start` reads. The docstring describes each field:
+    the job's config is made of it.
+
     To add one: write it in a file of its own here, then a line in ``pipeline/changes.py`` and its command in ``cli/``.
     """
 

@@ -26,16 +26,14 @@ CAN = Registries(parse_price, AGGREGATIONS, USAGE_SOURCES, PAYMENT_GATEWAYS)  # 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A catalog change.
+    """A catalog change as it was recorded.
 
     Attributes:
         number: of the change; None where nothing differs, or nothing was to be written.
-        at: the ledger's clock.
     """
 
     number: int | None
     changes: tuple[ObjectChange, ...]
-    at: datetime
 
 
 def record_change(
@@ -45,8 +43,8 @@ def record_change(
     catalog: Catalog,
     *,
     action: str,
+    at: datetime,
     dry_run: bool = False,
-    at: datetime | None = None,
 ) -> Recorded:
     """Record what differs between two catalogs, which may be as little as what concerns one customer.
 
@@ -56,20 +54,19 @@ def record_change(
         existing: as recorded; None before the first change.
         catalog: the same with the change in it, checked.
         action: the verb's words.
+        at: the ledger's clock.
         dry_run: refuse what would be refused, and record nothing.
-        at: the ledger's clock, where it was read already.
 
     Raises:
         Refused: something would change inside a period that is locked for its customer.
     """
-    now = at or billing.now(connection)
     changes = tuple(difference(existing, catalog))
-    _refuse_locked(billing, connection, existing, catalog, changes, now)
+    _refuse_locked(billing, connection, existing, catalog, changes, at)
     if dry_run or not changes:
-        return Recorded(None, changes, now)
+        return Recorded(None, changes)
     entries = [_entry(catalog, change) for change in changes]
-    number = ledger_catalog.record(connection, entries, billing.facts, at=now, actor=billing.actor, action=action)
-    return Recorded(number, changes, now)
+    number = ledger_catalog.record(connection, entries, billing.facts, at=at, actor=billing.actor, action=action)
+    return Recorded(number, changes)
 
 
 def _entry(catalog: Catalog, change: ObjectChange) -> CatalogEntry:

@@ -12,7 +12,6 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import checks, not_billable
 from billing_pipeline.ledger.usage import manifest, usage_facts
-from billing_pipeline.ledger.usage.usage_facts import Waiting
 from billing_pipeline.operations.closing.awaited_sources import missed
 from billing_pipeline.operations.closing.measure_customers import in_lake
 from billing_pipeline.operations.closing.rate import UNRATED
@@ -105,24 +104,20 @@ def _quarantined(
     by_source = []
     for source_rows in usage_facts.quarantined(connection, span):
         grave = source_rows.waiting * 100 > source_rows.rows * thresholds.quarantine_error_percent
-        named = _named(connection, span, source_rows, catalog) if grave else ()
-        by_source.append(
-            Quarantined(source_rows.source, source_rows.rows, source_rows.waiting, named, source_rows.batch)
-        )
+        customers = _named(connection, span, source_rows.source, catalog) if grave else ()
+        by_source.append(replace(source_rows, customers=customers))
     return by_source
 
 
-def _named(
-    connection: Connection, span: Mapping[str, object], source_rows: Waiting, catalog: Catalog | None
-) -> tuple[int, ...]:
+def _named(connection: Connection, span: Mapping[str, object], source: str, catalog: Catalog | None) -> tuple[int, ...]:
     """The known customers among a source's waiting rows, by the column that names them."""
-    if catalog is None or source_rows.source not in catalog.sources:
+    if catalog is None or source not in catalog.sources:
         return ()
-    column = columns_of(catalog.sources[source_rows.source]).event.customer
+    column = columns_of(catalog.sources[source]).event.customer
     if isinstance(column, Constant):
         code = ledger_catalog.customer_codes(connection).get(column.value)
         return () if code is None else (code,)
-    return usage_facts.customers_waiting(connection, span, source_rows.source, column)
+    return usage_facts.customers_waiting(connection, span, source, column)
 
 
 def _magnitudes(connection: Connection, earlier: list[date]) -> Magnitudes:

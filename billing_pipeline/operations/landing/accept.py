@@ -50,20 +50,20 @@ def staged(
     total_bytes: int = 0,
 ) -> Iterator[Staged]:
     """Normalise all chunks into ``folder``. Raises UsageError where the delivery cannot be read as a whole."""
-    rows = Staged(Staging(folder), Spool(folder / "quarantined.jsonl"))
+    staged_rows = Staged(Staging(folder), Spool(folder / "quarantined.jsonl"))
     normalize = Normalizer(columns, _registered(billing, catalog, source))
     try:
         for chunk in chunks:
             normalized = normalize(chunk)
-            rows.events.add(normalized.table)
-            rows.quarantined.add(normalized.quarantined)
-            rows.rows += len(chunk.rows) + len(chunk.bad)
+            staged_rows.events.add(normalized.table)
+            staged_rows.quarantined.add(normalized.quarantined)
+            staged_rows.rows += len(chunk.rows) + len(chunk.bad)
             if progress is not None:
-                progress(rows.rows, chunk.bytes_read, total_bytes)
-        yield rows
+                progress(staged_rows.rows, chunk.bytes_read, total_bytes)
+        yield staged_rows
     finally:
         normalize.close()
-        rows.events.close()
+        staged_rows.events.close()
 
 
 def accept(

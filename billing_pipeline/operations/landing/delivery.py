@@ -23,7 +23,7 @@ _STAGING = "staging"  # below home: what a crash leaves there is swept
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class OpenDelivery:
     """A delivery that can be read.
 
     Attributes:
@@ -68,7 +68,7 @@ def staging_folder(billing: Billing) -> Path:
     return billing.settings.home.absolute() / _STAGING
 
 
-def incoming(delivered: Any, source_format: SourceFormat, folder: Path) -> Incoming:
+def open_delivery(delivered: Any, source_format: SourceFormat, folder: Path) -> OpenDelivery:
     """Open a delivery: a path, an fsspec URL, a pandas frame or an Arrow table.
 
     Args:
@@ -86,12 +86,14 @@ def incoming(delivered: Any, source_format: SourceFormat, folder: Path) -> Incom
     return _file(Path(delivered), source_format)
 
 
-def _frame(delivered: Any) -> Incoming:
+def _frame(delivered: Any) -> OpenDelivery:
     table = frame_table(delivered)
-    return Incoming(FRAME, table.num_rows, frame_hash(table), lambda: read_frame(table), lambda: None, is_frame=True)
+    return OpenDelivery(
+        FRAME, table.num_rows, frame_hash(table), lambda: read_frame(table), lambda: None, is_frame=True
+    )
 
 
-def _file(path: Path, source_format: SourceFormat) -> Incoming:
+def _file(path: Path, source_format: SourceFormat) -> OpenDelivery:
     try:
         with path.open("rb") as file:
             before = os.fstat(file.fileno())
@@ -110,7 +112,7 @@ def _file(path: Path, source_format: SourceFormat) -> Incoming:
             )
 
     name = path.name.encode(errors="backslashreplace").decode()
-    return Incoming(name, before.st_size, content_hash, lambda: source_format.read(path), refuse_changed)
+    return OpenDelivery(name, before.st_size, content_hash, lambda: source_format.read(path), refuse_changed)
 
 
 def _fetched(url: str, folder: Path) -> Path:

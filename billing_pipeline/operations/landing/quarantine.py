@@ -21,8 +21,8 @@ from billing_pipeline.operations.landing.accept import accept, staged
 from billing_pipeline.operations.landing.delivery import working_folder
 from billing_pipeline.operations.landing.land import source_of
 from billing_pipeline.usage.batch import Progress
-from billing_pipeline.usage.corrections import corrected_values
 from billing_pipeline.usage.mapping import columns_of
+from billing_pipeline.usage.quarantine import corrected_values
 from billing_pipeline.usage.sources import Chunk
 from billing_pipeline.usage.sources.json_text import columns_of as text_columns
 
@@ -113,7 +113,7 @@ def replay(
     Args:
         billing: of the ledger.
         which: the rows; all by default.
-        corrected: the columns of mended rows, by id; see ``usage.corrections.read_corrections``.
+        corrected: the columns of mended rows, by id; see ``usage.quarantine.read_corrections``.
         overrides: column → value for all selected rows; '' removes it.
         progress: told the rows read so far.
 
