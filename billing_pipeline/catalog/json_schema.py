@@ -61,7 +61,7 @@ def json_schema(
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
-        "$defs": dict(sorted(definitions.made.items())),
+        "$defs": dict(sorted(definitions.by_name.items())),
     }
 
 
@@ -70,7 +70,7 @@ class _Definitions:
 
     def __init__(self, given: Mapping[tuple[type, str], Schema]) -> None:
         self.given = given
-        self.made: dict[str, Schema] = {}
+        self.by_name: dict[str, Schema] = {}
 
     def of(self, hint: Any) -> Schema:
         """The schema of a type hint."""
@@ -100,8 +100,8 @@ class _Definitions:
 
     def reference(self, shape: Any) -> Schema:
         """A reference to a dataclass's definition, which is made once."""
-        if shape.__name__ not in self.made:
-            self.made[shape.__name__] = self.definition(shape)
+        if shape.__name__ not in self.by_name:
+            self.by_name[shape.__name__] = self.definition(shape)
         return {"$ref": f"#/$defs/{shape.__name__}"}
 
     def definition(self, shape: Any) -> Schema:
