@@ -23,8 +23,9 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from statistics import median
 
-from billing_pipeline.catalog import Account, Customer, Meter, Phase, Plan, PlanPrice, Subscription
+from billing_pipeline.catalog import Account, Customer, Meter, Phase, Plan, Subscription
 from billing_pipeline.catalog.catalog import Catalog
+from billing_pipeline.catalog.plan import PlanPrice
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.period import calendar
 from billing_pipeline.metering.segments import segments

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from billing_pipeline.catalog.check import check
-from billing_pipeline.catalog.checks.known import Registries
+from billing_pipeline.catalog.checks.check_context import Registries
 from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.period import BillingCalendar, calendar

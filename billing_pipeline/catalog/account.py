@@ -1,4 +1,4 @@
-"""The seller: what is printed on documents, and what holds unless something more specific says otherwise."""
+"""The account is the seller: what documents print, and what holds unless something more specific says otherwise."""
 
 from dataclasses import dataclass
 

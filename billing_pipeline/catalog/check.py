@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import KINDS, Catalog
 from billing_pipeline.catalog.checks import contradictions
-from billing_pipeline.catalog.checks.known import Known, Registries
+from billing_pipeline.catalog.checks.check_context import CheckContext, Registries
 from billing_pipeline.catalog.document import dotted
 from billing_pipeline.catalog.field_types import DefaultsToAccount
 from billing_pipeline.catalog.files import CatalogSource, Entry
@@ -57,14 +57,14 @@ def check(
     """
     problems = list(source.problems)
     entries = _by_key(source, problems)
-    made = _read(entries, calendar, existing, problems)
-    merged = with_versions(_overlay(made, existing), existing, at)
+    objects = _read(entries, calendar, existing, problems)
+    merged = with_versions(_overlay(objects, existing), existing, at)
     if not existing and _ACCOUNT not in entries:
         problems.append(
             Problem("", 0, "account", "", "No file describes the account.", "Add account: {name: …, currency: …}.")
         )
-    known = Known(merged, existing, entries.keys(), calendar, can, plan_versions or {})
-    for kind, object_id, error in contradictions(known):
+    context = CheckContext(merged, existing, entries.keys(), calendar, can, plan_versions or {})
+    for kind, object_id, error in contradictions(context):
         problems.append(_problem(entries.get((kind, object_id)), f"recorded {kind} {object_id}", error))
     if problems:
         raise CatalogProblems(sorted(problems))
@@ -89,7 +89,7 @@ def _read(
     entries: Mapping[Key, Entry], calendar: BillingCalendar, existing: Catalog | None, problems: list[Problem]
 ) -> dict[Key, Any]:
     """The objects that are readable; problems for the others."""
-    made: dict[Key, Any] = {}
+    objects: dict[Key, Any] = {}
     currency = _account_currency(entries.get(_ACCOUNT), existing)
     for (kind, object_id), entry in entries.items():
         problems += (entry.problem(error) for error in unsupported(kind, entry.content))
@@ -97,10 +97,10 @@ def _read(
         defaults = {name: getattr(recorded, name, currency) for name in _FROM_ACCOUNT[kind]}
         content = {**defaults, **{name: value for name, value in entry.content.items() if value is not None}}
         try:
-            made[kind, object_id] = parse(entry.kind.shape, content, calendar)
+            objects[kind, object_id] = parse(entry.kind.shape, content, calendar)
         except CatalogError as error:
             problems += (entry.problem(fault) for fault in faults_of(error))
-    return made
+    return objects
 
 
 def _account_currency(entry: Entry | None, existing: Catalog | None) -> str:
@@ -109,17 +109,17 @@ def _account_currency(entry: Entry | None, existing: Catalog | None) -> str:
     return given if isinstance(given, str) and given in MINOR_DIGITS else "USD"
 
 
-def _overlay(made: Mapping[Key, Any], existing: Catalog | None) -> Catalog:
+def _overlay(objects: Mapping[Key, Any], existing: Catalog | None) -> Catalog:
     catalog = existing or Catalog(Account(name="", currency="USD"))  # stands in where the account is a problem
     sections = {
         kind.section: {
             **catalog.of_kind(kind.name),
-            **{key[1]: one for key, one in made.items() if key[0] == kind.name},
+            **{key[1]: catalog_object for key, catalog_object in objects.items() if key[0] == kind.name},
         }
         for kind in KINDS.values()
         if kind.name != "account"
     }
-    return replace(catalog, account=made.get(_ACCOUNT, catalog.account), **sections)
+    return replace(catalog, account=objects.get(_ACCOUNT, catalog.account), **sections)
 
 
 def _problem(entry: Entry | None, label: str, error: CatalogError) -> Problem:

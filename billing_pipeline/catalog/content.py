@@ -5,22 +5,22 @@ equal objects have equal content and a field added later changes no content that
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields, is_dataclass
-from datetime import UTC, datetime
+from dataclasses import Field, fields, is_dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from types import NoneType
 from typing import Any
 
 from billing_pipeline.catalog.catalog import KINDS
-from billing_pipeline.catalog.parse import parse
-from billing_pipeline.core.money import EXACT
+from billing_pipeline.catalog.parse import default_of, is_required, parse
 from billing_pipeline.core.period import Duration
+from billing_pipeline.core.plain_text import instant, plain
 
 _SCALARS: dict[type, Callable[[Any], object]] = {
     Enum: lambda value: value.value,
-    Decimal: lambda value: f"{EXACT.normalize(value):f}",
-    datetime: lambda value: value.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    Decimal: plain,
+    datetime: instant,
     Duration: str,
     str: str,
     int: lambda value: value,  # and bool
@@ -57,5 +57,4 @@ def _content(value: object) -> object:
 
 
 def _is_default(field: Field[Any], value: object) -> bool:
-    default = field.default if field.default_factory is MISSING else field.default_factory()
-    return default is not MISSING and bool(value == default)
+    return not is_required(field) and bool(value == default_of(field))

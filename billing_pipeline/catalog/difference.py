@@ -18,7 +18,7 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ObjectChange:
     """One object that is added or changed."""
 
     kind: str
@@ -27,20 +27,20 @@ class Change:
     fields: tuple[FieldChange, ...] = ()
 
 
-def difference(old: Catalog | None, new: Catalog) -> list[Change]:
+def difference(old: Catalog | None, new: Catalog) -> list[ObjectChange]:
     """The objects that differ, kind by kind. What is only in ``old`` is no difference: applying deletes nothing."""
     return [change for kind in KINDS for change in _of_kind(kind, old.of_kind(kind) if old else {}, new.of_kind(kind))]
 
 
-def _of_kind(kind: str, old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[Change]:
-    for object_id, one in new.items():
+def _of_kind(kind: str, old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[ObjectChange]:
+    for object_id, after in new.items():
         before = old.get(object_id)
         if before is None:
-            yield Change(kind, object_id, "add")
-        elif before != one:
-            was, now = _leaves(to_content(before)), _leaves(to_content(one))
+            yield ObjectChange(kind, object_id, "add")
+        elif before != after:
+            was, now = _leaves(to_content(before)), _leaves(to_content(after))
             changed = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
-            yield Change(
+            yield ObjectChange(
                 kind, object_id, "change", tuple(FieldChange(name, was.get(name), now.get(name)) for name in changed)
             )
 

@@ -42,7 +42,7 @@ class Discount:
         return last if self.end is None else min(last, self.end)
 
     def lowers(self, price: str | None) -> bool:
-        """Whether it applies to what a price or fee costs; what is of no price is lowered by discounts on all."""
+        """Whether the discount applies to a price or fee; what is of no price is lowered by discounts on all."""
         return not self.prices or price in self.prices
 
 
@@ -50,8 +50,8 @@ def first_difference(old: Discount | None, new: Discount, calendar: BillingCalen
     """The first instant at which the customer pays otherwise than before; None where they pay the same."""
     before, after = _held(old, calendar) if old else None, _held(new, calendar)
     if old is None or before is None or after is None:
-        found = after or before
-        return found[0] if found else None
+        holds = after or before
+        return holds[0] if holds else None
     same = replace(old, start=new.start, end=new.end, periods=new.periods, order=new.order) == new
     if not same or before[0] != after[0]:
         return min(before[0], after[0])

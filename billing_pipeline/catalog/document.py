@@ -32,7 +32,7 @@ class Block(dict[str, object]):
         self.lines: dict[str, int] = {}
 
 
-class Rows(list[object]):
+class Items(list[object]):
     """A list; ``lines`` is where each of its items starts."""
 
     __slots__ = ("lines",)
@@ -97,8 +97,8 @@ class _Composer:
             return text
         return None if text in _NULLS else _BOOLEANS.get(text, text)
 
-    def rows(self, depth: int) -> Rows:
-        rows = Rows()
+    def rows(self, depth: int) -> Items:
+        rows = Items()
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             rows.lines.append(_line(event))
             rows.append(self.node(event, depth + 1))
@@ -112,7 +112,7 @@ class _Composer:
                 raise _Unreadable(line, "A field's name must be a single word.")
             value = self.node(next(self.events), depth + 1)
             if event.value == "<<" and not event.style:
-                merged += value if isinstance(value, Rows) else [value]
+                merged += value if isinstance(value, Items) else [value]
             elif event.value in block:
                 message = f"{event.value!r} is given twice, before on line {block.lines[event.value]}."
                 self.report(line, CatalogError(message, hint="Keep one."))
@@ -173,7 +173,7 @@ def locate(content: object, path: tuple[str | int, ...], line: int) -> tuple[int
     for step in path:
         if isinstance(content, Block) and step in content:
             line, content, missing = content.lines[str(step)], content[str(step)], None
-        elif isinstance(content, Rows) and isinstance(step, int) and step < len(content):
+        elif isinstance(content, Items) and isinstance(step, int) and step < len(content):
             line, content, missing = content.lines[step], content[step], None
         else:  # e.g. phases[0] of a subscription that says `plan: x` in short
             missing = step
@@ -183,5 +183,5 @@ def locate(content: object, path: tuple[str | int, ...], line: int) -> tuple[int
 
 
 def dotted(path: list[str | int] | tuple[str | int, ...]) -> str:
-    """A path as people write it: ``prices[0].price.tiers[1].up_to``."""
+    """The path of a field as people write it: ``prices[0].price.tiers[1].up_to``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")

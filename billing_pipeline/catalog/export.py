@@ -29,14 +29,16 @@ def export(catalog: Catalog, calendar: BillingCalendar | None = None) -> str:
     """
     document: dict[str, object] = {}
     for kind in KINDS.values():
-        objects = [_file_content(kind.name, one, calendar) for one in catalog.of_kind(kind.name).values()]
+        objects = [
+            _file_content(kind.name, catalog_object, calendar) for catalog_object in catalog.of_kind(kind.name).values()
+        ]
         if objects:
             document[kind.section] = objects[0] if kind.name == "account" else objects
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _file_content(kind: str, one: object, calendar: BillingCalendar | None) -> dict[str, Any]:
-    content = to_content(one)
+def _file_content(kind: str, catalog_object: object, calendar: BillingCalendar | None) -> dict[str, Any]:
+    content = to_content(catalog_object)
     if kind == "plan":
         content.pop("version", None)
     if kind == "discount":

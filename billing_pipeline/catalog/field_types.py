@@ -3,9 +3,11 @@
 A dataclass field is ``Annotated`` with a :class:`Rule`; the parser runs its check and the JSON Schema prints its terms.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from inspect import cleandoc
 from string import Formatter
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -16,6 +18,7 @@ from billing_pipeline.core.period import Duration
 
 LONGEST_ID = 200  # characters; ids stand in file names, URLs and idempotency keys
 NO_TIME = Duration()
+_ALL = 100  # percent
 MOST_PERIODS = 1200  # a hundred years of months
 
 
@@ -52,57 +55,69 @@ def _check_id(value: str) -> None:
         )
 
 
-def _check_not_negative(value: Decimal) -> None:
-    if value < 0:
-        raise CatalogError(f"{value} is negative.", hint="Write 0 or more.")
-
-
-def _check_positive(value: Decimal) -> None:
-    if value <= 0:
-        raise CatalogError(f"{value} is not greater than 0.")
-
-
-def _check_percent(value: Decimal) -> None:
-    if not 0 <= value <= 100:  # noqa: PLR2004 - percent
-        raise CatalogError(f"{value} is not between 0 and 100 percent.")
-
-
-def _check_period_count(value: int) -> None:
-    if not 1 <= value <= MOST_PERIODS:
-        raise CatalogError(f"{value} is not between 1 and {MOST_PERIODS}.", hint="Leave it out for all periods.")
-
-
-def _check_whole_days(value: Duration) -> None:
-    if value.hours:
-        raise CatalogError(f"{str(value)!r} is not a number of whole days.", hint="Write e.g. '5 days'.")
-
-
-def _check_time_zone(value: str) -> None:
+def _is_time_zone(value: str) -> bool:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        raise CatalogError(f"{value!r} is no IANA time zone.", hint="Write e.g. 'Europe/Berlin' or 'UTC'.") from None
+        return False
+    return True
 
 
-def _check_number_format(value: str) -> None:
+def _is_number_format(value: str) -> bool:
     """Numbers count within a year, so a format without both of its parts would repeat itself."""
     try:
         names = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
-        if names == {"year", "number"} and value.format(year=2026, number=1):
-            return
+        return names == {"year", "number"} and bool(value.format(year=2026, number=1))
     except (ValueError, IndexError):
-        pass
-    raise CatalogError(f"{value!r} is no number format.", hint="Write e.g. '{year}-{number:06}'.")
+        return False
 
 
-_DECIMAL = {"minimum": 0}
+def _rule(holds: Callable[[Any], bool], message: str, hint: str = "", **schema: object) -> Rule:
+    """The rule that ``holds`` is true of a value; where it is not, ``message`` names the value in place of {}."""
+
+    def check(value: object) -> None:
+        if not holds(value):
+            raise CatalogError(message.format(value), hint=hint)
+
+    return Rule(check, schema)
+
+
+_A_DAY = r"^\s*(0|\d{1,5}\s*days?)$"
+_A_ZONE, _A_FORMAT = "Write e.g. 'Europe/Berlin' or 'UTC'.", "Write e.g. '{year}-{number:06}'."
 
 Id = Annotated[str, Rule(_check_id, {"minLength": 1, "maxLength": LONGEST_ID})]
 CurrencyCode = Annotated[str, Rule(minor_digits, {"pattern": "^[A-Z]{3}$"})]
-NotNegative = Annotated[Decimal, Rule(_check_not_negative, _DECIMAL)]
-Positive = Annotated[Decimal, Rule(_check_positive, {"exclusiveMinimum": 0})]
-Percent = Annotated[Decimal, Rule(_check_percent, {"minimum": 0, "maximum": 100})]
-PeriodCount = Annotated[int, Rule(_check_period_count, {"minimum": 1, "maximum": MOST_PERIODS})]
-WholeDays = Annotated[Duration, Rule(_check_whole_days, {"pattern": r"^\s*(0|\d{1,5}\s*days?)$"})]
-TimeZone = Annotated[str, Rule(_check_time_zone)]
-NumberFormat = Annotated[str, Rule(_check_number_format)]
+NotNegative = Annotated[Decimal, _rule(lambda value: value >= 0, "{} is negative.", "Write 0 or more.", minimum=0)]
+Positive = Annotated[Decimal, _rule(lambda value: value > 0, "{} is not greater than 0.", exclusiveMinimum=0)]
+Percent = Annotated[
+    Decimal, _rule(lambda value: 0 <= value <= _ALL, "{} is not between 0 and 100 percent.", minimum=0, maximum=_ALL)
+]
+PeriodCount = Annotated[
+    int,
+    _rule(
+        lambda value: 1 <= value <= MOST_PERIODS,
+        f"{{}} is not between 1 and {MOST_PERIODS}.",
+        "Leave it out for all periods.",
+        minimum=1,
+        maximum=MOST_PERIODS,
+    ),
+]
+WholeDays = Annotated[
+    Duration,
+    _rule(lambda value: not value.hours, "'{}' is not a number of whole days.", "Write e.g. '5 days'.", pattern=_A_DAY),
+]
+TimeZone = Annotated[str, _rule(_is_time_zone, "{!r} is no IANA time zone.", _A_ZONE)]
+NumberFormat = Annotated[str, _rule(_is_number_format, "{!r} is no number format.", _A_FORMAT)]
+
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {5,}.+)*)", re.MULTILINE)
+
+
+def summary(shape: type) -> str:
+    """A schema's description of a class: the first line of its docstring."""
+    return cleandoc(shape.__doc__ or "").partition("\n")[0]
+
+
+def attributes(shape: type) -> dict[str, str]:
+    """Each field's description, from the class's docstring."""
+    section = cleandoc(shape.__doc__ or "").partition("Attributes:\n")[2]
+    return {name: re.sub(r"\s+", " ", said) for name, said in _ATTRIBUTE.findall(section)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from billing_pipeline.catalog.catalog import KINDS, Kind
-from billing_pipeline.catalog.document import Block, Rows, locate, read
+from billing_pipeline.catalog.document import Block, Items, locate, read
 from billing_pipeline.catalog.problems import Problem
 from billing_pipeline.core.errors import CatalogError, nearest
 
@@ -51,15 +51,15 @@ def load_files(paths: Sequence[Path]) -> CatalogSource:
     """Read catalog files; a folder means all YAML and JSON files in it, recursively. Nothing is checked yet."""
     entries: list[Entry] = []
     problems: list[Problem] = []
-    found: dict[Path, Path] = {}  # as given, by where it is: a file in a folder may be given twice
+    files_by_place: dict[Path, Path] = {}  # as given, by where it is: a file in a folder may be given twice
     for path in paths:
         files = sorted(_files(path))
         if not files:
             hint = f"Give a file, or a folder that holds some ({', '.join(SUFFIXES)})."
             problems.append(Problem(str(path), 1, "", "", "There is no catalog file here.", hint))
         for file in files:
-            found.setdefault(file.resolve(), file)
-    for file in found.values():
+            files_by_place.setdefault(file.resolve(), file)
+    for file in files_by_place.values():
         _load_file(file, entries, problems)
     return CatalogSource(tuple(entries), tuple(problems))
 
@@ -100,7 +100,7 @@ def _entries(document: Block, file: str, problems: list[Problem]) -> Iterator[En
             )
         elif kind.name == "account":
             yield from _objects(kind, [content], [line], file, problems)
-        elif isinstance(content, Rows):
+        elif isinstance(content, Items):
             yield from _objects(kind, content, content.lines, file, problems)
         elif content is not None:
             problems.append(

@@ -1,4 +1,4 @@
-"""The format as JSON Schema, so that editors complete and check it. It describes fields in the docstrings' words."""
+"""The file format as JSON Schema, so that editors complete and check it; it describes fields in docstrings' words."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from billing_pipeline.catalog.catalog import KINDS
 from billing_pipeline.catalog.customer import Payment
-from billing_pipeline.catalog.docstrings import attributes, summary
-from billing_pipeline.catalog.field_types import Assigned, DefaultsToAccount, Rule
+from billing_pipeline.catalog.field_types import Assigned, DefaultsToAccount, Rule, attributes, summary
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.parse import is_marked, is_required
-from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.plan import PlanPrice
 from billing_pipeline.catalog.price_terms import DECIMAL, Models, Schema, price_schema
 from billing_pipeline.catalog.source import EventMapping, Source
 from billing_pipeline.catalog.subscription import Phase, Subscription
@@ -50,8 +49,10 @@ def json_schema(
     )
     properties: Schema = {"$schema": {"type": "string", "description": "where an editor finds this schema"}}
     for kind in KINDS.values():
-        one = definitions.of(kind.shape)
-        properties[kind.section] = one if kind.name == "account" else {"type": ["array", "null"], "items": one}
+        reference = definitions.of(kind.shape)
+        properties[kind.section] = (
+            reference if kind.name == "account" else {"type": ["array", "null"], "items": reference}
+        )
         properties[kind.section] = {**properties[kind.section], "description": summary(kind.shape)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -60,7 +61,7 @@ def json_schema(
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
-        "$defs": dict(sorted(definitions.made.items())),
+        "$defs": dict(sorted(definitions.by_name.items())),
     }
 
 
@@ -69,7 +70,7 @@ class _Definitions:
 
     def __init__(self, given: Mapping[tuple[type, str], Schema]) -> None:
         self.given = given
-        self.made: dict[str, Schema] = {}
+        self.by_name: dict[str, Schema] = {}
 
     def of(self, hint: Any) -> Schema:
         """The schema of a type hint."""
@@ -99,8 +100,8 @@ class _Definitions:
 
     def reference(self, shape: Any) -> Schema:
         """A reference to a dataclass's definition, which is made once."""
-        if shape.__name__ not in self.made:
-            self.made[shape.__name__] = self.definition(shape)
+        if shape.__name__ not in self.by_name:
+            self.by_name[shape.__name__] = self.definition(shape)
         return {"$ref": f"#/$defs/{shape.__name__}"}
 
     def definition(self, shape: Any) -> Schema:

@@ -1,4 +1,4 @@
-"""What is counted, and how."""
+"""Meters: what is counted, and how."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -33,7 +33,7 @@ _SCALARS: dict[object, Reader] = {
 
 
 def parse(shape: type[T], content: object, calendar: BillingCalendar | None) -> T:
-    """Content as a ``shape``.
+    """An object of the class ``shape``, read from content.
 
     Raises:
         CatalogError: with the path of the fault, or a Faults of several.
@@ -43,7 +43,7 @@ def parse(shape: type[T], content: object, calendar: BillingCalendar | None) -> 
 
 @cache
 def reader(hint: Any) -> Reader:
-    """The reader of a type hint."""
+    """The reader of a field's type hint."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in _GENERICS:
         return _GENERICS[origin](arguments)
@@ -68,10 +68,10 @@ def _annotated(arguments: tuple[Any, ...]) -> Reader:
         return read
 
     def checked(value: object, calendar: BillingCalendar | None) -> object:
-        made = read(value, calendar)
+        result = read(value, calendar)
         for check in checks:
-            check(made)
-        return made
+            check(result)
+        return result
 
     return checked
 
@@ -127,16 +127,16 @@ def _mapping(arguments: tuple[Any, ...]) -> Reader:
 
 
 def _read_all(read: Reader, items: Any, calendar: BillingCalendar | None) -> dict[Any, object]:
-    made: dict[Any, object] = {}
+    values: dict[Any, object] = {}
     faults: list[CatalogError] = []
     for step, item in items:
         try:
-            made[step] = read(item, calendar)
+            values[step] = read(item, calendar)
         except CatalogError as error:
             faults += under(step, error)
     if faults:
         raise Faults(faults)
-    return made
+    return values
 
 
 @dataclass(slots=True, init=False)
@@ -167,11 +167,11 @@ class _Dataclass:
         expand = getattr(self.shape, "expand", None)
         content: dict[str, object] = expand(value) if expand else value
         faults: list[CatalogError] = []
-        made: dict[str, object] = {}
+        values: dict[str, object] = {}
         for name, item in content.items():
             try:
                 if item is not None or name not in self.readers:
-                    made[name] = self.reader_of(name, calendar)(item, calendar)
+                    values[name] = self.reader_of(name, calendar)(item, calendar)
             except CatalogError as error:
                 faults += under(name, error)
         faults += [
@@ -179,7 +179,7 @@ class _Dataclass:
         ]
         if faults:
             raise Faults(self.without_copies(faults))
-        return self.shape(**made)
+        return self.shape(**values)
 
     def without_copies(self, faults: list[CatalogError]) -> list[CatalogError]:
         """A short form may copy a value to where it belongs; what is wrong with it is said once."""
@@ -214,5 +214,10 @@ def is_marked(hint: Any, mark: type) -> bool:
 
 
 def is_required(field: Field[Any]) -> bool:
-    """Whether content must have the field."""
-    return field.default is MISSING and field.default_factory is MISSING
+    """Whether content must have the field: it has no default."""
+    return default_of(field) is MISSING
+
+
+def default_of(field: Field[Any]) -> Any:
+    """The value of a field that content leaves out; MISSING where there is none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()

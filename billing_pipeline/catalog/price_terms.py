@@ -1,4 +1,4 @@
-"""What can be written in a price, model by model, as JSON Schema. Rating reads it; editors complete it.
+"""A price's terms, model by model, as JSON Schema. Rating reads it; editors complete it.
 
 A model says it by its own fields: their types and, in its docstring, their meaning.
 """
@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from billing_pipeline.catalog.docstrings import attributes
+from billing_pipeline.catalog.field_types import attributes
 
 Schema = dict[str, Any]
 Models = Mapping[str, type]
@@ -86,7 +86,7 @@ def _schema(*hints: Any) -> Schema:
     first = hints[0]
     origin, arguments = get_origin(first), get_args(first)
     if origin is UnionType:
-        return _schema(*(one for one in arguments if one is not NoneType))
+        return _schema(*(argument for argument in arguments if argument is not NoneType))
     if origin is tuple:
         return {"type": "array", "minItems": 1, "items": _fields(_terms(*(get_args(hint)[0] for hint in hints)))}
     return {"enum": list(arguments)} if origin is Literal else dict(_SCALARS[first])

@@ -1,4 +1,4 @@
-"""What is wrong with a catalog, all at once: each problem with its place and what to do."""
+"""The problems of a catalog, all at once: each with its place and what to do."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _SHORT_LIST = 200  # names among which every one is compared with a misspelt one
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing to mend.
+    """One problem to mend.
 
     Attributes:
         file: the path as it was given; empty where no file is at fault.
@@ -35,7 +35,7 @@ class Problem:
 
 
 class CatalogProblems(CatalogError):  # noqa: N818 - the name of the error code
-    """Everything that is wrong with the files given; nothing of them was applied."""
+    """All problems of the files given; nothing of them was applied."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -62,12 +62,12 @@ def under(step: str | int, error: CatalogError) -> list[CatalogError]:
     return [CatalogError(fault.message, hint=fault.hint, path=(step, *fault.path)) for fault in faults_of(error)]
 
 
-def suggestion(name: str, known: Collection[str]) -> str:
-    """A hint for a name that does not exist; of tens of thousands it compares only those that look alike."""
-    if len(known) <= _SHORT_LIST:
-        return nearest(name, tuple(known))
+def suggestion(name: str, names: Collection[str]) -> str:
+    """A hint for a name that does not exist: of tens of thousands it compares only those that look alike."""
+    if len(names) <= _SHORT_LIST:
+        return nearest(name, tuple(names))
     alike = [
-        other for other in known if abs(len(other) - len(name)) <= 1 and {other[:2], other[-2:]} & {name[:2], name[-2:]}
+        other for other in names if abs(len(other) - len(name)) <= 1 and {other[:2], other[-2:]} & {name[:2], name[-2:]}
     ]
     close = nearest(name, alike[:_SHORT_LIST])
     return close if close.startswith("Did") else "Add it, or correct the name."

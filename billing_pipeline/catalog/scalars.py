@@ -17,7 +17,7 @@ MOST_DECIMALS = 12  # after it
 
 
 def text(value: object, _calendar: BillingCalendar | None = None) -> str:
-    """Any scalar, as it was written."""
+    """A text: any scalar, as it was written."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -51,7 +51,7 @@ def integer(value: object, _calendar: BillingCalendar | None = None) -> int:
 
 
 def boolean(value: object, _calendar: BillingCalendar | None = None) -> bool:
-    """Unquoted true or false."""
+    """A value of unquoted true or false."""
     if isinstance(value, bool):
         return value
     raise CatalogError(f"{shown(value)} is neither true nor false.", hint="Write true or false, without quotes.")
@@ -87,7 +87,7 @@ def written(instant: datetime, calendar: BillingCalendar) -> str:
 
 
 def shape(value: object) -> str:
-    """What kind of thing ``value`` is, for messages."""
+    """What kind of value it is, for messages."""
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else shown(value)
 
 

@@ -84,11 +84,11 @@ class Subscription:
 
     def quantities_at(self, instant: datetime) -> dict[str, Decimal]:
         """How many of each fee that is not counted once: ``quantities`` as changed until ``instant``, inclusive."""
-        found = dict(self.quantities)
+        quantities = dict(self.quantities)
         for change in self.quantity_changes:
             if change.start <= instant:
-                found |= change.quantities
-        return {fee: quantity for fee, quantity in found.items() if quantity != 1}
+                quantities |= change.quantities
+        return {fee: quantity for fee, quantity in quantities.items() if quantity != 1}
 
     @staticmethod
     def expand(content: Mapping[str, object]) -> Mapping[str, object]:

@@ -1,4 +1,4 @@
-"""What the format has and this version does not bill yet: refused by name, never ignored. Support shrinks the table."""
+"""Fields of the format that this version does not bill yet: refused by name, never ignored."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from operator import attrgetter
+from typing import TypeVar
 
 from billing_pipeline.catalog.account import Account
 from billing_pipeline.catalog.catalog import Catalog
@@ -13,11 +15,12 @@ from billing_pipeline.catalog.content import to_content
 from billing_pipeline.catalog.customer import Customer
 from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.catalog.plan import Plan, PlanVersion
-from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.plan import Plan, PlanPrice, PlanVersion
 from billing_pipeline.catalog.product import Product
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.core.period import Duration
+
+_Owned = TypeVar("_Owned", Subscription, Discount)
 
 
 @dataclass(frozen=True)
@@ -72,19 +75,11 @@ class CatalogView:
 
     @cached_property
     def _subscriptions(self) -> Mapping[str, list[Subscription]]:
-        by_customer: dict[str, list[Subscription]] = defaultdict(list)
-        if self.catalog:
-            for subscription in self.catalog.subscriptions.values():
-                by_customer[subscription.customer].append(subscription)
-        return by_customer
+        return _by_customer(self.catalog.subscriptions if self.catalog else {})
 
     @cached_property
     def _discounts(self) -> Mapping[str, list[Discount]]:
-        by_customer: dict[str, list[Discount]] = defaultdict(list)
-        if self.catalog:
-            for discount in self.catalog.discounts.values():
-                by_customer[discount.customer].append(discount)
-        return by_customer
+        return _by_customer(self.catalog.discounts if self.catalog else {})
 
     @cached_property
     def _terms(self) -> dict[str, Terms]:
@@ -102,17 +97,18 @@ class CatalogView:
 
     def terms(self, customer_id: str) -> Terms:
         """One customer's terms. Raises KeyError for an unknown customer."""
-        known = self._terms.get(customer_id)
-        if known is None:
-            known = self._terms[customer_id] = self._made(customer_id)
-        return known
+        terms = self._terms.get(customer_id)
+        if terms is None:
+            terms = self._terms[customer_id] = self._terms_of(customer_id)
+        return terms
 
-    def _made(self, customer_id: str) -> Terms:
+    def _terms_of(self, customer_id: str) -> Terms:
         assert self.catalog is not None, "a ledger with customers has a catalog"  # noqa: S101
         catalog, customer = self.catalog, self.catalog.customers[customer_id]
-        subscriptions = tuple(sorted(self._subscriptions.get(customer_id, ()), key=lambda one: (one.start, one.id)))
-        discounts = tuple(sorted(self._discounts.get(customer_id, ()), key=lambda one: one.order))
-        pinned = {(phase.plan, phase.plan_version or 0) for one in subscriptions for phase in one.phases}
+        subscriptions = tuple(sorted(self._subscriptions.get(customer_id, ()), key=attrgetter("start", "id")))
+        discounts = tuple(sorted(self._discounts.get(customer_id, ()), key=attrgetter("order")))
+        phases = [phase for subscription in subscriptions for phase in subscription.phases]
+        pinned = {(phase.plan, phase.plan_version or 0) for phase in phases}
         plans = {version: self.plan_versions[version] for version in sorted(pinned)}
         prices = [price for plan in plans.values() for price in plan.prices]
         products = {price.product: catalog.products[price.product] for price in prices if price.product}
@@ -121,15 +117,22 @@ class CatalogView:
         digest = sha256(self._print(catalog.account).encode())
         for own in (customer, *subscriptions, *discounts):
             digest.update(_rendered(own).encode())
-        for one in shared:
-            digest.update(self._print(one).encode())
+        for catalog_object in shared:
+            digest.update(self._print(catalog_object).encode())
         return Terms(catalog.account, customer, subscriptions, discounts, plans, products, meters, digest.hexdigest())
 
     def _print(self, shared: object) -> str:
-        known = self._prints.get(id(shared))
-        if known is None:
-            known = self._prints[id(shared)] = sha256(_rendered(shared).encode()).hexdigest()
-        return known
+        fingerprint = self._prints.get(id(shared))
+        if fingerprint is None:
+            fingerprint = self._prints[id(shared)] = sha256(_rendered(shared).encode()).hexdigest()
+        return fingerprint
+
+
+def _by_customer(objects: Mapping[str, _Owned]) -> Mapping[str, list[_Owned]]:
+    by_customer: dict[str, list[_Owned]] = defaultdict(list)
+    for owned in objects.values():
+        by_customer[owned.customer].append(owned)
+    return by_customer
 
 
 def _rendered(shape: object) -> str:

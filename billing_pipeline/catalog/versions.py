@@ -22,8 +22,10 @@ def with_versions(catalog: Catalog, existing: Catalog | None, at: datetime | Non
         plan.id: _versioned(plan, existing.plans.get(plan.id) if existing else None) for plan in catalog.plans.values()
     }
     subscriptions = {
-        one.id: _pinned(one, plans, existing.subscriptions.get(one.id) if existing else None, at)
-        for one in catalog.subscriptions.values()
+        subscription.id: _pinned(
+            subscription, plans, existing.subscriptions.get(subscription.id) if existing else None, at
+        )
+        for subscription in catalog.subscriptions.values()
     }
     discounts = _ordered(catalog.discounts, existing.discounts if existing else {})
     return replace(catalog, plans=plans, subscriptions=subscriptions, discounts=discounts)
@@ -60,7 +62,7 @@ def _pinned(
 
 def _ordered(discounts: Mapping[str, Discount], recorded: Mapping[str, Discount]) -> dict[str, Discount]:
     """A discount that is recorded keeps its place; new ones follow all others, in the order of the files."""
-    newest = max((one.order for one in recorded.values()), default=0)
-    places = {name: one.order for name, one in recorded.items()}
-    places |= {name: place for place, name in enumerate((one for one in discounts if one not in places), newest + 1)}
-    return {name: replace(one, order=places[name]) for name, one in discounts.items()}
+    newest = max((discount.order for discount in recorded.values()), default=0)
+    places = {name: discount.order for name, discount in recorded.items()}
+    places |= {name: place for place, name in enumerate((name for name in discounts if name not in places), newest + 1)}
+    return {name: replace(discount, order=places[name]) for name, discount in discounts.items()}

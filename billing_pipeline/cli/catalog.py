@@ -11,7 +11,7 @@ from billing_pipeline.cli.show import print_json, say
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from billing_pipeline.catalog import Change
+    from billing_pipeline.catalog import ObjectChange
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML or JSON files, or folders of them.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
@@ -64,7 +64,7 @@ def apply(files: Files, dry_run: DryRun = False, as_json: Json = False, actor: A
 _MOST_SHOWN = 200
 
 
-def _print(changes: "Iterable[Change]") -> None:
+def _print(changes: "Iterable[ObjectChange]") -> None:
     shown = list(changes)
     for one in shown[:_MOST_SHOWN]:
         say(f"{'+' if one.action == 'add' else '~'} {one.kind} {one.id}")

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from billing_pipeline.cli.options import open_billing
 from billing_pipeline.cli.show import print_json, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.operations.changes.customer_change import Changed
+    from billing_pipeline.operations.changes.customer_change import CustomerVerb
     from billing_pipeline.operations.changes.preview import DocumentChange
 
 _WHEN = (
@@ -20,15 +21,18 @@ End = Annotated[str, typer.Option("--end", metavar="END", help=f"Until when: {_W
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it changes, in documents too; change nothing.")]
 
 
-def print_changed(changed: "Changed", *, as_json: bool) -> None:
-    """The change, and each document that it makes different."""
+def ask(verb: "CustomerVerb", actor: str | None, *, dry_run: bool, as_json: bool) -> None:
+    """Record what a verb changes for a customer, and print it with each document that it makes different."""
+    from billing_pipeline.operations.changes.customer_change import change_customer
+
+    changed = change_customer(open_billing(actor), verb, dry_run=dry_run)
     if as_json:
         print_json(changed.to_json())
         return
     say(changed.said)
-    for one in changed.changes:
-        say(f"{'+' if one.action == 'add' else '~'} {one.kind} {one.id}")
-        for field in one.fields:
+    for difference in changed.changes:
+        say(f"{'+' if difference.action == 'add' else '~'} {difference.kind} {difference.id}")
+        for field in difference.fields:
             say(f"    {field.field}: {_value(field.old)} → {_value(field.new)}")
     if changed.changes and changed.documents is not None:
         columns = ("document", "period", "issued", ">lines", ">total before", ">total after", ">difference", "")

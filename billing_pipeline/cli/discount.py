@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from billing_pipeline.cli.changed import DryRun, End, Start, print_changed
-from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
+from billing_pipeline.cli.changed import DryRun, End, Start, ask
+from billing_pipeline.cli.options import Actor, Json, example, group
 
 Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 NewId = Annotated[str, typer.Option("--id", metavar="ID", help="The id that the discount gets.")]
@@ -53,16 +53,16 @@ def add(
     actor: Actor = None,
 ) -> None:
     """Give a customer a discount: a percentage, or a fixed amount for each service period; after earlier ones."""
-    from billing_pipeline.operations.changes.add_discount import DiscountTerms, add_discount
+    from billing_pipeline.operations.changes.add_discount import AddDiscount
 
-    terms = DiscountTerms(percent, amount, start, end, periods, tuple(price or ()))
-    print_changed(add_discount(open_billing(actor), customer, discount, terms, dry_run=dry_run), as_json=as_json)
+    verb = AddDiscount(customer, discount, percent, amount, start, end, periods, price or [])
+    ask(verb, actor, dry_run=dry_run, as_json=as_json)
 
 
 def end(
     discount: Discount, end: End = "now", dry_run: DryRun = False, as_json: Json = False, actor: Actor = None
 ) -> None:
     """End a discount."""
-    from billing_pipeline.operations.changes.end_discount import end_discount
+    from billing_pipeline.operations.changes.end_discount import EndDiscount
 
-    print_changed(end_discount(open_billing(actor), discount, end=end, dry_run=dry_run), as_json=as_json)
+    ask(EndDiscount(discount, end), actor, dry_run=dry_run, as_json=as_json)

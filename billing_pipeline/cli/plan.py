@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from billing_pipeline.cli.changed import DryRun, Start, print_changed
-from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
+from billing_pipeline.cli.changed import DryRun, Start, ask
+from billing_pipeline.cli.options import Actor, Json, example, group
 
 Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 Plan = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id; its newest version is assigned.")]
@@ -36,7 +36,6 @@ def assign(
     actor: Actor = None,
 ) -> None:
     """Put a customer on a plan from a start on, in place of the plans scheduled from then on."""
-    from billing_pipeline.operations.changes.assign_plan import assign_plan
+    from billing_pipeline.operations.changes.assign_plan import AssignPlan
 
-    changed = assign_plan(open_billing(actor), customer, plan, subscription=subscription, start=start, dry_run=dry_run)
-    print_changed(changed, as_json=as_json)
+    ask(AssignPlan(customer, plan, subscription, start), actor, dry_run=dry_run, as_json=as_json)

@@ -46,7 +46,7 @@ def list_(
 ) -> None:
     """List the rows that wait, each with what is wrong; --csv and --jsonl give a file to mend."""
     from billing_pipeline.operations.landing.quarantine import count, waiting
-    from billing_pipeline.usage.corrections import to_csv, to_jsonl
+    from billing_pipeline.usage.quarantine import to_csv, to_jsonl
 
     billing, which = open_billing(actor), _selection(source, batch, code)
     people = not (as_csv or as_jsonl or as_json)
@@ -88,7 +88,7 @@ def replay(
 ) -> None:
     """Read waiting rows again, mended or not. They arrive now; what is still wrong stays in quarantine."""
     from billing_pipeline.operations.landing.quarantine import replay as replay_rows
-    from billing_pipeline.usage.corrections import read_corrections
+    from billing_pipeline.usage.quarantine import read_corrections
 
     billing = open_billing(actor)
     with progress() as watch:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from billing_pipeline.cli.changed import DryRun, End, Start, print_changed
-from billing_pipeline.cli.options import Actor, Json, example, group, open_billing, pairs
+from billing_pipeline.cli.changed import DryRun, End, Start, ask
+from billing_pipeline.cli.options import Actor, Json, example, group, pairs
 
 Subscription = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="The subscription's id.")]
 Quantities = Annotated[
@@ -31,10 +31,10 @@ def change(
     actor: Actor = None,
 ) -> None:
     """Change how many of a fee it has, seats for instance, from a start on. The day of the change counts as changed."""
-    from billing_pipeline.operations.changes.change_subscription import change_subscription
+    from billing_pipeline.operations.changes.change_subscription import ChangeSubscription
 
-    changed = change_subscription(open_billing(actor), subscription, pairs(quantity), start=start, dry_run=dry_run)
-    print_changed(changed, as_json=as_json)
+    verb = ChangeSubscription(subscription, pairs(quantity), start)
+    ask(verb, actor, dry_run=dry_run, as_json=as_json)
 
 
 def cancel(
@@ -45,6 +45,6 @@ def cancel(
     actor: Actor = None,
 ) -> None:
     """End a subscription. The day of the end is paid for, unless the end is its first instant."""
-    from billing_pipeline.operations.changes.cancel_subscription import cancel_subscription
+    from billing_pipeline.operations.changes.cancel_subscription import CancelSubscription
 
-    print_changed(cancel_subscription(open_billing(actor), subscription, end=end, dry_run=dry_run), as_json=as_json)
+    ask(CancelSubscription(subscription, end), actor, dry_run=dry_run, as_json=as_json)

@@ -1,1 +1,1 @@
-"""Words that every stage shares: money, periods, durations, errors. Standard library only."""
+"""Money, billing periods, durations and errors: words that every stage shares. Standard library only."""

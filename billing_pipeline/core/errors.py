@@ -1,11 +1,10 @@
-"""Every way billing can refuse to go on, and what to do about each.
+"""The errors: every way billing can refuse to go on, and what to do about each.
 
 BillingError
 ├── CatalogError        the catalog contradicts itself        mend the file at the line named, apply again
 ├── UsageError          a delivery cannot be accepted          mend the file, land it again
 ├── SettingsError       settings and ledger disagree           mend the setting named
 ├── LedgerError         the database cannot be used as asked   do what the hint says
-├── DocumentLocked      a finalized document would change      issue a credit note, or bill the difference later
 ├── RatingError         a quantity has no price                add the rate or a default
 ├── PaymentError        a gateway refused                      mend the payment method, deliver again
 └── Refused             the rules forbid it at this time       the message names the next step
@@ -18,7 +17,7 @@ from difflib import get_close_matches
 
 
 class BillingError(Exception):
-    """The root of all refusals. ``exit_code`` is what the command line ends with."""
+    """An error that says what billing refuses: the root of all. ``exit_code`` is what the command line ends with."""
 
     exit_code = 2
 
@@ -66,15 +65,11 @@ class UsageError(BillingError):
 
 
 class SettingsError(BillingError):
-    """A setting is malformed, or differs from what the ledger was initialised with."""
+    """The error of a setting that is malformed, or differs from what the ledger was initialised with."""
 
 
 class LedgerError(BillingError):
-    """The database is missing, too new, not initialised, or refuses."""
-
-
-class DocumentLocked(BillingError):  # noqa: N818 - the field's word, and the name of the error code
-    """A finalized document would change."""
+    """The error of a ledger whose database is missing, too new, not initialised, or refuses."""
 
 
 class RatingError(BillingError):
@@ -86,12 +81,12 @@ class PaymentError(BillingError):
 
 
 class Refused(BillingError):  # noqa: N818 - a refusal, not a fault
-    """The rules forbid what was asked at this time; the hint names what is possible."""
+    """The error where the rules forbid what was asked at this time; the hint names what is possible."""
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """A hint for a misspelt name: the nearest known one, else the list of all."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+def nearest(name: str, names: Sequence[str]) -> str:
+    """A hint for a misspelt name: the nearest of the names there are, else the list of all."""
+    close = get_close_matches(name, list(names), n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]!r}?"
-    return f"Known: {', '.join(sorted(known)) or 'none'}."
+    return f"Known: {', '.join(sorted(names)) or 'none'}."

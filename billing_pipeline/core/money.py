@@ -76,7 +76,7 @@ class Money:
 
     @property
     def amount(self) -> Decimal:
-        """Major units with the currency's decimals: ``Decimal("12.50")``."""
+        """The amount in major units, with the currency's decimals: ``Decimal("12.50")``."""
         return Decimal(self.minor).scaleb(-minor_digits(self.currency))
 
     def __str__(self) -> str:
@@ -127,7 +127,7 @@ def from_major(amount: Decimal, currency: str) -> Money:
 
 
 def allocate(total: Money, weights: Sequence[int]) -> tuple[Money, ...]:
-    """Split ``total`` in proportion to ``weights`` so that the parts add up to it exactly.
+    """Split a sum of money in proportion to ``weights`` so that the parts add up to it exactly.
 
     Largest remainder: floor every share, then hand the minor units left over to the largest remainders, earliest
     first on a tie. Negative totals (credit notes) work too.

@@ -53,7 +53,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True, order=True)
 class BillingPeriod:
-    """Half-open ``[start, end)``.
+    """A billing period: half-open ``[start, end)``.
 
     Attributes:
         first_day: the first local day; its ISO form is the partition key.
@@ -69,7 +69,7 @@ class BillingPeriod:
 
     @property
     def key(self) -> str:
-        """The partition key, e.g. ``2026-01-01``."""
+        """The period's name, which is the partition key, e.g. ``2026-01-01``."""
         return self.first_day.isoformat()
 
     @property
@@ -94,7 +94,7 @@ class BillingCalendar:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The billing time zone."""
+        """The time zone in which billing days begin."""
         return ZoneInfo(self.time_zone)
 
     def midnight(self, day: date) -> datetime:
@@ -180,7 +180,7 @@ class BillingCalendar:
 
 def calendar(time_zone: str, cadence: str, first_day: date) -> BillingCalendar:
     """A checked calendar. Raises Refused where the first day does not fit the cadence."""
-    made = BillingCalendar(time_zone, Cadence(cadence), first_day)
-    if made.cadence in MONTHS and first_day.day != 1:
+    checked = BillingCalendar(time_zone, Cadence(cadence), first_day)
+    if checked.cadence in MONTHS and first_day.day != 1:
         raise Refused(f"A {cadence} cannot start on day {first_day.day}.", hint=f"Use {first_day.replace(day=1)}.")
-    return made
+    return checked

@@ -7,18 +7,18 @@ from billing_pipeline.core.money import EXACT
 
 
 def instant(moment: datetime) -> str:
-    """ISO 8601 in UTC, ending in Z."""
+    """An instant as ISO 8601 in UTC, ending in Z."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def maybe_instant(moment: datetime | None) -> str | None:
-    """The same, or None."""
+    """An instant likewise, or None."""
     return None if moment is None else instant(moment)
 
 
-def day(one: date | None) -> str | None:
+def day(local_day: date | None) -> str | None:
     """A local day, or None."""
-    return None if one is None else one.isoformat()
+    return None if local_day is None else local_day.isoformat()
 
 
 def plain(number: Decimal) -> str:
@@ -27,5 +27,5 @@ def plain(number: Decimal) -> str:
 
 
 def maybe_plain(number: Decimal | None) -> str | None:
-    """The same, or None."""
+    """A number likewise, or None."""
     return None if number is None else plain(number)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, text
 
+from billing_pipeline.ledger.clock import LedgerFacts
 from billing_pipeline.ledger.database import among, copy_rows, lock_key
 from billing_pipeline.ledger.tables import catalog_change, catalog_entry, customer, meter
 
@@ -14,7 +15,7 @@ _LOCK = "catalog"
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One object's content as recorded by one change.
+    """One catalog object's content as recorded by one change.
 
     Attributes:
         kind: account, source, meter, product, plan, customer, subscription, …
@@ -29,7 +30,13 @@ class CatalogEntry:
 
 
 def record(
-    connection: Connection, entries: Sequence[CatalogEntry], *, at: datetime, actor: str, action: str, buckets: int
+    connection: Connection,
+    entries: Sequence[CatalogEntry],
+    facts: LedgerFacts,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
 ) -> int:
     """Append a change; returns its number. Changes are numbered in the order in which they are committed."""
     lock_key(connection, _LOCK)
@@ -42,21 +49,29 @@ def record(
     )
     columns = ("change", "kind", "id", "customer", "content")
     copy_rows(
-        connection, catalog_entry, columns, ((number, one.kind, one.id, one.customer, one.content) for one in entries)
+        connection,
+        catalog_entry,
+        columns,
+        ((number, entry.kind, entry.id, entry.customer, entry.content) for entry in entries),
     )
-    _give_codes(connection, "customer", [one.id for one in entries if one.kind == "customer"], buckets)
-    _give_codes(connection, "meter", [one.id for one in entries if one.kind == "meter"], buckets)
+    _give_codes(connection, "customer", [entry.id for entry in entries if entry.kind == "customer"], facts)
+    _give_codes(connection, "meter", [entry.id for entry in entries if entry.kind == "meter"], facts)
     return number
 
 
-def _give_codes(connection: Connection, kind: str, ids: list[str], buckets: int) -> None:
+def _give_codes(connection: Connection, kind: str, ids: list[str], facts: LedgerFacts) -> None:
     """Codes (and a customer's bucket) are given once and never change; the catalog's lock keeps them dense."""
     table = customer if kind == "customer" else meter
-    known = set(connection.scalars(select(table.c.id).where(among(table.c.id, ids))))
+    coded_already = set(connection.scalars(select(table.c.id).where(among(table.c.id, ids))))
     first = (connection.scalar(select(func.max(table.c.code))) or 0) + 1
-    coded = list(enumerate((one for one in ids if one not in known), start=first))
+    coded = list(enumerate((object_id for object_id in ids if object_id not in coded_already), start=first))
     if kind == "customer":
-        copy_rows(connection, table, ("code", "id", "bucket"), ((code, one, code % buckets) for code, one in coded))
+        copy_rows(
+            connection,
+            table,
+            ("code", "id", "bucket"),
+            ((code, object_id, facts.bucket_of(code)) for code, object_id in coded),
+        )
     else:
         copy_rows(connection, table, ("code", "id"), coded)
 

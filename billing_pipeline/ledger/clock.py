@@ -1,4 +1,4 @@
-"""The ledger's own facts and its one clock.
+"""The ledger's calendar and buckets, and its one clock.
 
 A sandbox ledger's clock can be moved forward, for all its processes at once, and stands still in between. No other
 ledger's clock can be set, and none goes back.
@@ -17,7 +17,7 @@ from billing_pipeline.ledger.tables import batch, catalog_change, finalization, 
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
-    """What ``billing init`` wrote, once.
+    """The ledger's own facts, which ``billing init`` wrote once.
 
     Attributes:
         calendar: time zone, cadence and first period.
@@ -29,17 +29,21 @@ class LedgerFacts:
     buckets: int
     sandbox: bool
 
+    def bucket_of(self, code: int) -> int:
+        """The customer bucket of a customer's code: given once with the code, and fixed for good."""
+        return code % self.buckets
+
 
 def facts(connection: Connection) -> LedgerFacts:
-    """Read the ledger's facts. Raises LedgerError where ``billing init`` has not run."""
+    """The ledger's own facts. Raises LedgerError where ``billing init`` has not run."""
     row = connection.execute(select(ledger)).one_or_none()
     if row is None:
         raise LedgerError("The ledger is not initialised.", hint="Run: billing init")
     return LedgerFacts(calendar(row.time_zone, row.cadence, row.first_day), row.buckets, row.sandbox)
 
 
-def initialize(connection: Connection, wanted: LedgerFacts, now: datetime | None) -> bool:
-    """Write the facts (as the owner); False where the same facts are already there.
+def initialize(connection: Connection, new_facts: LedgerFacts, now: datetime | None) -> bool:
+    """Write the ledger's facts (as the owner); False where the same facts are already there.
 
     Raises:
         SettingsError: the ledger was initialised with other facts; nothing is changed.
@@ -48,41 +52,41 @@ def initialize(connection: Connection, wanted: LedgerFacts, now: datetime | None
     lock_key(connection, "initialize")
     present = connection.execute(select(ledger)).one_or_none()
     if present is not None:
-        refuse_mismatch(facts(connection), wanted.calendar)
-        if present.sandbox != wanted.sandbox:
-            made, asked = ("sandbox", "real") if present.sandbox else ("real", "sandbox")
+        refuse_mismatch(facts(connection), new_facts.calendar)
+        if present.sandbox != new_facts.sandbox:
+            present_kind, requested = ("sandbox", "real") if present.sandbox else ("real", "sandbox")
             raise SettingsError(
-                f"This is a {made} ledger; it never becomes a {asked} one.",
+                f"This is a {present_kind} ledger; it never becomes a {requested} one.",
                 hint="Initialise another database for it (BILLING_DATABASE_URL or BILLING_HOME).",
             )
         return False
-    if now is not None and not wanted.sandbox:
+    if now is not None and not new_facts.sandbox:
         raise _not_a_sandbox()
     connection.execute(
         insert(ledger).values(
             id=1,
-            sandbox=wanted.sandbox,
+            sandbox=new_facts.sandbox,
             sandbox_now=now,
-            time_zone=wanted.calendar.time_zone,
-            cadence=str(wanted.calendar.cadence),
-            first_day=wanted.calendar.first_day,
-            buckets=wanted.buckets,
+            time_zone=new_facts.calendar.time_zone,
+            cadence=str(new_facts.calendar.cadence),
+            first_day=new_facts.calendar.first_day,
+            buckets=new_facts.buckets,
             created_at=now or func.clock_timestamp(),
         )
     )
     return True
 
 
-def refuse_mismatch(present: LedgerFacts, wanted: BillingCalendar) -> None:
-    """Settings that differ from the ledger's would bill other periods than the ones already billed."""
+def refuse_mismatch(present: LedgerFacts, settings: BillingCalendar) -> None:
+    """Refuse a calendar that differs from the ledger's: it would bill other periods than those already billed."""
     differences = [
-        f"{name} is {theirs} in the settings, {ours} in the ledger"
-        for name, theirs, ours in (
-            ("BILLING_TIME_ZONE", wanted.time_zone, present.calendar.time_zone),
-            ("BILLING_PERIOD", str(wanted.cadence), str(present.calendar.cadence)),
-            ("BILLING_FIRST_PERIOD", wanted.first_day, present.calendar.first_day),
+        f"{name} is {setting} in the settings, {recorded} in the ledger"
+        for name, setting, recorded in (
+            ("BILLING_TIME_ZONE", settings.time_zone, present.calendar.time_zone),
+            ("BILLING_PERIOD", str(settings.cadence), str(present.calendar.cadence)),
+            ("BILLING_FIRST_PERIOD", settings.first_day, present.calendar.first_day),
         )
-        if theirs != ours
+        if setting != recorded
     ]
     if differences:
         raise SettingsError(
@@ -91,15 +95,15 @@ def refuse_mismatch(present: LedgerFacts, wanted: BillingCalendar) -> None:
         )
 
 
-def now(connection: Connection, asked: datetime | None = None) -> datetime:
+def now(connection: Connection, sandbox_now: datetime | None = None) -> datetime:
     """The clock's instant. ``asked`` (BILLING_NOW) moves a sandbox's clock forward first.
 
     Raises:
         Refused: ``asked`` is before the clock, or the ledger is no sandbox.
     """
     row = connection.execute(select(ledger.c.sandbox, ledger.c.sandbox_now)).one()
-    if asked is not None and asked != row.sandbox_now:
-        return set_clock(connection, asked)
+    if sandbox_now is not None and sandbox_now != row.sandbox_now:
+        return set_clock(connection, sandbox_now)
     if row.sandbox_now is not None:
         instant: datetime = row.sandbox_now
         return instant

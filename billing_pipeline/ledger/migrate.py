@@ -1,4 +1,4 @@
-"""Bring a database to this version's shape. Run by ``billing init`` as the owner; running it twice changes nothing."""
+"""Bring a ledger's database to this version's shape. ``billing init`` runs it, as the owner; twice changes nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +49,8 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _refuse_newer(revision: str | None) -> None:
-    known = {script.revision for script in _script().walk_revisions()}
-    if revision is not None and revision not in known:
+    revisions = {script.revision for script in _script().walk_revisions()}
+    if revision is not None and revision not in revisions:
         raise LedgerError(
             f"The ledger has revision {revision}, which this version of billing_pipeline does not know.",
             hint="Install the version that wrote it, or a newer one.",
@@ -73,7 +73,7 @@ def _application_role(connection: Connection) -> None:
 
 @contextmanager
 def as_owner(ledger: Ledger) -> Iterator[Connection]:
-    """One transaction of the owner: for what the application may not do."""
+    """One transaction of the ledger's owner: for what the application may not do."""
     engine = create_engine(psycopg_url(ledger.owner_url), poolclass=NullPool)
     try:
         with engine.begin() as connection:
@@ -83,7 +83,7 @@ def as_owner(ledger: Ledger) -> Iterator[Connection]:
 
 
 def make_database(ledger: Ledger, name: str) -> str | None:
-    """Make another database on the ledger's server, owned by who uses the ledger; or say which statement does.
+    """A further database on the ledger's server, owned by who uses the ledger; or say which statement does.
 
     Returns:
         None where it is there now.

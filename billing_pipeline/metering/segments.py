@@ -25,8 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from billing_pipeline.catalog.plan import Plan
-from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.plan import Plan, PlanPrice
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingPeriod

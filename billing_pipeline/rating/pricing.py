@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from billing_pipeline.catalog.meter import Convert
-from billing_pipeline.catalog.plan import Plan
-from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.plan import Plan, PlanPrice
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money, rounder
 from billing_pipeline.core.period import BillingCalendar

@@ -1,4 +1,4 @@
-"""Arrow as the stages use it: its array types for signatures, and its functions.
+"""Arrow's columns as the stages use them: array types for signatures, and functions.
 
 The functions are untyped on purpose: their stubs refuse Python values where Arrow takes them for scalars.
 """
@@ -10,7 +10,7 @@ import pyarrow.compute
 
 Array: TypeAlias = "pa.Array[Any]"
 ChunkedArray: TypeAlias = "pa.ChunkedArray[Any]"
-compute: Any = pyarrow.compute
+pc: Any = pyarrow.compute
 
 
 def combined(array: "pa.Array[Any] | pa.ChunkedArray[Any]") -> Array:

@@ -1,8 +1,25 @@
-"""Reports -> events: of all reports with one event key, the one that counts.
+"""Reports of usage events -> events: of all reports with one event key, the one that counts.
 
-The history of a key, in order of arrival, falls into segments; a retraction ends one. The live report of a segment is
-its latest, or its first where the meter keeps the first. Of the last segment it is *accepted*; of a segment that a
-retraction ended it is *retracted*, as is the retraction itself. All other reports are *superseded*.
+An event key is customer, meter, timestamp and dimensions; or, for a meter with ``deduplicate_by: event_id``, customer,
+meter, event_id and period. Say acme used the meter ``requests`` on 2026-01-10 at 09:00 in the region eu, and four
+reports of it were received:
+
+    batch 7, received 2026-01-10:  100              superseded  a newer report stands in its place
+    batch 9, received 2026-01-12:  120              retracted   it counted, until it was taken back
+    batch 12, received 2026-01-15: a retraction     retracted   it takes back what counted, and counts nothing itself
+    batch 15, received 2026-01-20:  90              accepted    what was taken back may be reported anew
+
+Before batch 12 was received 120 counted; from then on nothing did, until 90 was received. Four reports landed: one is
+accepted, one superseded, two are retracted; nothing is lost.
+
+The rule behind it: the history of a key, in the order of arrival, falls into *segments*; a retraction ends one (here
+batches 7 to 12, and batch 15). The *live* report of a segment is its latest (batch 9), or its first where the meter
+keeps the first (then 100 of batch 7 is retracted and 120 of batch 9 superseded). The live report of the last segment is
+accepted; that of a segment that a retraction ended is retracted, as is the retraction itself. All others are
+superseded.
+
+A snapshot's delivery stands in the place of all earlier deliveries of its scope: if batch 20 restates what batch 7 was
+about, batch 7 is *replaced* from arrival 20 x ROWS_PER_BATCH on, also where batch 20 does not name the event any more.
 """
 
 from bisect import bisect_right
@@ -51,9 +68,13 @@ def events(
 
 def _replaced(deliveries: Deliveries, batches: Collection[int]) -> pa.Table:
     """For each scope and batch, the arrival from which on the next delivery of the scope stands in its place."""
+    # The first newer delivery of the scope decides, whichever came after it: a scope with deliveries 7, 20 and 25 has
+    # batch 7 replaced by 20 and batch 20 by 25; batch 25 stands, and has no row here. The deliveries of a batch's scope
+    # need no row in these files: an empty delivery replaces, too. Rows for
+    # batches of another scope do no harm: nothing joins with them.
     rows = [
         {"scope": scope, BATCH: batch, "replaced_at": newer[bisect_right(newer, batch)] * ROWS_PER_BATCH}
-        for scope, newer in ((scope, sorted(known)) for scope, known in deliveries.items())
+        for scope, newer in ((scope, sorted(batches)) for scope, batches in deliveries.items())
         for batch in batches
         if newer and batch < newer[-1]
     ]
@@ -83,6 +104,8 @@ def deduplicate(
     Returns:
         One row per event key, with the columns ``within``, customer, meter, timestamp, value, arrival and dimensions.
     """
+    # Nearly all meters keep the latest report by identity, for which one aggregation is enough: no report is compared
+    # with its neighbours. Only those of the other meters take the slow way through windows.
     special = _special(meters)
     columns = _winner_columns(reports, within)
     latest = _latest(reports.filter(reports.meter.notin(special)) if special else reports, within, retractions)
@@ -99,17 +122,23 @@ def status(
 
     Args and columns as of :func:`deduplicate`.
     """
+    # A report's segment is the number of retractions of its key before it: the retraction itself still belongs to the
+    # segment that it ends. Before the first report of a key the window is empty and its sum null.
     keyed, key = _keyed(reports, meters, within)
     if retractions:
         before = ibis.window(group_by=key, order_by="arrival", preceding=(None, 1))
         segment = keyed.retract.cast("int32").sum().over(before).fill_null(0)
         keyed, key = keyed.mutate(segment=segment), [*key, "segment"]
+    # The live arrival is looked for among reports alone, a retraction counting as null; a segment of nothing but a
+    # retraction has none. ``ended`` is true of every report of a segment with a retraction in it.
     segments = ibis.window(group_by=key)
     report = keyed.retract.ifelse(ibis.null("int64"), keyed.arrival)
     keep_first = [code for code, meter in meters.items() if meter.keep == "first"]
     latest = report.max().over(segments)
     live = keyed.meter.isin(keep_first).ifelse(report.min().over(segments), latest) if keep_first else latest
     keyed = keyed.mutate(live=live, ended=keyed.retract.any().over(segments))
+    # Retracted are the retraction and the live report that it took back; in a segment that nothing ended the live one
+    # counts. Where there is no live report the comparison is null, and must not make the status null as well.
     is_live = keyed.live == keyed.arrival
     stated = ibis.cases(
         (keyed.retract | (is_live.fill_null(False) & keyed.ended), RETRACTED),  # noqa: FBT003 - ibis has no other way
@@ -138,6 +167,9 @@ def _keyed(reports: ir.Table, meters: Mapping[int, Meter], within: Sequence[str]
     dimensions = dimensions_of(reports.columns)
     if not by_event_id:
         return reports, [*within, "customer", "meter", "timestamp", *dimensions]
+    # All meters share the key's columns, so that one window serves them: an identified event has nulls for timestamp
+    # and dimensions, any other has nulls for event_id and period. The period is in the key because files are read by
+    # period: an id used again in another month would otherwise be the same event there, and not be found here.
     identified = reports.meter.isin(by_event_id) & reports.event_id.notnull()
     parts = {
         "key_timestamp": identified.ifelse(ibis.null("timestamp('UTC')"), reports.timestamp),

@@ -37,21 +37,20 @@ class Overflow(UsageError):  # noqa: N818 - what happened, as the built-in Overf
 
 
 class Engine:
-    """One DuckDB in memory, closed with the ``with`` block; what does not fit spills to its own temporary folder.
+    """The engine is one DuckDB in memory, closed with the ``with`` block; what does not fit spills to its own folder.
 
     Args:
         memory: the most it may hold before it spills, e.g. ``512MB``.
-        threads: how many it computes with; buckets are computed in parallel by processes of one thread each.
         temp_directory: where its folder for spilling is made; the system's place by default.
     """
 
-    def __init__(self, *, memory: str = "512MB", threads: int = 1, temp_directory: Path | None = None) -> None:
+    def __init__(self, *, memory: str = "512MB", temp_directory: Path | None = None) -> None:
         if temp_directory is not None:
             temp_directory.mkdir(parents=True, exist_ok=True)
         self._spill = mkdtemp(prefix="billing-engine-", dir=temp_directory)
         self._ibis = ibis.duckdb.connect(
             memory_limit=memory,
-            threads=threads,
+            threads=1,  # buckets are computed in parallel, by processes
             temp_directory=self._spill,
             preserve_insertion_order=False,  # sorting out the order of files costs memory, and no result depends on it
             TimeZone="UTC",
@@ -69,7 +68,7 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Free the memory and remove what was spilled."""
+        """Free the engine's memory and remove what it spilled."""
         self._ibis.disconnect()
         rmtree(self._spill, ignore_errors=True)
 
@@ -113,9 +112,9 @@ class Engine:
         expression = ibis.memtable(table) if isinstance(table, pa.Table) else table
         name = ibis.util.gen_name("billing")
         with _explained():
-            made = self._ibis.create_table(name, expression, temp=True)
+            stored = self._ibis.create_table(name, expression, temp=True)
         try:
-            yield made
+            yield stored
         finally:
             self._ibis.con.execute(f'DROP TABLE "{name}"')  # Ibis 12 writes a DROP that newer sqlglots leave empty
 

@@ -19,7 +19,8 @@ MULTIPLIER_SCALE = 6
 # Dimension names are arbitrary text; the prefix keeps them apart from our own columns.
 DIMENSION_PREFIX = "dim_"
 
-# Room for 2**31 batches of 2**32 rows each in one signed 64-bit arrival.
+# The arrival is the one order in which everything was received: batch number x ROWS_PER_BATCH + row in the batch.
+# There is room for 2**31 batches of 2**32 rows each in one signed 64-bit number.
 ROWS_PER_BATCH = 2**32
 
 SORT_ORDER = ("customer", "meter", "timestamp")
@@ -74,8 +75,3 @@ def lake_schema(dimensions: Iterable[str]) -> pa.Schema:
     """The schema of a file that holds these dimensions: text, null where the event does not have it (never '')."""
     columns: list[pa.Field[Any]] = [pa.field(dimension_column(name), pa.string()) for name in sorted(dimensions)]
     return pa.schema([*_FIELDS, *columns])
-
-
-def arrival_of(batch: int, row: int) -> int:
-    """The one order in which everything was received: batches by number, rows by their place in it."""
-    return batch * ROWS_PER_BATCH + row

@@ -1,4 +1,4 @@
-"""The losers stay queryable: every report of an event, in the order in which it was received, and which one won."""
+"""Every report of an event, losers too, in the order in which it was received, and which one won."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,11 +77,11 @@ def _named(
     if timestamp is not None:
         stated = stated.filter(stated.timestamp == timestamp)
     if dimensions is not None:
-        asked = {f"{DIMENSION_PREFIX}{name}": value for name, value in dimensions.items() if value}
+        wanted_values = {f"{DIMENSION_PREFIX}{name}": value for name, value in dimensions.items() if value}
         for column in dimensions_of(stated.columns):
-            value = asked.pop(column, None)
+            value = wanted_values.pop(column, None)
             stated = stated.filter(stated[column].isnull() if value is None else stated[column] == value)
-        if asked:  # a dimension that no event has
+        if wanted_values:  # a dimension that no event has
             return stated.limit(0)
     return stated
 

@@ -37,21 +37,21 @@ class Sink:
         return view.nbytes
 
     def flush(self) -> None:
-        """Nothing is kept back here."""
+        """No bytes are kept back here."""
 
     def tell(self) -> int:
-        """How much was written."""
+        """How many bytes were written."""
         return self.bytes
 
     @property
     def sha256(self) -> str:
-        """Of what was written, in hex."""
+        """The hash of what was written, in hex."""
         return self._digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """A lake's place. Paths are relative to it.
+    """The lake in its place; paths are relative to it.
 
     Attributes:
         filesystem: local, S3, … as fsspec knows it.
@@ -118,7 +118,7 @@ class Lake:
         return [path for path, changed in self.files() if now - changed > older_than]
 
     def sweep(self, orphans: Iterable[str], named: Collection[str]) -> list[str]:
-        """Remove those of ``orphans`` that the manifest does not name; returns them."""
+        """Remove orphaned files that the manifest does not name; returns them."""
         unnamed = [path for path in orphans if path not in named]
         self.remove(unnamed)
         return unnamed

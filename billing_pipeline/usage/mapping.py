@@ -67,10 +67,10 @@ def columns_of(source: Source, *, has_header: bool = False) -> Columns:
         raise UsageError(
             f"Source {source.id!r} has the format {source.format!r}.", hint=nearest(source.format, tuple(USAGE_SOURCES))
         )
-    known = USAGE_SOURCES[source.format]
-    event, further = _effective(source, known)
+    source_format = USAGE_SOURCES[source.format]
+    event, further = _effective(source, source_format)
     fields = _CORE if source.event is None else _FIELDS
-    stated = source.event or known.event
+    stated = source.event or source_format.event
     named = [getattr(stated, field) for field in fields] + ([*source.event.dimensions.values()] if source.event else [])
     required = dict.fromkeys([*(name for name in named if isinstance(name, str)), *source.scope])
     return Columns(
@@ -78,15 +78,15 @@ def columns_of(source: Source, *, has_header: bool = False) -> Columns:
         tuple(required) if has_header or source.format in _WITH_HEADER else (),
         further,
         source.scope if source.mode == "snapshot" else (),
-        source.time_zone or known.time_zone,
+        source.time_zone or source_format.time_zone,
     )
 
 
-def _effective(source: Source, known: SourceFormat) -> tuple[EventMapping, str | None]:
+def _effective(source: Source, source_format: SourceFormat) -> tuple[EventMapping, str | None]:
     """What the source does not say, a format that describes itself does."""
-    stated, default = source.event, known.event
+    stated, default = source.event, source_format.event
     if stated is None:
-        return default, known.further_dimensions
+        return default, source_format.further_dimensions
     if source.format not in {"focus", "cloudevents"}:
         return stated, None
     completed = replace(
@@ -95,7 +95,7 @@ def _effective(source: Source, known: SourceFormat) -> tuple[EventMapping, str |
         event_id=stated.event_id or default.event_id,
         dimensions=stated.dimensions or default.dimensions,
     )
-    return completed, None if stated.dimensions else known.further_dimensions
+    return completed, None if stated.dimensions else source_format.further_dimensions
 
 
 def _dimension_name(column: str) -> str:

@@ -3,23 +3,23 @@
 Every row of a chunk ends in exactly one of the two. The first problem found is the one that is named.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
-from billing_pipeline.catalog.meter import PHASE, START, STOP, VALUELESS_AGGREGATIONS
+from billing_pipeline.catalog.meter import PHASE, START, STOP, VALUELESS_AGGREGATIONS, Meter
 from billing_pipeline.catalog.source import Constant
-from billing_pipeline.usage.arrow import Array, combined
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.usage.arrow import Array, combined, pc
 from billing_pipeline.usage.event import MULTIPLIER_SCALE, dimension_column
-from billing_pipeline.usage.known import Known
 from billing_pipeline.usage.mapping import Columns
 from billing_pipeline.usage.parse import Mask, Parser, mask
 from billing_pipeline.usage.quarantine import QuarantinedRow
-from billing_pipeline.usage.refusals import (
+from billing_pipeline.usage.rows import (
+    Rows,
     bad_multiplier,
     bad_phase,
     missing,
@@ -29,10 +29,31 @@ from billing_pipeline.usage.refusals import (
     unknown_customer,
     unknown_meter,
 )
-from billing_pipeline.usage.rows import Rows
 from billing_pipeline.usage.scopes import Scopes
 from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.values import BadValue, parse_flag, too_early, too_late
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What rows are checked against.
+
+    Attributes:
+        customers: columns id, code (int32), bucket (int16).
+        meters: by id.
+        meter_codes: by id.
+        periods: all that may hold usage, from the first to the one after the open one, without gaps.
+        dimensions: names of the dimensions that the lake knows.
+        scope_code: gives a snapshot scope's key its code.
+    """
+
+    customers: pa.Table
+    meters: Mapping[str, Meter]
+    meter_codes: Mapping[str, int]
+    periods: Sequence[BillingPeriod]
+    dimensions: Collection[str]
+    scope_code: Callable[[str], int]
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What metering casts to a decimal of 18 digits, 6 of them after the point.
@@ -55,17 +76,19 @@ class Normalized:
 class Normalizer:
     """Normalises the chunks of one delivery, one after the other; remembers dimensions and scopes between them."""
 
-    def __init__(self, columns: Columns, known: Known) -> None:
+    def __init__(self, columns: Columns, registered: Registered) -> None:
         self._columns = columns
-        self._known = known
+        self._registered = registered
         self._parser = Parser(columns.time_zone)
-        self._customers = {name: combined(known.customers[name]) for name in ("id", "code", "bucket")}
-        self._meter_ids = pa.array(list(known.meter_codes), pa.string())
-        self._meter_codes = pa.array(list(known.meter_codes.values()), pa.int16())
-        self._starts = np.array([_micros(one.start) for one in known.periods] + [_micros(known.periods[-1].end)])
-        self._first_days = pa.array([one.first_day for one in known.periods], pa.date32())
-        self._spelling = {name.lower(): name for name in known.dimensions}
-        self._scopes = Scopes(columns.scope, known.scope_code)
+        self._customers = {name: combined(registered.customers[name]) for name in ("id", "code", "bucket")}
+        self._meter_ids = pa.array(list(registered.meter_codes), pa.string())
+        self._meter_codes = pa.array(list(registered.meter_codes.values()), pa.int16())
+        self._starts = np.array(
+            [_micros(period.start) for period in registered.periods] + [_micros(registered.periods[-1].end)]
+        )
+        self._first_days = pa.array([period.first_day for period in registered.periods], pa.date32())
+        self._spelling = {name.lower(): name for name in registered.dimensions}
+        self._scopes = Scopes(columns.scope, registered.scope_code)
 
     def close(self) -> None:
         """Free the engine."""
@@ -112,7 +135,7 @@ class Normalizer:
         ids = rows.text(column)
         rows.refuse(mask(ids.is_null()), column, missing("meter"))
         at = pc.index_in(ids, value_set=self._meter_ids)
-        rows.refuse(mask(at.is_null()), column, unknown_meter(tuple(self._known.meter_codes)))
+        rows.refuse(mask(at.is_null()), column, unknown_meter(tuple(self._registered.meter_codes)))
         return ids, self._meter_codes.take(at)
 
     def _timestamp(self, rows: Rows, column: str) -> tuple[Array, Array]:
@@ -122,14 +145,14 @@ class Normalizer:
         rows.refuse(_at(reasons, len(rows)), column, lambda _, place: reasons[place])
         micros = pc.fill_null(instants.cast(pa.int64()), int(self._starts[0])).to_numpy(zero_copy_only=False)
         index = np.searchsorted(self._starts, micros, side="right") - 1
-        first, last, count = self._known.periods[0], self._known.periods[-1], len(self._first_days)
+        first, last, count = self._registered.periods[0], self._registered.periods[-1], len(self._first_days)
         rows.refuse(index < 0, column, lambda text, _: too_early(text, first.first_day))
         rows.refuse(index >= count, column, lambda text, _: too_late(text, last.end))
         return instants, self._first_days.take(pa.array(np.clip(index, 0, count - 1)))
 
     def _event_id(self, rows: Rows, meter_ids: Array) -> Array:
         event_ids = rows.text(self._columns.event.event_id)
-        needing = [meter.id for meter in self._known.meters.values() if meter.deduplicate_by == "event_id"]
+        needing = [meter.id for meter in self._registered.meters.values() if meter.deduplicate_by == "event_id"]
         if needing and event_ids.null_count:
             lacking = mask(pc.and_(_is_in(meter_ids, needing), event_ids.is_null()))
             rows.refuse(lacking, self._columns.event.event_id or "event_id", missing("event_id"))
@@ -155,7 +178,9 @@ class Normalizer:
         rows.refuse(_at(reasons, len(rows)), column, lambda _, place: reasons[place])
         if not texts.null_count:
             return values
-        counting = [one.id for one in self._known.meters.values() if one.aggregation in VALUELESS_AGGREGATIONS]
+        counting = [
+            meter.id for meter in self._registered.meters.values() if meter.aggregation in VALUELESS_AGGREGATIONS
+        ]
         needed = pc.invert(pc.or_(_is_in(meter_ids, counting), retract))
         rows.refuse(mask(pc.and_(texts.is_null(), needed)), column, missing("value"))
         filled: Array = pc.fill_null(values, pa.scalar(0, values.type))
@@ -172,9 +197,9 @@ class Normalizer:
             texts = rows.text(column)
             if texts.null_count == len(texts):
                 continue
-            known = self._spelling.setdefault(name.lower(), name)
-            if known != name:
-                rows.refuse(mask(texts.is_valid()), column, other_spelling(name, known))
+            first_spelling = self._spelling.setdefault(name.lower(), name)
+            if first_spelling != name:
+                rows.refuse(mask(texts.is_valid()), column, other_spelling(name, first_spelling))
                 continue
             other = dimensions.get(name, texts)  # a row may nest its dimensions, or have one as a column of its own
             rows.refuse(mask(pc.not_equal(other, texts)), column, two_values(name))
@@ -186,8 +211,8 @@ class Normalizer:
         weighed = np.ones(len(rows), np.bool_)
         nothing = pa.nulls(len(rows), pa.string())
         phase = dimensions.get(PHASE, nothing)
-        for name in {one.session_by for one in self._known.meters.values()} - {None}:
-            meters = [one.id for one in self._known.meters.values() if one.session_by == name]
+        for name in {meter.session_by for meter in self._registered.meters.values()} - {None}:
+            meters = [meter.id for meter in self._registered.meters.values() if meter.session_by == name]
             concerned = mask(_is_in(meter_ids, meters))
             if concerned.any() and name is not None:
                 rows.refuse(concerned & mask(dimensions.get(name, nothing).is_null()), name, missing_session(name))
@@ -196,8 +221,8 @@ class Normalizer:
         return weighed
 
     def _check_multipliers(self, rows: Rows, meter_ids: Array, dimensions: Mapping[str, Array], weighed: Mask) -> None:
-        for dimension in {one.multiplier for one in self._known.meters.values()} - {None}:
-            meters = [one.id for one in self._known.meters.values() if one.multiplier == dimension]
+        for dimension in {meter.multiplier for meter in self._registered.meters.values()} - {None}:
+            meters = [meter.id for meter in self._registered.meters.values() if meter.multiplier == dimension]
             concerned = mask(_is_in(meter_ids, meters)) & weighed
             if concerned.any() and dimension is not None:
                 texts = dimensions.get(dimension, pa.nulls(len(rows), pa.string()))
@@ -216,5 +241,5 @@ def _at(places: Iterable[int], count: int) -> Mask:
 
 
 def _is_in(texts: Array, values: Iterable[str]) -> Array:
-    found: Array = pc.is_in(texts, value_set=pa.array(list(values), pa.string()))
-    return found
+    listed: Array = pc.is_in(texts, value_set=pa.array(list(values), pa.string()))
+    return listed

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from billing_pipeline.usage.arrow import Array, combined
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import Array, combined, pc
 from billing_pipeline.usage.event import VALUE_PRECISION, VALUE_SCALE
 from billing_pipeline.usage.values import BadValue, parse_decimal, parse_instant
 
@@ -67,8 +66,8 @@ class Parser:
     def matches(self, texts: Array, pattern: str) -> Mask:
         """Which texts match a whole regular expression; null matches none."""
         self._engine.register("texts", pa.table({"text": texts}))
-        found = self._engine.sql("SELECT regexp_full_match(text, ?) AS parsed FROM texts", params=[pattern])
-        return mask(found.to_arrow_table()["parsed"])
+        matched = self._engine.sql("SELECT regexp_full_match(text, ?) AS parsed FROM texts", params=[pattern])
+        return mask(matched.to_arrow_table()["parsed"])
 
     def close(self) -> None:
         """Free the engine."""
@@ -79,15 +78,15 @@ class Parser:
         return combined(self._engine.sql(query).to_arrow_table()["parsed"]).cast(kind)
 
 
-def _completed(texts: Array, parsed: Array, one: Callable[[str], object]) -> tuple[Array, dict[int, BadValue]]:
+def _completed(texts: Array, parsed: Array, parse_text: Callable[[str], object]) -> tuple[Array, dict[int, BadValue]]:
     """Parse one by one what was not parsed at once."""
     left = mask(pc.and_(texts.is_valid(), parsed.is_null()))
     if not left.any():
         return parsed, {}
-    singles, reasons = _one_by_one(texts.filter(pa.array(left)).to_pylist(), one)
+    singles, reasons = _one_by_one(texts.filter(pa.array(left)).to_pylist(), parse_text)
     places = np.flatnonzero(left)
-    made = pc.replace_with_mask(parsed, pa.array(left), pa.array(singles, parsed.type))
-    return made, {int(places[at]): reason for at, reason in reasons.items()}
+    completed = pc.replace_with_mask(parsed, pa.array(left), pa.array(singles, parsed.type))
+    return completed, {int(places[at]): reason for at, reason in reasons.items()}
 
 
 def _placed(local: Array, time_zone: str) -> Array:
@@ -107,19 +106,19 @@ def _arrow_knows(time_zone: str) -> bool:
     return True
 
 
-def _one_by_one(texts: Sequence[Any], one: Callable[[str], _T]) -> tuple[list[_T | None], dict[int, BadValue]]:
-    made: list[_T | None] = []
+def _one_by_one(texts: Sequence[Any], parse_text: Callable[[str], _T]) -> tuple[list[_T | None], dict[int, BadValue]]:
+    values: list[_T | None] = []
     reasons: dict[int, BadValue] = {}
     for at, text in enumerate(texts):
         try:
-            made.append(one(text))
+            values.append(parse_text(text))
         except BadValue as reason:
-            made.append(None)
+            values.append(None)
             reasons[at] = reason
-    return made, reasons
+    return values, reasons
 
 
 def mask(array: "pa.Array[Any] | pa.ChunkedArray[Any]") -> Mask:
-    """A boolean array for numpy; null is false."""
-    made: Mask = pc.fill_null(combined(array), pa.scalar(value=False)).to_numpy(zero_copy_only=False)
-    return made
+    """A boolean column for numpy; null is false."""
+    booleans: Mask = pc.fill_null(combined(array), pa.scalar(value=False)).to_numpy(zero_copy_only=False)
+    return booleans

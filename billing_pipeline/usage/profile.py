@@ -22,8 +22,7 @@ from billing_pipeline.usage.profiles.counts import (
     volume_figures,
 )
 from billing_pipeline.usage.profiles.deliveries import duplicate_figures, missed_figures, quarantine_figures
-from billing_pipeline.usage.profiles.facts import Magnitudes, PeriodFacts
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure, Magnitudes, PeriodFacts
 from billing_pipeline.usage.profiles.hours import gap_figures
 from billing_pipeline.usage.profiles.reconciliation import reconciliation_figures
 from billing_pipeline.usage.profiles.values import limits, magnitudes, value_figures

@@ -1,8 +1,17 @@
-"""Rows that cannot be billed as sent: nothing is dropped, each says why, and each can be mended and replayed."""
+"""Rows that cannot be billed as sent: nothing is dropped, each says why, and each can be mended and replayed.
 
+They leave as a file that a person mends, CSV or JSON Lines, a row each, known by its ``_id``, and come back as one.
+"""
+
+import csv
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from io import StringIO
+from pathlib import Path
+
+from billing_pipeline.core.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +36,107 @@ class QuarantinedRow:
     raw: str
     parsed: bool
 
+    @property
+    def values(self) -> dict[str, str]:
+        """The row's columns as sent; none where it could not be read as columns."""
+        values: dict[str, str] = json.loads(self.raw) if self.parsed else {}
+        return values
+
 
 def raw_of(values: Mapping[str, str | None]) -> str:
     """A row's columns as stored: nulls are left out, an absent column is the same."""
     return json.dumps({name: value for name, value in values.items() if value is not None}, ensure_ascii=False)
 
 
-def values_of(raw: str) -> dict[str, str]:
-    """A stored row's columns."""
-    values: dict[str, str] = json.loads(raw)
-    return values
+class Spool:
+    """Quarantined rows in a local file, on their way into the ledger: many of them need no more memory than few."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.reasons: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self.reasons.total()
+
+    def add(self, rows: Sequence[QuarantinedRow]) -> None:
+        """Keep some rows."""
+        if not rows:
+            return
+        with self._path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(astuple(row)) + "\n" for row in rows)
+        self.reasons.update(row.code for row in rows)
+
+    def __iter__(self) -> Iterator[QuarantinedRow]:
+        if not len(self):
+            return
+        with self._path.open(encoding="utf-8") as file:
+            for line in file:
+                yield QuarantinedRow(*json.loads(line))
+
+
+ID, REASON, RAW = "_id", "_reason", "_raw"
+_OURS = (ID, REASON, RAW)
+
+
+def to_jsonl(rows: Iterable[tuple[int, QuarantinedRow]]) -> Iterator[str]:
+    """One line a row: its id, the reason, and its columns (or the line itself, where it could not be read as such)."""
+    for number, row in rows:
+        yield json.dumps(_mendable(number, row), ensure_ascii=False) + "\n"
+
+
+def to_csv(rows: Sequence[tuple[int, QuarantinedRow]]) -> str:
+    """A table of the rows, with a column for each column of any of them."""
+    mendable = [_mendable(number, row) for number, row in rows]
+    names = dict.fromkeys([*_OURS, *(name for row in mendable for name in row)])
+    text = StringIO()
+    writer = csv.DictWriter(text, list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(mendable)
+    return text.getvalue()
+
+
+def read_corrections(path: Path) -> dict[int, dict[str, str]]:
+    """A mended file: the columns of each row by its id. A row without columns is not mended yet and left out.
+
+    Raises:
+        UsageError: it cannot be read, or a row has no ``_id``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = list(
+            csv.DictReader(StringIO(text)) if path.suffix.lower() == ".csv" else map(_object, text.splitlines())
+        )
+    except (OSError, ValueError, csv.Error) as error:
+        raise UsageError(
+            f"The corrections in {path} cannot be read: {error}",
+            hint="Give the file that 'billing usage quarantine list --csv' (or --jsonl) wrote, mended.",
+        ) from error
+    corrected = {}
+    for at, row in enumerate(rows, start=1):
+        number = str(row.get(ID) or "")
+        if not number.isdecimal():
+            raise UsageError(f"Row {at} of {path.name} has no {ID}.", hint="Keep the column that names the row.")
+        values = {str(name): str(value) for name, value in row.items() if value not in {None, ""} and name not in _OURS}
+        if values:
+            corrected[int(number)] = values
+    return corrected
+
+
+def corrected_values(
+    number: int, row: QuarantinedRow, corrected: Mapping[int, Mapping[str, str]], overrides: Mapping[str, str]
+) -> dict[str, str]:
+    """What a row says once it is mended: its corrected columns, else its own, with ``overrides`` ('' removes one)."""
+    values = {**corrected.get(number, row.values), **overrides}
+    return {name: value for name, value in values.items() if value}
+
+
+def _mendable(number: int, row: QuarantinedRow) -> dict[str, object]:
+    ours = {ID: number, REASON: row.reason}
+    return {**ours, **row.values} if row.parsed else {**ours, RAW: row.raw}
+
+
+def _object(line: str) -> dict[str, object]:
+    row = json.loads(line, parse_float=str, parse_int=str) if line.strip() else {}
+    if not isinstance(row, dict):
+        raise ValueError(f"{line[:50]!r} is no JSON object.")  # noqa: TRY004 - the data is wrong, not the call
+    return row

@@ -5,11 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
-from billing_pipeline.usage.arrow import Array
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import Array, pc
 from billing_pipeline.usage.parse import mask
-from billing_pipeline.usage.refusals import missing
-from billing_pipeline.usage.rows import Rows
+from billing_pipeline.usage.rows import Rows, missing
 
 _SEPARATOR = "\x1f"  # the ASCII unit separator
 
@@ -36,7 +34,7 @@ class Scopes:
             rows.refuse(mask(column.is_null()), name, missing(name))
         joined = pc.binary_join_element_wise(*texts, _SEPARATOR)
         standing = pc.unique(joined.filter(pa.array(~rows.bad)))
-        codes = [self._of(one.split(_SEPARATOR)) for one in standing.to_pylist()]
+        codes = [self._of(scope.split(_SEPARATOR)) for scope in standing.to_pylist()]
         coded: Array = pa.array(codes, pa.int32()).take(pc.index_in(joined, value_set=standing))
         return coded
 

@@ -10,7 +10,7 @@ from typing import IO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import pc
 from billing_pipeline.usage.lake import Sink
 
 ROW_GROUP = 122_880  # rows that a reader decodes or skips as one

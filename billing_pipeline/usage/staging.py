@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import pc
 from billing_pipeline.usage.event import DIMENSION_PREFIX, ROWS_PER_BATCH, SORT_ORDER, LakeFile, lake_schema
 from billing_pipeline.usage.lake import Lake
 from billing_pipeline.usage.sorted_files import ROW_GROUP, by_period, write_table
@@ -33,10 +33,9 @@ class Staging:
 
     Args:
         folder: a local folder of its own.
-        memory: what sorting may use before it spills, e.g. ``256MB``.
     """
 
-    def __init__(self, folder: Path, *, memory: str = "256MB") -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._waiting: list[pa.Table] = []
         self._files: list[str] = []
@@ -48,7 +47,7 @@ class Staging:
         self._engine = duckdb.connect(
             config={
                 "threads": 1,
-                "memory_limit": memory,
+                "memory_limit": "256MB",  # what sorting may use before it spills
                 "temp_directory": str(folder / "spill"),
                 "TimeZone": "UTC",
                 "autoinstall_known_extensions": False,
@@ -65,7 +64,7 @@ class Staging:
             return
         self.rows += table.num_rows
         self._waiting.append(self._noted(table))
-        if sum(one.num_rows for one in self._waiting) >= _ROWS_AT_ONCE or _size(self._waiting) >= _BYTES_AT_ONCE:
+        if sum(table.num_rows for table in self._waiting) >= _ROWS_AT_ONCE or _size(self._waiting) >= _BYTES_AT_ONCE:
             self._flush()
 
     def write(self, lake: Lake, *, split_rows: int = SPLIT_ROWS) -> Iterator[LakeFile]:
@@ -97,9 +96,9 @@ class Staging:
         for bucket in sorted(self._buckets):
             query = f"""SELECT min(row), min(row, 2)[2] FROM {self._source()} WHERE bucket = {bucket}
                         GROUP BY {", ".join(key)} HAVING count(*) > 1 ORDER BY 1 LIMIT 1"""  # noqa: S608 - our own names
-            found = self._engine.execute(query).fetchone()
-            if found:
-                return found[0], found[1]
+            rows = self._engine.execute(query).fetchone()
+            if rows:
+                return rows[0], rows[1]
         return None
 
     def _noted(self, table: pa.Table) -> pa.Table:
@@ -107,8 +106,8 @@ class Staging:
         self._buckets.update(pc.unique(table["bucket"]).to_pylist())
         self._has_revision |= table["revision"].null_count < table.num_rows
         scopes = table.filter(pc.is_valid(table["scope"])).group_by(["scope", "period"]).aggregate([])
-        for one in scopes.to_pylist():
-            self.scope_periods.setdefault(one["scope"], set()).add(one["period"])
+        for scope_period in scopes.to_pylist():
+            self.scope_periods.setdefault(scope_period["scope"], set()).add(scope_period["period"])
         empty = [
             name
             for name in table.column_names

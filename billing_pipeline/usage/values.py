@@ -103,7 +103,7 @@ def _in_utc(moment: datetime, text: str, time_zone: str | None) -> datetime:
 
 
 def parse_flag(text: str) -> bool:
-    """``true``, ``1``, ``yes`` (and their opposites). Raises BadValue for anything else."""
+    """A flag: ``true``, ``1``, ``yes`` or their opposites. Raises BadValue for anything else."""
     flag = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.strip().lower())
     if flag is None:
         raise BadValue("bad_retract", f"{_short(text)} is neither true nor false.")
@@ -111,14 +111,14 @@ def parse_flag(text: str) -> bool:
 
 
 def too_early(text: str, first_day: date) -> BadValue:
-    """A timestamp before there was anything to bill, e.g. of year 0001 or of a clock that was never set."""
+    """What is wrong with a timestamp before there was anything to bill: of year 0001, or a clock that was never set."""
     return BadValue(
         "timestamp_before_first_period", f"{_short(text)} is before the first billing period ({first_day})."
     )
 
 
 def too_late(text: str, end: datetime) -> BadValue:
-    """A timestamp so far ahead that it is a mistake, e.g. milliseconds taken for seconds."""
+    """What is wrong with a timestamp so far ahead that it is a mistake, e.g. milliseconds taken for seconds."""
     reason = f"{_short(text)} is after the end of the next billing period ({end.isoformat()})."
     return BadValue("timestamp_too_far_ahead", reason)
 

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from billing_pipeline.catalog import Catalog, CatalogProblems, Problem, Registries, check, load_files
+from billing_pipeline.catalog import Catalog
+from billing_pipeline.catalog.check import check
+from billing_pipeline.catalog.checks.check_context import Registries
+from billing_pipeline.catalog.files import load_files
+from billing_pipeline.catalog.problems import CatalogProblems, Problem
 from billing_pipeline.core.period import BillingCalendar, calendar
 from billing_pipeline.rating.price import parse_price
 

@@ -11,7 +11,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing_pipeline.catalog import Catalog, CatalogProblems, Problem, Registries, check, load_files
+from billing_pipeline.catalog import Catalog
+from billing_pipeline.catalog.check import check
+from billing_pipeline.catalog.checks.check_context import Registries
+from billing_pipeline.catalog.files import load_files
+from billing_pipeline.catalog.problems import CatalogProblems, Problem
 from billing_pipeline.core.period import calendar
 from billing_pipeline.rating.price import parse_price
 

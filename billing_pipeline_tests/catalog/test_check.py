@@ -8,21 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.catalog import (
-    Catalog,
-    Constant,
-    Convert,
-    Exempt,
-    Fee,
-    FeeCadence,
-    Phase,
-    Problem,
-    Registries,
-    TaxRate,
-    check,
-    from_content,
-    load_files,
-)
+from billing_pipeline.catalog import Catalog, Phase
+from billing_pipeline.catalog.check import check
+from billing_pipeline.catalog.checks.check_context import Registries
+from billing_pipeline.catalog.content import from_content
+from billing_pipeline.catalog.customer import Exempt, TaxRate
+from billing_pipeline.catalog.files import load_files
+from billing_pipeline.catalog.meter import Convert
+from billing_pipeline.catalog.plan import Fee, FeeCadence
+from billing_pipeline.catalog.problems import Problem
+from billing_pipeline.catalog.source import Constant
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.period import BillingCalendar, Duration
 from billing_pipeline.rating.price import parse_price

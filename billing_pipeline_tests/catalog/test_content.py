@@ -12,34 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing_pipeline.catalog import (
-    KINDS,
-    Account,
-    Catalog,
-    Constant,
-    CreditGrant,
-    Customer,
-    Discount,
-    EventMapping,
-    Fee,
-    FeeCadence,
-    Meter,
-    Payment,
-    Phase,
-    Plan,
-    PlanPrice,
-    Product,
-    QuantityChange,
-    Registries,
-    Source,
-    Subscription,
-    check,
-    difference,
-    export,
-    from_content,
-    load_files,
-    to_content,
-)
+from billing_pipeline.catalog import Account, Catalog, Customer, Discount, Meter, Phase, Plan, Source, Subscription
+from billing_pipeline.catalog.catalog import KINDS
+from billing_pipeline.catalog.check import check
+from billing_pipeline.catalog.checks.check_context import Registries
+from billing_pipeline.catalog.content import from_content, to_content
+from billing_pipeline.catalog.credit_grant import CreditGrant
+from billing_pipeline.catalog.customer import Payment
+from billing_pipeline.catalog.difference import difference
+from billing_pipeline.catalog.export import export
+from billing_pipeline.catalog.files import load_files
+from billing_pipeline.catalog.plan import Fee, FeeCadence, PlanPrice
+from billing_pipeline.catalog.product import Product
+from billing_pipeline.catalog.source import Constant, EventMapping
+from billing_pipeline.catalog.subscription import QuantityChange
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import Rounding
 from billing_pipeline.core.period import BillingCalendar, Duration, calendar

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from billing_pipeline.catalog import Problem
+from billing_pipeline.catalog.problems import Problem
 
 OnlyProblem = Callable[[str], Problem]
 

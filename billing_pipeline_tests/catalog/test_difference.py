@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import asdict
 
-from billing_pipeline.catalog import Catalog, Change, FieldChange, difference
+from billing_pipeline.catalog import Catalog, ObjectChange
+from billing_pipeline.catalog.difference import FieldChange, difference
 
 Check = Callable[..., Catalog]
 
@@ -45,7 +46,7 @@ def test_a_change_names_each_value_old_and_new(checked: Check, base: str) -> Non
     old = checked(base, TIERS.format("0.10"))
     new = checked(TIERS.format("0.12"), "products: [{id: functions, name: Functions, grace: 2 days}]", existing=old)
     assert difference(old, new) == [
-        Change(
+        ObjectChange(
             "product",
             "functions",
             "change",
@@ -55,7 +56,7 @@ def test_a_change_names_each_value_old_and_new(checked: Check, base: str) -> Non
                 FieldChange("name", "functions", "Functions"),
             ),
         ),
-        Change(
+        ObjectChange(
             "plan",
             "tiered",
             "change",

@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from billing_pipeline.catalog import Catalog, Discount, Problem, export
+from billing_pipeline.catalog import Catalog, Discount
 from billing_pipeline.catalog.discount import first_difference
+from billing_pipeline.catalog.export import export
+from billing_pipeline.catalog.problems import Problem
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingCalendar, calendar
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from billing_pipeline.catalog.document import Block, Rows, dotted, locate, read
+from billing_pipeline.catalog.document import Block, Items, dotted, locate, read
 from billing_pipeline.core.errors import CatalogError
 
 Reported = list[tuple[int, str]]
@@ -50,7 +50,7 @@ def test_lines_are_kept_for_keys_and_items() -> None:
     (document,), _ = read_all("a:\n  - b: 1\n    c: 2\n  -\n    d\n")
     assert isinstance(document, Block)
     rows = document["a"]
-    assert isinstance(rows, Rows)
+    assert isinstance(rows, Items)
     assert (document.lines, rows.lines) == ({"a": 1}, [2, 5])
     assert isinstance(rows[0], Block)
     assert (rows[0].line, rows[0].lines) == (2, {"b": 2, "c": 3})

@@ -6,7 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from billing_pipeline.catalog import Catalog, FeeCadence, Problem, QuantityChange, difference, export
+from billing_pipeline.catalog import Catalog
+from billing_pipeline.catalog.difference import difference
+from billing_pipeline.catalog.export import export
+from billing_pipeline.catalog.plan import FeeCadence
+from billing_pipeline.catalog.problems import Problem
+from billing_pipeline.catalog.subscription import QuantityChange
 from billing_pipeline.core.period import BillingCalendar
 
 Check = Callable[..., Catalog]

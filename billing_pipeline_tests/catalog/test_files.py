@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.catalog import load_files
+from billing_pipeline.catalog.files import load_files
 
 
 def write(path: Path, text: str) -> Path:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from billing_pipeline.catalog import json_schema
+from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.catalog.price_terms import price_schema
 from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS

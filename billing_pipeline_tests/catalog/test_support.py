@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from billing_pipeline.catalog import KINDS, Problem, json_schema
+from billing_pipeline.catalog.catalog import KINDS
+from billing_pipeline.catalog.json_schema import json_schema
+from billing_pipeline.catalog.problems import Problem
 from billing_pipeline.catalog.support import NOT_YET, NotYet, unsupported
 
 PRICE = "id: a, meter: compute, price: {model: per_unit, unit_amount: 1}"

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from billing_pipeline.catalog.problems import CatalogProblems
 from billing_pipeline.core.errors import BillingError, Refused
-from billing_pipeline.operations.changes.add_discount import DiscountTerms, add_discount
-from billing_pipeline.operations.changes.assign_plan import assign_plan
-from billing_pipeline.operations.changes.cancel_subscription import cancel_subscription
-from billing_pipeline.operations.changes.change_subscription import change_subscription
-from billing_pipeline.operations.changes.end_discount import end_discount
+from billing_pipeline.operations.changes.add_discount import AddDiscount
+from billing_pipeline.operations.changes.assign_plan import AssignPlan
+from billing_pipeline.operations.changes.cancel_subscription import CancelSubscription
+from billing_pipeline.operations.changes.change_subscription import ChangeSubscription
+from billing_pipeline.operations.changes.customer_change import change_customer
+from billing_pipeline.operations.changes.end_discount import EndDiscount
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.locking import holds as hold
 from billing_pipeline.operations.locking.lock import lock
@@ -106,7 +107,9 @@ class Lifetime:
             return
 
         def change() -> None:
-            assign_plan(self.sandbox.billing, one.customer, plan, subscription=one.id, start=start.isoformat())
+            change_customer(
+                self.sandbox.billing, AssignPlan(one.customer, plan, subscription=one.id, start=start.isoformat())
+            )
 
         if self._accepted(start, change):
             kept = [phase for phase in one.phases if phase[0] < start]
@@ -123,7 +126,9 @@ class Lifetime:
         fee = fees[number % len(fees)]
 
         def change() -> None:
-            change_subscription(self.sandbox.billing, one.id, {fee: str(number)}, start=start.isoformat())
+            change_customer(
+                self.sandbox.billing, ChangeSubscription(one.id, {fee: str(number)}, start=start.isoformat())
+            )
 
         if self._accepted(start, change):
             kept = [each for each in one.quantities if each[:2] != (start, fee)]
@@ -135,7 +140,9 @@ class Lifetime:
         if one is None or (end := self._instant(given[1])) < one.start:
             return
         since = min(end, one.end or end)
-        if self._accepted(since, lambda: cancel_subscription(self.sandbox.billing, one.id, end=end.isoformat())):
+        if self._accepted(
+            since, lambda: change_customer(self.sandbox.billing, CancelSubscription(one.id, end=end.isoformat()))
+        ):
             if one.end is not None and one.end <= min(end, self.now):
                 return
             one.end = end
@@ -145,10 +152,10 @@ class Lifetime:
     def _discount(self, given: tuple[str, str, str | None, str | None, int | None, tuple[str, ...]]) -> None:
         customer, when, percent, amount, periods, prices = given
         start, name = self._instant(when), f"off{len(self.life.discounts)}"
-        terms = DiscountTerms(percent, amount, start.isoformat(), None, periods, prices)
+        verb = AddDiscount(customer, name, percent, amount, start.isoformat(), None, periods, [*prices])
         month = max(place for place, one in enumerate(MONTHS) if one <= start)
         last = None if periods is None else MONTHS[month + periods]
-        if self._accepted(start, lambda: add_discount(self.sandbox.billing, customer, name, terms)):
+        if self._accepted(start, lambda: change_customer(self.sandbox.billing, verb)):
             made = Discount(name, customer, start, percent, amount, prices, [(self.now, None)], last)
             self.life.discounts.append(made)
 
@@ -162,7 +169,9 @@ class Lifetime:
         if end < one.start or (over is not None and over <= min(end, self.now)):
             return
         since = min(end, over or end)
-        if self._accepted(since, lambda: end_discount(self.sandbox.billing, one.id, end=end.isoformat())):
+        if self._accepted(
+            since, lambda: change_customer(self.sandbox.billing, EndDiscount(one.id, end=end.isoformat()))
+        ):
             one.ends.append((self.now, end))
 
     def _hold(self, given: tuple[str, int]) -> None:

@@ -85,7 +85,7 @@ def set_clock(billing: Billing, instant: datetime) -> None:
 def apply(billing: Billing, *entries: CatalogEntry) -> None:
     """Record catalog entries."""
     with billing.ledger.begin() as connection:
-        catalog.record(connection, entries, at=billing.now(), actor="tester", action="catalog apply", buckets=4)
+        catalog.record(connection, entries, billing.facts, at=billing.now(), actor="tester", action="catalog apply")
 
 
 def customer_entry(name: str, **payment: str | None) -> CatalogEntry:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from billing_pipeline.usage.event import LakeFile, arrival_of, dimension_column, lake_schema
+from billing_pipeline.usage.event import ROWS_PER_BATCH, LakeFile, dimension_column, lake_schema
 
 PERIOD = date(2026, 1, 1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ class Row:
 
     @property
     def arrival(self) -> int:
-        return arrival_of(self.batch, self.row)
+        return self.batch * ROWS_PER_BATCH + self.row
 
     @property
     def timestamp(self) -> datetime:

@@ -8,8 +8,7 @@ import pyarrow as pa
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.period import BillingCalendar, Cadence
 from billing_pipeline.usage.profile import Profile
-from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, Figure
 from billing_pipeline_tests.usage.lake_writer import PERIOD
 
 JANUARY = BillingCalendar("UTC", Cadence.MONTH, PERIOD).period("2026-01-01")

@@ -54,6 +54,7 @@ def stated(engine: Engine, files: Sequence[LakeFile], before_arrival: int | None
         ("eree", "rrsA", "rrAs"),
         ("eerreer", "srrrsrr", "rsrrrsr"),
         ("eererree", "srrrrrsA", "rsrrrrAs"),
+        ("eere", "srrA", "rsrA"),  # the module's worked example
     ],
 )
 @pytest.mark.parametrize("by", ["identity", "event_id"])

@@ -13,9 +13,8 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.source import Constant, EventMapping, Source
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.core.period import calendar
-from billing_pipeline.usage.known import Known
 from billing_pipeline.usage.mapping import columns_of
-from billing_pipeline.usage.normalize import Normalized, Normalizer
+from billing_pipeline.usage.normalize import Normalized, Normalizer, Registered
 from billing_pipeline.usage.sources import BadRow, Chunk
 from billing_pipeline.usage.sources.json_text import columns_of as text_columns
 
@@ -40,7 +39,7 @@ def normalizer(source: Source = PLAIN, scopes: list[str] | None = None) -> Norma
         given_codes.append(key)
         return len(given_codes)
 
-    known = Known(
+    registered = Registered(
         customers=pa.table(
             {
                 "id": list(CODES),
@@ -54,7 +53,7 @@ def normalizer(source: Source = PLAIN, scopes: list[str] | None = None) -> Norma
         dimensions=["region"],
         scope_code=scope_code,
     )
-    return Normalizer(columns_of(source), known)
+    return Normalizer(columns_of(source), registered)
 
 
 def chunk(*rows: dict[str, str]) -> Chunk:

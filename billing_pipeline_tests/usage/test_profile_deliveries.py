@@ -8,15 +8,15 @@ import pytest
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.profiles.deliveries import duplicate_figures, quarantine_figures
-from billing_pipeline.usage.profiles.facts import Delivery, PeriodFacts, Quarantined
+from billing_pipeline.usage.profiles.facts import PeriodBatch, PeriodFacts, Quarantined
 from billing_pipeline_tests.usage.lake_writer import Row, write_lake
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, METERS, counts
 
-PLAIN = Delivery("logs", "a.csv", 9, 0, 9)
+PLAIN = PeriodBatch("logs", "a.csv", 9, 0, 9)
 
 
 def repeated(
-    engine: Engine, folder: Path, rows: list[Row], batch: Delivery = PLAIN, meters: dict[int, Meter] = METERS
+    engine: Engine, folder: Path, rows: list[Row], batch: PeriodBatch = PLAIN, meters: dict[int, Meter] = METERS
 ) -> list[tuple[int, tuple[int, ...], str]]:
     facts = PeriodFacts(
         JANUARY,
@@ -55,10 +55,10 @@ def test_event_ids_identify_where_the_meter_says_so(engine: Engine, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "batch", [Delivery("logs", "a.csv", 9, 0, 9, revised=True), Delivery("cur", "a.csv", 9, 0, 9, snapshot=True)]
+    "batch", [PeriodBatch("logs", "a.csv", 9, 0, 9, revised=True), PeriodBatch("cur", "a.csv", 9, 0, 9, snapshot=True)]
 )
 def test_sources_that_order_their_reports_or_were_checked_at_the_door(
-    engine: Engine, tmp_path: Path, batch: Delivery
+    engine: Engine, tmp_path: Path, batch: PeriodBatch
 ) -> None:
     assert repeated(engine, tmp_path, [Row(1, 1), Row(1, 2)], batch) == []
 

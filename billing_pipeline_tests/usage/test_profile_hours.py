@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import Delivery, PeriodFacts
+from billing_pipeline.usage.profiles.facts import PeriodBatch, PeriodFacts
 from billing_pipeline.usage.profiles.hours import gap_figures, gaps
 from billing_pipeline_tests.usage.lake_writer import START, Row, write_lake
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY
@@ -57,7 +57,7 @@ def figures(engine: Engine, folder: Path, hours: set[int], **facts: object) -> l
         "period": JANUARY,
         "now": AFTER,
         "files": write_lake(folder, rows),
-        "batches": {1: Delivery("logs", "a.csv", len(rows), 0, len(rows))} if rows else {},
+        "batches": {1: PeriodBatch("logs", "a.csv", len(rows), 0, len(rows))} if rows else {},
     }
     found = list(gap_figures(engine, PeriodFacts(**given | facts), Thresholds()))  # type: ignore[arg-type]
     assert {figure.subject for figure in found} == {"source logs"}

@@ -7,14 +7,13 @@ import pytest
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.expectations import Thresholds
 from billing_pipeline.usage.profile import profile
-from billing_pipeline.usage.profiles.facts import Delivery, PeriodFacts
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure, PeriodBatch, PeriodFacts
 from billing_pipeline_tests.usage.lake_writer import Row, write_lake
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, METERS, counts, of
 
 ROWS = [Row(1, place, customer=1 + place % 2, minute=place) for place in range(10)]
 LATE = Row(2, 1, customer=2, minute=100)
-DELIVERIES = {1: Delivery("logs", "a.csv", 12, 2, 10), 2: Delivery("logs", "b.csv", 1, 0, 1)}
+DELIVERIES = {1: PeriodBatch("logs", "a.csv", 12, 2, 10), 2: PeriodBatch("logs", "b.csv", 1, 0, 1)}
 EVEN = ((1, 1, 5, 4, 1, 0, 0), (2, 1, 5, 3, 1, 1, 0))
 
 
@@ -68,7 +67,7 @@ def test_usage_that_metering_has_not_seen_is_left_for_the_next_time(engine: Engi
 
 
 def test_a_delivery_whose_rows_do_not_add_up_names_its_customers(engine: Engine, tmp_path: Path) -> None:
-    lost = {1: Delivery("logs", "a.csv", 13, 2, 10)}
+    lost = {1: PeriodBatch("logs", "a.csv", 13, 2, 10)}
     (figure,) = found(engine, tmp_path, ROWS, batches=lost)
     assert (figure.customers, figure.value, figure.subject) == ((1, 2), 1, "batch 1 of logs (a.csv)")
     assert figure.note == "13 rows landed, 10 are in the lake, 2 in quarantine"

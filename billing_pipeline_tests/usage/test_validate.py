@@ -10,7 +10,7 @@ import pytest
 
 from billing_pipeline.usage.expectations import Check, Severity, Thresholds, checks
 from billing_pipeline.usage.profile import FIGURES, Profile
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure
 from billing_pipeline.usage.validate import Outcome, validate
 
 ALL = checks(Thresholds())

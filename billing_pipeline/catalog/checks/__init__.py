@@ -7,9 +7,9 @@ relative to the object. To add one: write it in its kind's file; a new kind is a
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from billing_pipeline.catalog.checks.check_context import CheckContext
 from billing_pipeline.catalog.checks.customer import check_customer
 from billing_pipeline.catalog.checks.discount import check_discount
-from billing_pipeline.catalog.checks.known import Known
 from billing_pipeline.catalog.checks.meter import check_meter
 from billing_pipeline.catalog.checks.overlap import check_overlaps
 from billing_pipeline.catalog.checks.plan import check_plan
@@ -17,7 +17,7 @@ from billing_pipeline.catalog.checks.source import check_source
 from billing_pipeline.catalog.checks.subscription import check_subscription
 from billing_pipeline.core.errors import CatalogError
 
-CHECKS: Mapping[str, Callable[[Any, Known], Iterator[CatalogError]]] = {
+CHECKS: Mapping[str, Callable[[Any, CheckContext], Iterator[CatalogError]]] = {
     "source": check_source,
     "meter": check_meter,
     "plan": check_plan,
@@ -27,11 +27,11 @@ CHECKS: Mapping[str, Callable[[Any, Known], Iterator[CatalogError]]] = {
 }
 
 
-def contradictions(known: Known) -> Iterator[tuple[str, str, CatalogError]]:
+def contradictions(context: CheckContext) -> Iterator[tuple[str, str, CatalogError]]:
     """Kind and id of each contradictory object, with the error."""
     for kind, check in CHECKS.items():
-        for object_id, one in known.catalog.of_kind(kind).items():
-            for error in check(one, known):
+        for object_id, catalog_object in context.catalog.of_kind(kind).items():
+            for error in check(catalog_object, context):
                 yield kind, object_id, error
-    for object_id, error in check_overlaps(known):
+    for object_id, error in check_overlaps(context):
         yield "subscription", object_id, error

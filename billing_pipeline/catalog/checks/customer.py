@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from billing_pipeline.catalog.checks.known import Known, one_of, repeated
+from billing_pipeline.catalog.checks.check_context import CheckContext, one_of, repeated
 from billing_pipeline.catalog.customer import Customer, Exempt
 from billing_pipeline.core.errors import CatalogError
 
 
-def check_customer(customer: Customer, known: Known) -> Iterator[CatalogError]:
+def check_customer(customer: Customer, context: CheckContext) -> Iterator[CatalogError]:
     """The gateway exists, a tax is told from the others, and the currency stays."""
     if customer.payment is not None:
-        yield from one_of("gateway", customer.payment.gateway, known.can.gateways, ("payment", "gateway"))
+        yield from one_of("gateway", customer.payment.gateway, context.can.gateways, ("payment", "gateway"))
     yield from _check_tax(customer)
-    recorded = known.existing.customers.get(customer.id) if known.existing else None
+    recorded = context.recorded("customer", customer.id)
     if recorded and recorded.currency != customer.currency:
         message = f"The customer is invoiced in {recorded.currency}; that cannot become {customer.currency}."
         yield CatalogError(message, hint="Make a customer with another id.", path=("currency",))

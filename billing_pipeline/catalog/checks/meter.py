@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from billing_pipeline.catalog.checks.known import Known, one_of, repeated
+from billing_pipeline.catalog.checks.check_context import CheckContext, one_of, repeated
 from billing_pipeline.catalog.meter import AGGREGATION_FIELDS, PHASE, VALUELESS_AGGREGATIONS, Meter
 from billing_pipeline.core.errors import CatalogError, nearest
 
 
-def check_meter(meter: Meter, known: Known) -> Iterator[CatalogError]:
+def check_meter(meter: Meter, context: CheckContext) -> Iterator[CatalogError]:
     """Aggregation, its own fields, dimensions and filter."""
-    yield from one_of("aggregation", meter.aggregation, known.can.aggregations, ("aggregation",))
+    yield from one_of("aggregation", meter.aggregation, context.can.aggregations, ("aggregation",))
     yield from _check_own_fields(meter)
     yield from _check_sense(meter)
     for i, name in repeated(meter.dimensions):

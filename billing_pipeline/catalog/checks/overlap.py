@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from billing_pipeline.catalog.checks.known import Known
+from billing_pipeline.catalog.checks.check_context import CheckContext
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.core.errors import CatalogError
 
@@ -13,8 +13,8 @@ _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Span:
-    """One phase that bills one subject."""
+class _BilledSpan:
+    """A span of time in which one phase of a subscription bills one subject: a product, or a meter without one."""
 
     start: datetime
     end: datetime
@@ -22,39 +22,43 @@ class _Span:
     phase: int
 
 
-def check_overlaps(known: Known) -> Iterator[tuple[str, CatalogError]]:
+def check_overlaps(context: CheckContext) -> Iterator[tuple[str, CatalogError]]:
     """Subscription id and error of each overlap; the later of the two, or the one that the files give."""
-    for (customer, subject), spans in _by_subject(known).items():
-        open_span: _Span | None = None
+    for (customer, subject), spans in _by_subject(context).items():
+        open_span: _BilledSpan | None = None
         for span in sorted(spans):
             if open_span and span.start < open_span.end and span.subscription != open_span.subscription:
-                yield _overlap(span, open_span, customer, subject, known)
+                yield _overlap(span, open_span, customer, subject, context)
             if open_span is None or span.end > open_span.end:
                 open_span = span
 
 
-def _by_subject(known: Known) -> dict[tuple[str, str], list[_Span]]:
-    subjects = {plan.id: _subjects(plan) for plan in known.catalog.plans.values()}
-    spans: dict[tuple[str, str], list[_Span]] = defaultdict(list)
-    for one in known.catalog.subscriptions.values():
-        for i, phase in enumerate(one.phases):
-            span = _Span(phase.start, phase.end or _FOREVER, one.id, i)
+def _by_subject(context: CheckContext) -> dict[tuple[str, str], list[_BilledSpan]]:
+    subjects = {plan.id: _subjects(plan) for plan in context.catalog.plans.values()}
+    spans: dict[tuple[str, str], list[_BilledSpan]] = defaultdict(list)
+    for subscription in context.catalog.subscriptions.values():
+        for i, phase in enumerate(subscription.phases):
+            span = _BilledSpan(phase.start, phase.end or _FOREVER, subscription.id, i)
             for subject in subjects.get(phase.plan, ()) if span.start < span.end else ():
-                spans[one.customer, subject].append(span)
+                spans[subscription.customer, subject].append(span)
     return spans
 
 
 def _subjects(plan: Plan) -> frozenset[str]:
-    return frozenset(f"product {one.product!r}" if one.product else f"meter {one.meter!r}" for one in plan.prices)
+    return frozenset(
+        f"product {price.product!r}" if price.product else f"meter {price.meter!r}" for price in plan.prices
+    )
 
 
-def _overlap(later: _Span, earlier: _Span, customer: str, subject: str, known: Known) -> tuple[str, CatalogError]:
-    if ("subscription", later.subscription) not in known.files:
+def _overlap(
+    later: _BilledSpan, earlier: _BilledSpan, customer: str, subject: str, context: CheckContext
+) -> tuple[str, CatalogError]:
+    if ("subscription", later.subscription) not in context.files:
         later, earlier = earlier, later
-    until = " on" if earlier.end == _FOREVER else f" to {known.when(earlier.end)}"
+    until = " on" if earlier.end == _FOREVER else f" to {context.when(earlier.end)}"
     error = CatalogError(
         f"Customer {customer!r} already has {subject} by subscription {earlier.subscription!r}, "
-        f"from {known.when(earlier.start)}{until}.",
+        f"from {context.when(earlier.start)}{until}.",
         hint="End one where the other starts, or make them phases of one subscription.",
         path=("phases", later.phase, "plan"),
     )

@@ -2,27 +2,26 @@
 
 from collections.abc import Iterator
 
-from billing_pipeline.catalog.checks.known import Known, repeated
+from billing_pipeline.catalog.checks.check_context import CheckContext, repeated
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.catalog.plan import Plan
-from billing_pipeline.catalog.price import PlanPrice
+from billing_pipeline.catalog.plan import Plan, PlanPrice
 from billing_pipeline.catalog.problems import under
 from billing_pipeline.core.errors import CatalogError, nearest
 
 
-def check_plan(plan: Plan, known: Known) -> Iterator[CatalogError]:
+def check_plan(plan: Plan, context: CheckContext) -> Iterator[CatalogError]:
     """Prices one by one, ids, what on-demand bills, and the currency, which other documents already have."""
     for i, name in repeated([price.id for price in plan.prices]):
         message = f"The plan has another price {name!r}."
         yield CatalogError(message, hint="Give one of them another id.", path=("prices", i, "id"))
     for i, price in enumerate(plan.prices):
-        for error in _check_price(price, known):
+        for error in _check_price(price, context):
             for fault in under(i, error):
                 yield from under("prices", fault)
     yield from _check_fee_ids(plan)
     yield from _check_bounds(plan)
     yield from _check_on_demand(plan)
-    recorded = known.existing.plans.get(plan.id) if known.existing else None
+    recorded = context.recorded("plan", plan.id)
     if recorded and recorded.currency != plan.currency:
         message = f"The plan is in {recorded.currency}; it cannot become {plan.currency}."
         yield CatalogError(message, hint="Make a plan with another id.", path=("currency",))
@@ -60,21 +59,21 @@ def _check_bounds(of: Plan | PlanPrice) -> Iterator[CatalogError]:
         yield CatalogError(message, hint="Swap them, or remove one.", path=("minimum",))
 
 
-def _check_price(price: PlanPrice, known: Known) -> Iterator[CatalogError]:
+def _check_price(price: PlanPrice, context: CheckContext) -> Iterator[CatalogError]:
     yield from _check_bounds(price)
-    yield from known.reference("meter", price.meter, ("meter",))
+    yield from context.reference("meter", price.meter, ("meter",))
     if price.product is not None:
-        yield from known.reference("product", price.product, ("product",))
+        yield from context.reference("product", price.product, ("product",))
     if "included" in price.price:
         message = "In a plan, included units stand beside the price."
         yield CatalogError(message, hint="Move them one level up.", path=("price", "included"))
         return
     try:
-        parsed = known.can.parse_price({"included": price.included, **price.price})
+        parsed = context.can.parse_price({"included": price.included, **price.price})
     except CatalogError as error:
         yield from [error] if error.path[:1] == ("included",) else under("price", error)
         return
-    meter = known.catalog.meters.get(price.meter)
+    meter = context.catalog.meters.get(price.meter)
     if meter is None:
         return
     for name in parsed.by:

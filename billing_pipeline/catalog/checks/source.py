@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from billing_pipeline.catalog.checks.known import Known, one_of
+from billing_pipeline.catalog.checks.check_context import CheckContext, one_of
 from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS
 from billing_pipeline.catalog.source import SELF_DESCRIBING_FORMATS, Constant, EventMapping, Source
 from billing_pipeline.core.errors import CatalogError
 
 
-def check_source(source: Source, known: Known) -> Iterator[CatalogError]:
+def check_source(source: Source, context: CheckContext) -> Iterator[CatalogError]:
     """Format, mapping, scope and deadline."""
-    yield from one_of("format", source.format, known.can.source_formats, ("format",))
+    yield from one_of("format", source.format, context.can.source_formats, ("format",))
     if source.event is not None:
-        yield from _check_mapping(source, source.event, known)
+        yield from _check_mapping(source, source.event, context)
     if source.mode == "snapshot" and not source.scope:
         hint = "Name its account and period columns: scope: [SubAccountId, BillingPeriodStart]."
         yield CatalogError("A snapshot source must say what a delivery restates.", hint=hint, path=("scope",))
@@ -25,17 +25,17 @@ def check_source(source: Source, known: Known) -> Iterator[CatalogError]:
         )
 
 
-def _check_mapping(source: Source, event: EventMapping, known: Known) -> Iterator[CatalogError]:
+def _check_mapping(source: Source, event: EventMapping, context: CheckContext) -> Iterator[CatalogError]:
     for kind, given in (("customer", event.customer), ("meter", event.meter)):
         if isinstance(given, Constant):
-            yield from known.reference(kind, given.value, ("event", kind, "value"))
+            yield from context.reference(kind, given.value, ("event", kind, "value"))
     described = source.format in SELF_DESCRIBING_FORMATS
-    if event.value is None and not described and not _only_counts(event, known):
+    if event.value is None and not described and not _only_counts(event, context):
         hint = "Name the column that says how much was used, or {value: 1}."
         yield CatalogError("The value is missing.", hint=hint, path=("event", "value"))
 
 
-def _only_counts(event: EventMapping, known: Known) -> bool:
+def _only_counts(event: EventMapping, context: CheckContext) -> bool:
     """Whether the source feeds one meter, and that one does not look at values."""
-    meter = known.catalog.meters.get(event.meter.value) if isinstance(event.meter, Constant) else None
+    meter = context.catalog.meters.get(event.meter.value) if isinstance(event.meter, Constant) else None
     return meter is not None and meter.aggregation in VALUELESS_AGGREGATIONS

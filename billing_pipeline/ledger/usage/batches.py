@@ -103,7 +103,7 @@ def accept(
     if earlier is not None and not again:
         return Accepted(earlier, already=True, periods=periods_of(connection, earlier.number))
     _refuse_replayed(connection, delivery.replayed)
-    made = Batch(
+    new_batch = Batch(
         number=(connection.scalar(select(func.max(batch.c.number))) or 0) + 1,
         source=delivery.source,
         content_hash=delivery.content_hash,
@@ -113,30 +113,30 @@ def accept(
         quarantined=delivery.quarantined_rows,
         replay_of=delivery.replay_of,
     )
-    _insert_batch(connection, made, delivery)
+    _insert_batch(connection, new_batch, delivery)
     _insert_dimensions(connection, delivery.files)
-    _insert_files(connection, [replace(file, batch=made.number) for file in delivery.files])
-    periods = _insert_periods(connection, made.number, delivery)
-    _insert_scopes(connection, made.number, delivery.scopes)
-    _insert_quarantine(connection, made.number, delivery)
-    return Accepted(made, already=False, periods=tuple(sorted(periods)))
+    _insert_files(connection, [replace(file, batch=new_batch.number) for file in delivery.files])
+    periods = _insert_periods(connection, new_batch.number, delivery)
+    _insert_scopes(connection, new_batch.number, delivery.scopes)
+    _insert_quarantine(connection, new_batch.number, delivery)
+    return Accepted(new_batch, already=False, periods=tuple(sorted(periods)))
 
 
-def _received_at(connection: Connection, now: datetime, asked: datetime | None) -> datetime:
+def _received_at(connection: Connection, now: datetime, stated: datetime | None) -> datetime:
     """The instant of receipt: it never goes back, and nothing is received before a cutoff that has passed."""
     last = connection.scalar(select(func.max(batch.c.received_at)))
-    if asked is None:
+    if stated is None:
         return max(now, last) if last else now
     cutoff = connection.scalar(select(func.max(finalization.c.cutoff)))
-    floor = max((one for one in (last, cutoff) if one is not None), default=None)
-    if floor is not None and asked < floor:
+    floor = max((instant for instant in (last, cutoff) if instant is not None), default=None)
+    if floor is not None and stated < floor:
         raise Refused(
-            f"Usage cannot be received at {asked.isoformat()}: others were received or locked at {floor.isoformat()}.",
+            f"Usage cannot be received at {stated.isoformat()}: others were received or locked at {floor.isoformat()}.",
             hint=f"Import history in its order, from {floor.isoformat()} on.",
         )
-    if asked > now:
+    if stated > now:
         raise Refused(f"Usage cannot be received in the future; it is {now.isoformat()}.", hint="Omit received_at.")
-    return asked
+    return stated
 
 
 def _refuse_replayed(connection: Connection, ids: Sequence[int]) -> None:
@@ -145,20 +145,20 @@ def _refuse_replayed(connection: Connection, ids: Sequence[int]) -> None:
         raise Refused("Some of these rows were replayed meanwhile.", hint="Run the replay again; nothing was changed.")
 
 
-def _insert_batch(connection: Connection, made: Batch, delivery: Delivery) -> None:
-    same = (batch.c.source == made.source) & (batch.c.content_hash == made.content_hash)
+def _insert_batch(connection: Connection, new_batch: Batch, delivery: Delivery) -> None:
+    same = (batch.c.source == new_batch.source) & (batch.c.content_hash == new_batch.content_hash)
     connection.execute(
         insert(batch).values(
-            number=made.number,
-            source=made.source,
-            content_hash=made.content_hash,
+            number=new_batch.number,
+            source=new_batch.source,
+            content_hash=new_batch.content_hash,
             repeat=connection.scalar(select(func.count()).select_from(batch).where(same)),
-            received_at=made.received_at,
-            name=made.name,
-            rows=made.rows,
-            quarantined=made.quarantined,
+            received_at=new_batch.received_at,
+            name=new_batch.name,
+            rows=new_batch.rows,
+            quarantined=new_batch.quarantined,
             bytes=delivery.bytes,
-            replay_of=made.replay_of,
+            replay_of=new_batch.replay_of,
             actor=delivery.actor,
         )
     )
@@ -207,7 +207,7 @@ def _insert_scopes(connection: Connection, number: int, scopes: Mapping[int, fro
 
 def _insert_quarantine(connection: Connection, number: int, delivery: Delivery) -> None:
     columns = ("batch", "row", "column", "value", "code", "reason", "raw", "parsed")
-    rows = ((number, *[getattr(one, column) for column in columns[1:]]) for one in delivery.quarantined)
+    rows = ((number, *[getattr(row, column) for column in columns[1:]]) for row in delivery.quarantined)
     copy_rows(connection, quarantine, columns, rows)
-    replayed = ((one, number) for one in delivery.replayed)
+    replayed = ((row_id, number) for row_id in delivery.replayed)
     copy_rows(connection, quarantine_replay, ("quarantine_id", "batch"), replayed)

@@ -6,9 +6,8 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, Connection, and_, cast, or_, select, text, true
 
 from billing_pipeline.catalog.meter import LASTING_AGGREGATIONS
-from billing_pipeline.ledger.database import among
 from billing_pipeline.ledger.tables import lake_file
-from billing_pipeline.ledger.usage.manifest import of_buckets, read_files
+from billing_pipeline.ledger.usage.manifest import read_files
 from billing_pipeline.usage.event import LakeFile
 
 # By the code of each meter whose events last: the first period to look at for them, or None for the first there is.
@@ -23,8 +22,8 @@ def meters(connection: Connection, change: int) -> dict[int, Mapping[str, object
             ORDER BY change DESC LIMIT 1
         ) AS e WHERE e.content ->> 'aggregation' = ANY(:carrying)
     """)
-    known = connection.execute(query, {"carrying": sorted(LASTING_AGGREGATIONS), "change": change})
-    return {row.code: row.content for row in known}
+    rows = connection.execute(query, {"carrying": sorted(LASTING_AGGREGATIONS), "change": change})
+    return {row.code: row.content for row in rows}
 
 
 def files(
@@ -50,16 +49,8 @@ def files(
     """
     if not look_back:
         return []
-    wanted: list[ColumnElement[bool]] = [
-        lake_file.c.batch > after,
-        lake_file.c.batch <= through,
-        _lasting(before, look_back),
-    ]
-    if buckets is not None:
-        wanted.append(of_buckets(buckets))
-    if batches is not None:
-        wanted.append(among(lake_file.c.batch, batches))
-    return read_files(connection, wanted)
+    lasting = _lasting(before, look_back)
+    return read_files(connection, lasting, through, after=after, buckets=buckets, batches=batches)
 
 
 def touching(connection: Connection, before: date, look_back: LookBack, after: int, through: int) -> list[int]:
@@ -104,11 +95,11 @@ def _lasting(before: date, look_back: LookBack) -> ColumnElement[bool]:
     for code, first_day in look_back.items():
         since.setdefault(first_day, []).append(code)
     meters = lake_file.c.meters
-    found = [
+    since_each = [
         and_(
             meters.op("&&", is_comparison=True)(cast(codes, meters.type)),
             true() if first_day is None else lake_file.c.period >= first_day,
         )
         for first_day, codes in since.items()
     ]
-    return and_(lake_file.c.period < before, or_(*found))
+    return and_(lake_file.c.period < before, or_(*since_each))

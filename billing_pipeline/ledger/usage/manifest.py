@@ -59,26 +59,26 @@ def files(
         buckets: files that hold only other buckets are left out.
         batches: only these batches.
     """
-    wanted: list[ColumnElement[bool]] = [
-        lake_file.c.period == period,
-        lake_file.c.batch > after,
-        lake_file.c.batch <= through,
-    ]
+    of_period = lake_file.c.period == period
+    return read_files(connection, of_period, through, after=after, buckets=buckets, batches=batches)
+
+
+def read_files(
+    connection: Connection,
+    which: ColumnElement[bool],
+    through: int,
+    *,
+    after: int,
+    buckets: Collection[int] | None,
+    batches: Collection[int] | None,
+) -> list[LakeFile]:
+    """Files of the manifest for which a condition holds; the other arguments are those of :func:`files`."""
+    query = select(lake_file).where(which, lake_file.c.batch > after, lake_file.c.batch <= through)
     if buckets is not None:
-        wanted.append(of_buckets(buckets))
+        query = query.where(or_(lake_file.c.bucket.is_(None), lake_file.c.bucket.in_(list(buckets))))
     if batches is not None:
-        wanted.append(among(lake_file.c.batch, batches))
-    return read_files(connection, wanted)
-
-
-def of_buckets(buckets: Collection[int]) -> ColumnElement[bool]:
-    """Files that may hold one of these buckets."""
-    return or_(lake_file.c.bucket.is_(None), lake_file.c.bucket.in_(list(buckets)))
-
-
-def read_files(connection: Connection, wanted: Collection[ColumnElement[bool]]) -> list[LakeFile]:
-    """The files of the manifest for which all of this holds, oldest batch first."""
-    rows = connection.execute(select(lake_file).where(*wanted).order_by(lake_file.c.batch, lake_file.c.path))
+        query = query.where(among(lake_file.c.batch, batches))
+    rows = connection.execute(query.order_by(lake_file.c.batch, lake_file.c.path))
     return [
         LakeFile(
             path=row.path,
@@ -99,10 +99,10 @@ def read_files(connection: Connection, wanted: Collection[ColumnElement[bool]]) 
 def deliveries(connection: Connection, through: int) -> dict[int, list[int]]:
     """Snapshot scope → batches of all its deliveries through a batch, oldest first; each replaces the one before."""
     query = select(snapshot_delivery.c.scope, snapshot_delivery.c.batch).where(snapshot_delivery.c.batch <= through)
-    found: dict[int, list[int]] = {}
+    by_scope: dict[int, list[int]] = {}
     for row in connection.execute(query.order_by(snapshot_delivery.c.scope, snapshot_delivery.c.batch)):
-        found.setdefault(row.scope, []).append(row.batch)
-    return found
+        by_scope.setdefault(row.scope, []).append(row.batch)
+    return by_scope
 
 
 def replaced_by(connection: Connection, numbers: Collection[int]) -> dict[int, int]:

@@ -62,7 +62,7 @@ def waiting(connection: Connection, which: Selection, *, after: int = 0, limit: 
     """The waiting rows with an id beyond ``after``, in the order of their ids."""
     columns = (quarantine, batch.c.source, batch.c.name, batch.c.received_at)
     query = _selected(select(*columns), which).where(quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)
-    return [_row(one) for one in connection.execute(query)]
+    return [_row(row) for row in connection.execute(query)]
 
 
 def batches_with(connection: Connection, which: Selection) -> list[tuple[str, int, str]]:
@@ -79,12 +79,12 @@ def count(connection: Connection, which: Selection) -> int:
 def _selected(query: Select[Any], which: Selection) -> Select[Any]:
     replayed = exists().where(quarantine_replay.c.quarantine_id == quarantine.c.id)
     query = query.select_from(quarantine.join(batch)).where(~replayed)
-    wanted = (
+    conditions = (
         (batch.c.source, which.source),
         (quarantine.c.batch, which.batch),
         (quarantine.c.code, which.code),
     )
-    for column, value in wanted:
+    for column, value in conditions:
         if value is not None:
             query = query.where(column == value)
     return query if which.ids is None else query.where(quarantine.c.id.in_(list(which.ids)))

@@ -1,4 +1,4 @@
-"""What the ledger knows about batches and their rows, for those who are about to land another."""
+"""Batches, dimensions, customers and scopes that the ledger has: what landing another delivery needs to know."""
 
 from datetime import date
 
@@ -23,7 +23,7 @@ def periods_of(connection: Connection, number: int) -> tuple[date, ...]:
 
 
 def paths(connection: Connection) -> set[str]:
-    """Every path of the manifest; all other files of the lake belong to nobody."""
+    """The files that the manifest names, by path; all others of the lake belong to nobody."""
     return set(connection.scalars(select(lake_file.c.path)))
 
 

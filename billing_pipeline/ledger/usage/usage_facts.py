@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
 from billing_pipeline.ledger.tables import lake_file, metered_quantity, usage_count
-from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, Delivery, NegativeQuantity, Unrated
+from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, NegativeQuantity, PeriodBatch, Quarantined, Unrated
 
 # Deliveries that concern a period: with rows in it, or without any row accepted and received while it ran; and not
 # replaced by a newer delivery of all their snapshot scopes.
@@ -22,22 +21,6 @@ _CONCERNED = """
                                                 WHERE newer.scope = d.scope AND newer.batch > d.batch))
                         FROM snapshot_delivery AS d WHERE d.batch = b.number), false)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A source's rows in quarantine, of the deliveries that concern a period.
-
-    Attributes:
-        rows: input rows of these deliveries.
-        waiting: rows in quarantine that no replay has taken up.
-        batch: the first delivery with waiting rows.
-    """
-
-    source: str
-    rows: int
-    waiting: int
-    batch: int | None
 
 
 def at_one_moment(connection: Connection) -> None:
@@ -57,8 +40,8 @@ def counts(connection: Connection, period: date) -> pa.Table:
     names = COUNTS_SCHEMA.names
     query = select(*(usage_count.c[name] for name in names)).where(usage_count.c.period == period)
     columns = [*zip(*connection.execute(query), strict=True)] or [()] * len(names)
-    made: pa.Table = pa.table(dict(zip(names, columns, strict=True)), COUNTS_SCHEMA)
-    return made
+    counted: pa.Table = pa.table(dict(zip(names, columns, strict=True)), COUNTS_SCHEMA)
+    return counted
 
 
 def accepted_events(connection: Connection, periods: Sequence[date]) -> Mapping[int, list[int]]:
@@ -69,13 +52,13 @@ def accepted_events(connection: Connection, periods: Sequence[date]) -> Mapping[
         .group_by(usage_count.c.period, usage_count.c.meter)
         .order_by(usage_count.c.period)
     )
-    found = defaultdict[int, list[int]](list)
+    by_meter = defaultdict[int, list[int]](list)
     for row in connection.execute(query):
-        found[row.meter].append(int(row.events))
-    return found
+        by_meter[row.meter].append(int(row.events))
+    return by_meter
 
 
-def batches(connection: Connection, period: date) -> dict[int, Delivery]:
+def batches(connection: Connection, period: date) -> dict[int, PeriodBatch]:
     """Deliveries with rows in the period, by number; what kind of source each has is catalog."""
     query = text("""
         SELECT b.number, b.source, b.name, b.rows, b.quarantined,
@@ -83,7 +66,7 @@ def batches(connection: Connection, period: date) -> dict[int, Delivery]:
         FROM batch AS b WHERE b.number IN (SELECT p.batch FROM batch_period AS p WHERE p.period = :period)
     """)
     return {
-        row.number: Delivery(row.source, row.name, row.rows, row.quarantined, int(row.kept))
+        row.number: PeriodBatch(row.source, row.name, row.rows, row.quarantined, int(row.kept))
         for row in connection.execute(query, {"period": period})
     }
 
@@ -124,8 +107,8 @@ def unrated(connection: Connection, period: date, cause: str) -> list[Unrated]:
     return [Unrated(*row) for row in connection.execute(query, {"period": period, "cause": cause})]
 
 
-def quarantined(connection: Connection, span: Mapping[str, object]) -> list[Waiting]:
-    """How much of each source waits in quarantine.
+def quarantined(connection: Connection, span: Mapping[str, object]) -> list[Quarantined]:
+    """How much of each source waits in quarantine; whom it concerns is left open.
 
     Args:
         connection: of the ledger.
@@ -141,7 +124,8 @@ def quarantined(connection: Connection, span: Mapping[str, object]) -> list[Wait
         FROM concerned AS c LEFT JOIN waiting AS w ON w.batch = c.number
         WHERE c.replay_of IS NULL GROUP BY c.source ORDER BY c.source
     """)  # noqa: S608 - our own text
-    return [Waiting(row.source, int(row.rows), int(row.waiting), row.batch) for row in connection.execute(query, span)]
+    rows = connection.execute(query, span)
+    return [Quarantined(row.source, int(row.rows), int(row.waiting), batch=row.batch) for row in rows]
 
 
 def customers_waiting(connection: Connection, span: Mapping[str, object], source: str, column: str) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ def newest(connection: Connection) -> dict[str, datetime]:
 
 
 def passed_at(connection: Connection, source: str, instant: datetime) -> datetime | None:
-    """When it was recorded that ``source`` had delivered everything before ``instant``; None: not yet."""
+    """When a source's watermark passed an instant: it was recorded that all before it is delivered. None: not yet."""
     query = select(watermark.c.recorded_at).where(watermark.c.source == source, watermark.c.instant >= instant)
     return connection.scalar(query.order_by(watermark.c.id).limit(1))
 

@@ -10,7 +10,7 @@ import yaml
 from billing_pipeline.catalog.catalog import KINDS
 from billing_pipeline.catalog.check import check
 from billing_pipeline.catalog.content import to_content
-from billing_pipeline.catalog.difference import Change
+from billing_pipeline.catalog.difference import ObjectChange
 from billing_pipeline.catalog.export import export
 from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.json_schema import json_schema
@@ -26,7 +26,7 @@ from billing_pipeline.usage.sources import USAGE_SOURCES
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What applying changed, or would change.
+    """The changes of applying a catalog, recorded or only shown.
 
     Attributes:
         number: of the catalog change; None where nothing differs, or nothing was to be written.
@@ -34,7 +34,7 @@ class ApplyResult:
     """
 
     number: int | None
-    changes: tuple[Change, ...]
+    changes: tuple[ObjectChange, ...]
     notes: tuple[str, ...]
     dry_run: bool
 
@@ -48,20 +48,20 @@ class ApplyResult:
         }
 
 
-def changes_json(changes: Sequence[Change]) -> list[dict[str, object]]:
-    """What differs, as the command line prints it."""
+def changes_json(changes: Sequence[ObjectChange]) -> list[dict[str, object]]:
+    """Changed objects, as the command line prints them."""
     return [
         {
-            "kind": one.kind,
-            "id": one.id,
-            "action": one.action,
-            "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in one.fields],
+            "kind": change.kind,
+            "id": change.id,
+            "action": change.action,
+            "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in change.fields],
         }
-        for one in changes
+        for change in changes
     ]
 
 
-def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[Change, ...]:
+def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[ObjectChange, ...]:
     """Read and check catalog files against the recorded catalog; returns what applying them would change.
 
     Raises:
@@ -70,10 +70,8 @@ def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[Change, ...]:
     return apply(billing, paths, dry_run=True).changes
 
 
-def apply(
-    billing: Billing, paths: Sequence[Path], *, dry_run: bool = False, action: str = "catalog apply"
-) -> ApplyResult:
-    """Record what the files change; what they do not mention stays as it is.
+def apply(billing: Billing, paths: Sequence[Path], *, dry_run: bool = False) -> ApplyResult:
+    """Record what catalog files change; what they do not mention stays as it is.
 
     Raises:
         CatalogProblems: the files contradict themselves or the recorded catalog; nothing is recorded.
@@ -84,7 +82,7 @@ def apply(
         ledger_catalog.wait_for_changes(connection)  # and hold: what is checked is what stands until this commits
         now = billing.now(connection)
         view = billing.view(connection, ledger_catalog.newest_change(connection))
-        made = check(
+        merged = check(
             source,
             billing.calendar,
             CAN,
@@ -92,8 +90,10 @@ def apply(
             plan_versions=view.plan_versions,
             at=now,
         )
-        recorded = record_change(billing, connection, view.catalog, made, action=action, dry_run=dry_run, at=now)
-    said = tuple(notes(view.catalog, made, recorded.changes))
+        recorded = record_change(
+            billing, connection, view.catalog, merged, action="catalog apply", dry_run=dry_run, at=now
+        )
+    said = tuple(notes(view.catalog, merged, recorded.changes))
     return ApplyResult(recorded.number, recorded.changes, said, dry_run)
 
 
@@ -107,14 +107,17 @@ def show(billing: Billing, kind: str | None = None, object_id: str | None = None
     if catalog is None:
         raise Refused("The ledger has no catalog yet.", hint="Run: billing catalog apply FILE…")
     if kind is None:
-        return {name: {key: to_content(one) for key, one in catalog.of_kind(name).items()} for name in KINDS}
-    by_section = {one.section: name for name, one in KINDS.items()}
+        return {
+            name: {key: to_content(catalog_object) for key, catalog_object in catalog.of_kind(name).items()}
+            for name in KINDS
+        }
+    by_section = {section.section: name for name, section in KINDS.items()}
     name = by_section.get(kind, kind)
     if name not in KINDS:
         raise Refused(f"There is no kind {kind!r} in a catalog.", hint=nearest(kind, tuple(KINDS)))
     objects = catalog.of_kind(name)
     if object_id is None:
-        return {key: to_content(one) for key, one in objects.items()}
+        return {key: to_content(catalog_object) for key, catalog_object in objects.items()}
     if object_id not in objects:
         raise Refused(f"There is no {name} {object_id!r}.", hint=nearest(object_id, tuple(objects)))
     return to_content(objects[object_id])
@@ -129,7 +132,7 @@ def export_yaml(billing: Billing) -> str:
 
 
 def export_json(billing: Billing) -> str:
-    """The same as JSON, which is read back alike."""
+    """The recorded catalog as JSON, which is read back alike."""
     return json.dumps(yaml.safe_load(export_yaml(billing)), default=str, ensure_ascii=False, indent=2)
 
 

@@ -1,7 +1,7 @@
-"""Change how many of its fees a subscription has: seats, say."""
+"""Change how many of its fees a customer's subscription has: seats, say."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,42 +10,48 @@ from billing_pipeline.catalog.problems import suggestion
 from billing_pipeline.catalog.scalars import decimal
 from billing_pipeline.catalog.subscription import QuantityChange
 from billing_pipeline.core.errors import CatalogError, Refused
-from billing_pipeline.core.plain_text import instant, maybe_plain
-from billing_pipeline.operations.changes.customer_change import Changed, Theirs, Wanted, change_customer, owner
+from billing_pipeline.core.plain_text import instant, plain
+from billing_pipeline.operations.changes.customer_change import CustomerCatalog, CustomerChange, owner
 from billing_pipeline.operations.changes.start import NOW
 from billing_pipeline.operations.context import Billing
 
 _ONE = Decimal(1)  # how many there are of a fee that nothing is said of
 
 
-def change_subscription(
-    billing: Billing, subscription: str, quantities: Mapping[str, str], *, start: str = NOW, dry_run: bool = False
-) -> Changed:
-    """From ``start`` on the fees named have these quantities, until a change that is scheduled later.
+@dataclass(frozen=True, slots=True)
+class ChangeSubscription:
+    """Change how many of its fees a subscription has.
 
-    Args:
-        billing: names the actor.
-        subscription: id.
-        quantities: how many of a fee, by the fee's id: decimals, not negative.
-        start: as :func:`parse_start` reads it. The whole of its local day counts.
-        dry_run: show it and record nothing.
+    They hold from the start on, until a change that is scheduled later. The whole of the start's local day counts.
 
-    Raises:
-        Refused: there is no such subscription or fee, a quantity is none, or the period is locked for the customer.
+    Attributes:
+        subscription: the subscription's id.
+        quantities: how many of a fee, by the fee's id: {"platform": "3"}.
+        start: from when
     """
-    wanted = {fee: _quantity(fee, text) for fee, text in quantities.items()}
-    if not wanted:
-        raise Refused("No quantity is given.", hint="Write --quantity FEE=NUMBER.")
 
-    def want(theirs: Theirs) -> Wanted:
-        standing = theirs.catalog.subscriptions[subscription]
-        _require_fees(theirs, standing, wanted)
-        since = max(theirs.start(start), standing.start)
-        named = " ".join(f"--quantity {fee}={maybe_plain(quantity)}" for fee, quantity in wanted.items())
-        words = f"subscription change {subscription} {named} --start {instant(since)}"
-        return Wanted(_changed(standing, wanted, since), since, words)
+    subscription: str
+    quantities: dict[str, str]
+    start: str = NOW
 
-    return change_customer(billing, owner(billing, "subscription", subscription), want, dry_run=dry_run)
+    def customer_id(self, billing: Billing) -> str:
+        """Whose subscription it is. Raises Refused also where no quantity is given, or one is none."""
+        self._decimals()
+        return owner(billing, "subscription", self.subscription)
+
+    def changed(self, recorded: CustomerCatalog) -> CustomerChange:
+        """The subscription with the quantities. Raises Refused where its plans have no such fee."""
+        standing, quantities = recorded.catalog.subscriptions[self.subscription], self._decimals()
+        _require_fees(recorded, standing, quantities)
+        since = max(recorded.start(self.start), standing.start)
+        named = " ".join(f"--quantity {fee}={plain(quantity)}" for fee, quantity in quantities.items())
+        words = f"subscription change {self.subscription} {named} --start {instant(since)}"
+        return CustomerChange(_with_quantities(standing, quantities, since), since, words)
+
+    def _decimals(self) -> dict[str, Decimal]:
+        if not self.quantities:
+            raise Refused("No quantity is given.", hint="Write --quantity FEE=NUMBER.")
+        return {fee: _quantity(fee, text) for fee, text in self.quantities.items()}
 
 
 def _quantity(fee: str, text: str) -> Decimal:
@@ -58,24 +64,25 @@ def _quantity(fee: str, text: str) -> Decimal:
     return quantity
 
 
-def _require_fees(theirs: Theirs, standing: Subscription, wanted: Mapping[str, Decimal]) -> None:
-    plans = [theirs.plan_versions[phase.plan, phase.plan_version or 0] for phase in standing.phases]
+def _require_fees(recorded: CustomerCatalog, standing: Subscription, quantities: Mapping[str, Decimal]) -> None:
+    plans = [recorded.plan_versions[phase.plan, phase.plan_version or 0] for phase in standing.phases]
     fees = {fee.id for plan in plans for fee in plan.fees}
-    for name in wanted:
+    for name in quantities:
         if name not in fees:
             raise Refused(
                 f"None of the plans of {standing.id} has a fee {name!r}.", hint=suggestion(name, sorted(fees))
             )
 
 
-def _changed(standing: Subscription, wanted: Mapping[str, Decimal], since: datetime) -> Subscription:
+def _with_quantities(standing: Subscription, quantities: Mapping[str, Decimal], since: datetime) -> Subscription:
     """With the change, as far as it says anything new: another one at the same instant is replaced."""
     before = [change for change in standing.quantity_changes if change.start < since]
     after = [change for change in standing.quantity_changes if change.start > since]
-    known: dict[str, Decimal] = dict(standing.quantities)
+    until_then: dict[str, Decimal] = dict(standing.quantities)
     for change in before:
-        known |= change.quantities
-    said = {fee: n for one in standing.quantity_changes if one.start == since for fee, n in one.quantities.items()}
-    new = {fee: n for fee, n in (said | dict(wanted)).items() if known.get(fee, _ONE) != n}
+        until_then |= change.quantities
+    at_once = [change.quantities for change in standing.quantity_changes if change.start == since]
+    stated = {fee: number for change in at_once for fee, number in change.items()} | dict(quantities)
+    new = {fee: number for fee, number in stated.items() if until_then.get(fee, _ONE) != number}
     changes = [*before, QuantityChange(since, new), *after] if new else [*before, *after]
     return replace(standing, quantity_changes=tuple(changes))

@@ -1,15 +1,23 @@
-"""How every verb changes what a customer owes: one object of theirs, checked, recorded, and its documents shown."""
+"""Customer verbs: what every verb that changes what a customer owes has in common.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+A verb is a dataclass: its fields are what is asked, in the words of a person or a program, and ``changed`` makes the
+changed subscription or discount of what is recorded. :func:`change_customer` does the rest, the same for all: it checks
+the object against the catalog, refuses what would change a locked period, records it, and shows each document that it
+makes different.
+"""
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, replace
 from datetime import datetime
+from typing import Any, ClassVar, Protocol
 
-from billing_pipeline.catalog import Catalog, Change, Customer, Discount, Plan, Subscription
+from billing_pipeline.catalog import Catalog, Customer, Discount, ObjectChange, Plan, Subscription
 from billing_pipeline.catalog.catalog import KINDS
 from billing_pipeline.catalog.checks import contradictions
-from billing_pipeline.catalog.checks.known import Known
+from billing_pipeline.catalog.checks.check_context import CheckContext
 from billing_pipeline.catalog.plan import PlanVersion
 from billing_pipeline.catalog.problems import suggestion
+from billing_pipeline.catalog.scalars import written
 from billing_pipeline.catalog.versions import with_versions
 from billing_pipeline.core.errors import BillingError, Refused
 from billing_pipeline.core.period import BillingCalendar
@@ -25,8 +33,8 @@ from billing_pipeline.operations.reading.invoice_json import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Theirs:
-    """One customer's part of the catalog, while nobody else changes it.
+class CustomerCatalog:
+    """One customer's part of the catalog as recorded, while nobody else changes it.
 
     Attributes:
         catalog: what is sold, and what is this customer's.
@@ -45,20 +53,24 @@ class Theirs:
         """The instant that a start names. Raises Refused for text that names none."""
         return parse_start(text, self.calendar, self.now)
 
+    def written(self, moment: datetime) -> str:
+        """An instant as people write it: a local day where one begins."""
+        return written(moment, self.calendar)
+
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a verb makes of it.
+class CustomerChange:
+    """The changed object of a customer, as a verb makes it.
 
     Attributes:
-        made: the one object that it adds or changes.
+        object: the one subscription or discount that it adds or changes.
         since: from when that bills otherwise.
         words: the verb's words, as they are recorded: every instant in full.
         note: what a person should know of it.
         firm: whether a start inside what is locked is refused also where nothing would change.
     """
 
-    made: Subscription | Discount
+    object: Subscription | Discount
     since: datetime
     words: str
     note: str = ""
@@ -67,12 +79,30 @@ class Wanted:
     @property
     def kind(self) -> str:
         """Of the object, as the catalog names it."""
-        return next(kind.name for kind in KINDS.values() if isinstance(self.made, kind.shape))
+        return next(kind.name for kind in KINDS.values() if isinstance(self.object, kind.shape))
+
+
+class CustomerVerb(Protocol):
+    """The verb of a change: a dataclass that changes what one customer owes; its fields are what is asked.
+
+    Fields called ``start`` and ``end`` are in words that :func:`parse_start` reads. The docstring describes each field:
+    the job's config is made of it.
+
+    To add one: write it in a file of its own here, then a line in ``pipeline/changes.py`` and its command in ``cli/``.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def customer_id(self, billing: Billing) -> str:
+        """Whose object it is. Raises Refused where there is no such object."""
+
+    def changed(self, recorded: CustomerCatalog) -> CustomerChange:
+        """The changed object, made of what is recorded. Raises Refused where there can be none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """What a verb changed, or would change.
+class ChangeResult:
+    """What a verb changed for a customer, or would change.
 
     Attributes:
         number: of the catalog change; None where nothing differs, or nothing was to be written.
@@ -82,25 +112,25 @@ class Changed:
     """
 
     customer: str
-    wanted: Wanted
+    change: CustomerChange
     number: int | None
     dry_run: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ObjectChange, ...]
     documents: tuple[DocumentChange, ...] | None = ()
     notes: tuple[str, ...] = ()
 
     @property
     def since(self) -> str:
-        """From when it bills otherwise, as machines read it."""
-        return instant(self.wanted.since)
+        """The instant from which it bills otherwise, as machines read it."""
+        return instant(self.change.since)
 
     @property
     def said(self) -> str:
-        """What came of it, for people."""
+        """The change in words, for people."""
         if not self.changes:
             return "Nothing changes: it is so already."
         done = "Would change" if self.number is None else f"Recorded as change {self.number}"
-        return f"{done}: {self.wanted.words}"
+        return f"{done}: {self.change.words}"
 
     def to_json(self) -> Json:
         """As the command line prints it."""
@@ -108,96 +138,126 @@ class Changed:
             "change": self.number,
             "dry_run": self.dry_run,
             "customer": self.customer,
-            self.wanted.kind: self.wanted.made.id,
+            self.change.kind: self.change.object.id,
             "start": self.since,
             "changes": changes_json(self.changes),
-            "documents": None if self.documents is None else [one.to_json() for one in self.documents],
+            "documents": None if self.documents is None else [document.to_json() for document in self.documents],
             "notes": list(self.notes),
         }
 
 
-def change_customer(
-    billing: Billing, customer: str, want: Callable[[Theirs], Wanted], *, dry_run: bool = False
-) -> Changed:
-    """Record what a verb wants of a customer, and show the documents that it changes.
+def change_customer(billing: Billing, verb: CustomerVerb, *, dry_run: bool = False) -> ChangeResult:
+    """Record what a verb changes for a customer, and show the documents that it changes.
 
     Who comes second of two at once sees what the first recorded: the catalog's lock decides.
 
     Args:
         billing: names the actor.
-        customer: id.
-        want: makes the changed object of what stands; refuses by raising.
+        verb: what is asked.
         dry_run: show it and record nothing.
 
     Raises:
         Refused: there is no such customer, the object contradicts the catalog, or would change what is locked.
     """
+    customer = verb.customer_id(billing)
     with billing.ledger.begin() as connection:
         ledger_catalog.wait_for_changes(connection)
-        theirs = _theirs(billing, connection, customer)
-        wanted = want(theirs)
-        made = _checked(theirs, wanted)
-        if wanted.firm:
-            whose = f"{wanted.kind.capitalize()} {wanted.made.id}"
-            refuse_locked_start(billing, connection, made, customer, wanted.since, theirs.now, whose)
+        recorded = _customer_catalog(billing, connection, customer)
+        change = verb.changed(recorded)
+        catalog = _checked(recorded, change)
+        if change.firm:
+            whose = f"{change.kind.capitalize()} {change.object.id}"
+            refuse_locked_start(billing, connection, catalog, customer, change.since, recorded.now, whose)
+        notes = (change.note,) if change.note else ()
         with connection.begin_nested() as trial:
-            recorded = record_change(billing, connection, theirs.catalog, made, action=wanted.words, at=theirs.now)
-            changed = Changed(customer, wanted, recorded.number, dry_run, recorded.changes)
-            changed = replace(changed, notes=(wanted.note,) if wanted.note else ())
+            done = record_change(billing, connection, recorded.catalog, catalog, action=change.words, at=recorded.now)
+            result = ChangeResult(customer, change, done.number, dry_run, done.changes, notes=notes)
             if dry_run:
                 # What is read of a change that is taken back, nobody may remember by its number.
                 apart = replace(billing, _views={})
-                changed = replace(changed, documents=_documents(apart, connection, changed), number=None)
+                result = replace(result, documents=_documents(apart, connection, result), number=None)
                 trial.rollback()
-    return changed if dry_run else _shown(billing, changed)
+    return result if dry_run else _with_documents(billing, result)
 
 
 def owner(billing: Billing, kind: str, object_id: str) -> str:
     """Id of the customer whose object it is. Raises Refused where there is no such object."""
     with billing.ledger.begin() as connection:
-        found = ledger_catalog.owner(connection, kind, object_id)
-        if found is None:
+        customer = ledger_catalog.owner(connection, kind, object_id)
+        if customer is None:
             raise Refused(
                 f"There is no {kind} {object_id!r}.",
                 hint=suggestion(object_id, ledger_catalog.ids(connection, kind)),
             )
-        return found
+        return customer
 
 
-def _theirs(billing: Billing, connection: Connection, customer: str) -> Theirs:
+def ended(
+    recorded: CustomerCatalog,
+    standing: Subscription | Discount,
+    cut: Subscription | Discount,
+    ends: datetime,
+    ended_already: datetime | None,
+    words: str,
+) -> CustomerChange:
+    """The end of a subscription or discount as a change; one that has ended before stays as it is.
+
+    Args:
+        recorded: the customer's catalog.
+        standing: the object as recorded.
+        cut: the same, with its new end.
+        ends: the new end.
+        ended_already: the end that it has so far, or None.
+        words: the verb's, as they are recorded.
+
+    Raises:
+        Refused: it starts later than that.
+    """
+    change = CustomerChange(cut, min(ends, ended_already or ends), words)
+    if ends < standing.start:
+        starts, does = recorded.written(standing.start), "bills" if change.kind == "subscription" else "lowers"
+        raise Refused(
+            f"{change.kind.capitalize()} {standing.id} starts on {starts}, after {recorded.written(ends)}.",
+            hint=f"To end it before it {does} anything: --end {starts}",
+        )
+    if ended_already is not None and ended_already <= min(ends, recorded.now):
+        return CustomerChange(standing, ends, words, f"It ended on {recorded.written(ended_already)}.")
+    return change
+
+
+def _customer_catalog(billing: Billing, connection: Connection, customer: str) -> CustomerCatalog:
     view = billing.view(connection, ledger_catalog.newest_change(connection), customers=[customer])
     if view.catalog is None or customer not in view.catalog.customers:
         hint = suggestion(customer, ledger_catalog.ids(connection, "customer"))
         raise Refused(f"There is no customer {customer!r}.", hint=hint)
-    theirs = view.catalog.customers[customer]
-    return Theirs(connection, billing.calendar, view.catalog, view.plan_versions, theirs, billing.now(connection))
+    whose, now = view.catalog.customers[customer], billing.now(connection)
+    return CustomerCatalog(connection, billing.calendar, view.catalog, view.plan_versions, whose, now)
 
 
-def _checked(theirs: Theirs, wanted: Wanted) -> Catalog:
-    """The catalog with the object in it. Raises Refused where they contradict each other."""
-    existing, key = theirs.catalog, (wanted.kind, wanted.made.id)
-    objects: Mapping[str, object] = {**existing.of_kind(wanted.kind), wanted.made.id: wanted.made}
-    made = replace(existing, **{KINDS[wanted.kind].section: objects})  # type: ignore[arg-type]
-    made = with_versions(made, existing, theirs.now)
-    known = Known(made, existing, {key}, theirs.calendar, CAN, theirs.plan_versions)
-    for kind, object_id, error in contradictions(known):
+def _checked(recorded: CustomerCatalog, change: CustomerChange) -> Catalog:
+    """The catalog with the changed object in it. Raises Refused where they contradict each other."""
+    existing, key = recorded.catalog, (change.kind, change.object.id)
+    objects: Mapping[str, object] = {**existing.of_kind(change.kind), change.object.id: change.object}
+    catalog = replace(existing, **{KINDS[change.kind].section: objects})  # type: ignore[arg-type]
+    catalog = with_versions(catalog, existing, recorded.now)
+    context = CheckContext(catalog, existing, {key}, recorded.calendar, CAN, recorded.plan_versions)
+    for kind, object_id, error in contradictions(context):
         if (kind, object_id) == key:
             raise Refused(error.message, hint=error.hint)
-    return made
+    return catalog
 
 
-def _shown(billing: Billing, changed: Changed) -> Changed:
-    """With its documents. The change is recorded: what keeps them from being computed does not undo it."""
+def _with_documents(billing: Billing, result: ChangeResult) -> ChangeResult:
+    """With the documents that changed. The change is recorded: what keeps them from being computed does not undo it."""
     try:
         with billing.ledger.begin() as connection:
-            return replace(changed, documents=_documents(billing, connection, changed))
+            return replace(result, documents=_documents(billing, connection, result))
     except BillingError as error:
         note = f"What this does to documents cannot be shown: {error}"
-        return replace(changed, documents=None, notes=(*changed.notes, note))
+        return replace(result, documents=None, notes=(*result.notes, note))
 
 
-def _documents(billing: Billing, connection: Connection, changed: Changed) -> tuple[DocumentChange, ...]:
-    number = changed.number
-    if number is None:
+def _documents(billing: Billing, connection: Connection, result: ChangeResult) -> tuple[DocumentChange, ...]:
+    if result.number is None:
         return ()
-    return preview(billing, connection, changed.customer, changed.wanted.since, (number - 1, number))
+    return preview(billing, connection, result.customer, result.change.since, (result.number - 1, result.number))

@@ -50,19 +50,20 @@ def _in_grace(
     closed = False
     if code is not None:
         billed = finalization.billed(connection, period.first_day, [code])
-        cut = [one.plan for one in Cutoffs(Work(billing, connection, period, ()), now).of({customer: code}, billed)]
-        if bills_usage(billed[code].keys) or any(plan.has_usage for plan in cut):
+        cuts = Cutoffs(Work(billing, connection, period, ()), now).of({customer: code}, billed)
+        plans = [cut.plan for cut in cuts]
+        if bills_usage(billed[code].keys) or any(plan.has_usage for plan in plans):
             return False
-        final = billed[code].documents | {plan.identity for plan in cut}
-        closed = any(one.kind is DocumentKind.CLOSING for one in final)
+        final = billed[code].documents | {plan.identity for plan in plans}
+        closed = any(identity.kind is DocumentKind.CLOSING for identity in final)
     stored = billing.view(connection, ledger_catalog.newest_change(connection))
     if _plans(billing, stored, customer, period):
         return True  # its documents wait for their time, a source or a hold
     if closed:
         return False
     versions = {(plan.id, plan.version): plan for plan in catalog.plans.values()}
-    made = CatalogView(0, catalog, {**versions, **stored.plan_versions})
-    locks = [plan.lock_at for plan in _plans(billing, made, customer, period)]
+    changed = CatalogView(0, catalog, {**versions, **stored.plan_versions})
+    locks = [plan.lock_at for plan in _plans(billing, changed, customer, period)]
     return min(locks, default=billing.calendar.after(period.end, catalog.account.grace)) > now
 
 

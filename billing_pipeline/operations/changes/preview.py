@@ -37,7 +37,7 @@ class DocumentChange:
 
     @property
     def plan(self) -> DocumentPlan:
-        """What it is."""
+        """The document's identity, currency and times, before or after."""
         document = self.new or self.old
         assert document is not None, "a change has a document before or after"  # noqa: S101
         return document.plan
@@ -54,13 +54,13 @@ class DocumentChange:
 
     @property
     def difference(self) -> Money:
-        """By how much the total rises."""
+        """The amount by which the total rises."""
         return self.new_total - self.old_total
 
     @property
     def shows(self) -> bool:
-        """Whether a reader would call it different; keys behind the lines may differ alone."""
-        locks = [one.plan.lock_at for one in (self.old, self.new) if one and one.lines]
+        """Whether a reader would call the document different; keys behind its lines may differ alone."""
+        locks = [document.plan.lock_at for document in (self.old, self.new) if document and document.lines]
         return bool(self.lines) or bool(self.difference.minor) or len(set(locks)) > 1
 
     def to_json(self) -> Json:
@@ -71,10 +71,10 @@ class DocumentChange:
             "kind": str(identity.kind),
             "period": identity.period.isoformat(),
             "issue_date": identity.issue_date.isoformat(),
-            "lock_at": _both(instant(one.plan.lock_at) if one else None for one in (old, new)),
+            "lock_at": _both(instant(document.plan.lock_at) if document else None for document in (old, new)),
             "currency": self.plan.currency,
             "total": _both(map(str, (self.old_total, self.new_total))) | {"difference": str(self.difference)},
-            "line_count": _both(len(one.lines) if one else 0 for one in (old, new)),
+            "line_count": _both(len(document.lines) if document else 0 for document in (old, new)),
             "lines": list(self.lines),
         }
 
@@ -98,15 +98,15 @@ def preview(
         changes: numbers of the change before and of the one in question.
     """
     codes = {customer: ledger_catalog.customer_code(connection, customer)}
-    found: list[DocumentChange] = []
+    differing: list[DocumentChange] = []
     for period in _periods(billing.calendar, since, billing.now(connection)):
-        work = Work(billing, connection, period, tuple(code % billing.facts.buckets for code in codes.values()))
-        found += _differing(*_computed(work, codes, changes))
-    return tuple(sorted(found, key=_order))
+        work = Work(billing, connection, period, (billing.facts.bucket_of(codes[customer]),))
+        differing += _differing(*_computed(work, codes, changes))
+    return tuple(sorted(differing, key=_order))
 
 
-def _order(one: DocumentChange) -> tuple[date, str, date]:
-    return one.plan.identity.issue_date, str(one.plan.identity.kind), one.plan.identity.period
+def _order(change: DocumentChange) -> tuple[date, str, date]:
+    return change.plan.identity.issue_date, str(change.plan.identity.kind), change.plan.identity.period
 
 
 def _periods(calendar: BillingCalendar, since: datetime, now: datetime) -> Iterator[BillingPeriod]:
@@ -123,14 +123,14 @@ def _computed(work: Work, codes: Mapping[str, int], changes: tuple[int, int]) ->
     final = finalization.billed(work.connection, work.first_day, codes.values())
     cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
     billed, batch = adding(final, cuts, codes), manifest.newest_batch(work.connection)
-    computed = [compute(work, codes, AsOf(batch, change), billed) for change in changes]
-    return [[document for one in found.values() for document in one.documents] for found in computed]
+    computed = [compute(work, codes, AsOf(batch, change), billed).values() for change in changes]
+    return [[document for customer in customers for document in customer.documents] for customers in computed]
 
 
 def _differing(old: Sequence[Document], new: Sequence[Document]) -> Iterator[DocumentChange]:
-    before, after = {one.id: one for one in old}, {one.id: one for one in new}
-    for one in before | after:
-        was, becomes = before.get(one), after.get(one)
+    before, after = ({document.id: document for document in documents} for documents in (old, new))
+    for document_id in before | after:
+        was, becomes = before.get(document_id), after.get(document_id)
         lines = changed_lines(was.lines if was else (), becomes.lines if becomes else ())
         change = DocumentChange(was, becomes, tuple(lines))
         if change.shows:

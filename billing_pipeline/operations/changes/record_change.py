@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from billing_pipeline.catalog import Catalog, Subscription, discount
-from billing_pipeline.catalog.checks.known import Registries
+from billing_pipeline.catalog.checks.check_context import Registries
 from billing_pipeline.catalog.content import to_content
-from billing_pipeline.catalog.difference import Change, difference
+from billing_pipeline.catalog.difference import ObjectChange, difference
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -26,27 +26,25 @@ CAN = Registries(parse_price, AGGREGATIONS, USAGE_SOURCES, PAYMENT_GATEWAYS)  # 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A catalog change.
+    """A catalog change as it was recorded.
 
     Attributes:
         number: of the change; None where nothing differs, or nothing was to be written.
-        at: the ledger's clock.
     """
 
     number: int | None
-    changes: tuple[Change, ...]
-    at: datetime
+    changes: tuple[ObjectChange, ...]
 
 
 def record_change(
     billing: Billing,
     connection: Connection,
     existing: Catalog | None,
-    made: Catalog,
+    catalog: Catalog,
     *,
     action: str,
+    at: datetime,
     dry_run: bool = False,
-    at: datetime | None = None,
 ) -> Recorded:
     """Record what differs between two catalogs, which may be as little as what concerns one customer.
 
@@ -54,38 +52,35 @@ def record_change(
         billing: names the actor.
         connection: waited for other changes before ``existing`` was read.
         existing: as recorded; None before the first change.
-        made: the same with the change in it, checked.
+        catalog: the same with the change in it, checked.
         action: the verb's words.
+        at: the ledger's clock.
         dry_run: refuse what would be refused, and record nothing.
-        at: the ledger's clock, where it was read already.
 
     Raises:
         Refused: something would change inside a period that is locked for its customer.
     """
-    now = at or billing.now(connection)
-    changes = tuple(difference(existing, made))
-    _refuse_locked(billing, connection, existing, made, changes, now)
+    changes = tuple(difference(existing, catalog))
+    _refuse_locked(billing, connection, existing, catalog, changes, at)
     if dry_run or not changes:
-        return Recorded(None, changes, now)
-    entries = [_entry(made, change) for change in changes]
-    number = ledger_catalog.record(
-        connection, entries, at=now, actor=billing.actor, action=action, buckets=billing.facts.buckets
-    )
-    return Recorded(number, changes, now)
+        return Recorded(None, changes)
+    entries = [_entry(catalog, change) for change in changes]
+    number = ledger_catalog.record(connection, entries, billing.facts, at=at, actor=billing.actor, action=action)
+    return Recorded(number, changes)
 
 
-def _entry(catalog: Catalog, change: Change) -> CatalogEntry:
-    made = catalog.of_kind(change.kind)[change.id]
-    customer = change.id if change.kind == "customer" else getattr(made, "customer", None)
-    return CatalogEntry(change.kind, change.id, customer, to_content(made))
+def _entry(catalog: Catalog, change: ObjectChange) -> CatalogEntry:
+    changed_object = catalog.of_kind(change.kind)[change.id]
+    customer = change.id if change.kind == "customer" else getattr(changed_object, "customer", None)
+    return CatalogEntry(change.kind, change.id, customer, to_content(changed_object))
 
 
 def _refuse_locked(
     billing: Billing,
     connection: Connection,
     existing: Catalog | None,
-    made: Catalog,
-    changes: Sequence[Change],
+    catalog: Catalog,
+    changes: Sequence[ObjectChange],
     now: datetime,
 ) -> None:
     """What a customer is billed by cannot change inside a period whose usage is locked for them."""
@@ -93,31 +88,31 @@ def _refuse_locked(
     for change in changes:
         if change.kind not in _FIRST_DIFFERENCE or current is None:
             continue
-        new = made.of_kind(change.kind)[change.id]
+        new = catalog.of_kind(change.kind)[change.id]
         old = existing.of_kind(change.kind).get(change.id) if existing else None
         affected = _FIRST_DIFFERENCE[change.kind](old, new, billing.calendar)
         if affected is None or affected >= current.start:
             continue
         whose = f"{change.kind.capitalize()} {new.id}"
-        refuse_locked_start(billing, connection, made, new.customer, affected, now, whose, _taking_over(old))
+        refuse_locked_start(billing, connection, catalog, new.customer, affected, now, whose, _taking_over(old))
 
 
 def refuse_locked_start(
     billing: Billing,
     connection: Connection,
-    made: Catalog,
+    catalog: Catalog,
     customer: str,
     start: datetime,
     now: datetime,
     whose: str,
     hint: str = "",
 ) -> None:
-    """Refuse a start inside a period that is locked for a customer, naming the earliest one.
+    """Refuse a change that starts inside a period that is locked for a customer, naming the earliest one.
 
     Args:
         billing: of the run.
         connection: of the ledger.
-        made: the catalog with the change in it.
+        catalog: the catalog with the change in it.
         customer: id.
         start: from when something would change.
         now: the ledger's clock.
@@ -127,7 +122,7 @@ def refuse_locked_start(
     current = billing.calendar.period_of(now)
     if current is None or start >= current.start:
         return
-    earliest = earliest_start(billing, connection, made, customer, now)
+    earliest = earliest_start(billing, connection, catalog, customer, now)
     if max(start, billing.calendar.midnight(billing.calendar.first_day)) < earliest:
         raise Refused(
             f"{whose} would change from {start.isoformat()} on, inside a period that is locked for customer "
@@ -150,8 +145,8 @@ def _first_difference(old: Subscription | None, new: Subscription) -> datetime |
     if old is None:
         return new.start
     instants = sorted(
-        {one for sub in (old, new) for phase in sub.phases for one in (phase.start, phase.end) if one}
-        | {one for sub in (old, new) for one in (sub.start, sub.end) if one}
+        {instant for sub in (old, new) for phase in sub.phases for instant in (phase.start, phase.end) if instant}
+        | {instant for sub in (old, new) for instant in (sub.start, sub.end) if instant}
         | {change.start for sub in (old, new) for change in sub.quantity_changes}
     )
     for instant in instants:
@@ -179,18 +174,19 @@ _FIRST_DIFFERENCE: Mapping[str, Callable[[Any, Any, BillingCalendar], datetime |
 }
 
 
-def notes(existing: Catalog | None, made: Catalog, changes: Sequence[Change]) -> Iterator[str]:
-    """What a person should know: plans whose new version nobody is moved to."""
+def notes(existing: Catalog | None, catalog: Catalog, changes: Sequence[ObjectChange]) -> Iterator[str]:
+    """Plans whose new version nobody is moved to, for people."""
     for change in changes:
         if change.kind != "plan" or change.action != "change" or existing is None:
             continue
+        newest = catalog.plans[change.id].version
         older = sum(
-            phase.plan == change.id and phase.plan_version != made.plans[change.id].version
-            for subscription in made.subscriptions.values()
+            phase.plan == change.id and phase.plan_version != newest
+            for subscription in catalog.subscriptions.values()
             for phase in subscription.phases
         )
         if older:
             yield (
-                f"Plan {change.id} has version {made.plans[change.id].version} now; {older} subscription phases stay "
+                f"Plan {change.id} has version {newest} now; {older} subscription phases stay "
                 "on an older one. To move a subscription, add a phase of the plan with its own start."
             )

@@ -1,4 +1,4 @@
-"""From when something counts, as people and programs say it."""
+"""The instant from which a change counts, as people and programs say it."""
 
 import re
 from datetime import UTC, datetime

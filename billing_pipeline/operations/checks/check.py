@@ -18,7 +18,7 @@ from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.usage import expectations
 from billing_pipeline.usage.expectations import Check, Severity
 from billing_pipeline.usage.profile import Profile, profile
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure
 from billing_pipeline.usage.validate import Finding, Outcome, validate
 
 
@@ -38,8 +38,8 @@ def check(billing: Billing, period: BillingPeriod) -> CheckReport:
     with engine(billing) as set_engine:
         measured = profile(set_engine, facts, thresholds)
     fingerprint = _fingerprint(measured, expected)
-    results = [before[one.name] for one in expected if one.name in before]
-    if len(results) < len(expected) or not all(_repeats(one, fingerprint) for one in results):
+    results = [before[check.name] for check in expected if check.name in before]
+    if len(results) < len(expected) or not all(_repeats(result, fingerprint) for result in results):
         findings = validate(measured.frame(), expected)
         with billing.ledger.begin() as connection:
             results = _store(connection, period, findings, measured, fingerprint, now)
@@ -47,8 +47,8 @@ def check(billing: Billing, period: BillingPeriod) -> CheckReport:
         held = _held(connection, period, expected)
     return CheckReport(
         period=period.key,
-        ran_at=max(one.ran_at for one in results),
-        rows=tuple(row_of(one) for one in results),
+        ran_at=max(result.ran_at for result in results),
+        rows=tuple(row_of(result) for result in results),
         held=held,
         events=measured.rows,
         seconds=monotonic() - started,
@@ -73,8 +73,8 @@ def _store(
     now: datetime,
 ) -> list[StoredResult]:
     """Keep what was found, and the holds that follow from it."""
-    named = sorted({code for one in findings for row in one.rows for code in measured.figures[row].customers})
-    meters = {code: one for one, code in ledger_catalog.meter_codes(connection).items()}
+    named = sorted({code for finding in findings for row in finding.rows for code in measured.figures[row].customers})
+    meters = {code: meter for meter, code in ledger_catalog.meter_codes(connection).items()}
     words = Words(checks.names(connection, named), meters)
     results = []
     for finding in findings:
@@ -101,21 +101,21 @@ def _reasons(
     What came with none is wrong with the ledger or the lake; it holds what locks at the period's end, too.
     """
     received = manifest.received_at(connection, {figure.batch for figure in figures if figure.batch is not None})
-    found: dict[int, list[Figure]] = {}
+    by_customer: dict[int, list[Figure]] = {}
     for figure in figures:
         for code in figure.customers:
-            found.setdefault(code, []).append(figure)
+            by_customer.setdefault(code, []).append(figure)
     return {
         code: Reason(
             "; ".join(words.reason(check, figure) for figure in of_customer),
             min(received.get(figure.batch or 0, otherwise) for figure in of_customer),
         )
-        for code, of_customer in found.items()
+        for code, of_customer in by_customer.items()
     }
 
 
 def _held(connection: Connection, period: BillingPeriod, expected: Sequence[Check]) -> tuple[str, ...]:
     """Ids of the customers that a check holds now."""
-    causes = {one.name for one in expected}
-    found = holds.known(connection, period=period.first_day)
-    return tuple(sorted({one.customer for one in found if one.cause in causes}))
+    causes = {check.name for check in expected}
+    open_holds = holds.known(connection, period=period.first_day)
+    return tuple(sorted({hold.customer for hold in open_holds if hold.cause in causes}))

@@ -8,7 +8,7 @@ from typing import Any
 
 from billing_pipeline.ledger.documents.checks import StoredResult
 from billing_pipeline.usage.expectations import Check
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure
 from billing_pipeline.usage.validate import Finding, Outcome
 
 _SHOWN = 3  # of the worst, in a table's cell
@@ -43,8 +43,8 @@ class CheckRow:
     def to_table(self) -> dict[str, str]:
         """A row for a table, in words."""
         shown = [
-            f"{one['about']}: {one['figure']}" + (f" ({one['note']})" if one["note"] else "")
-            for one in self.worst[:_SHOWN]
+            f"{finding['about']}: {finding['figure']}" + (f" ({finding['note']})" if finding["note"] else "")
+            for finding in self.worst[:_SHOWN]
         ]
         more = [f"and {self.findings - len(shown):,} more"] if self.findings > len(shown) else []
         failed = self.outcome == Outcome.FAILED
@@ -107,7 +107,7 @@ class CheckReport:
                     "summary": row.summary,
                     "customers": row.customers,
                     "findings": row.findings,
-                    "worst": [dict(one) for one in row.worst],
+                    "worst": [dict(finding) for finding in row.worst],
                     "to_do": row.to_do,
                 }
                 for row in self.rows

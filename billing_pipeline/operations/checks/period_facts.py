@@ -12,7 +12,6 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import checks, not_billable
 from billing_pipeline.ledger.usage import manifest, usage_facts
-from billing_pipeline.ledger.usage.usage_facts import Waiting
 from billing_pipeline.operations.closing.awaited_sources import missed
 from billing_pipeline.operations.closing.measure_customers import in_lake
 from billing_pipeline.operations.closing.rate import UNRATED
@@ -20,10 +19,10 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.usage.expectations import ABSURD, Thresholds
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.profiles.facts import (
-    Delivery,
     LateVolume,
     Magnitudes,
     MissedDeadline,
+    PeriodBatch,
     PeriodFacts,
     Quarantined,
 )
@@ -47,7 +46,7 @@ def period_facts(
     return PeriodFacts(
         period=period,
         now=now,
-        meters={codes[one]: meter for one, meter in catalog.meters.items()} if catalog else {},
+        meters={codes[meter_id]: meter for meter_id, meter in catalog.meters.items()} if catalog else {},
         files=in_lake(billing, manifest.files(connection, first_day, through)),
         later_files=in_lake(billing, [file for day in later for file in manifest.files(connection, day, through)]),
         deliveries=manifest.deliveries(connection, through),
@@ -58,12 +57,12 @@ def period_facts(
         negative_quantities=usage_facts.negative_quantities(connection, first_day),
         unrated=usage_facts.unrated(connection, first_day, UNRATED),
         missed_deadlines=[
-            MissedDeadline(one.source, one.deadline, one.delivered)
-            for one in (missed(billing, connection, period, catalog, now) if catalog else ())
+            MissedDeadline(deadline.source, deadline.deadline, deadline.delivered)
+            for deadline in (missed(billing, connection, period, catalog, now) if catalog else ())
         ],
         late_volume=[
-            LateVolume(one.customer, one.price, one.dimensions, one.quantity)
-            for _, one in not_billable.kept_not_billable(connection, first_day)
+            LateVolume(volume.customer, volume.price, volume.dimensions, volume.quantity)
+            for _, volume in not_billable.kept_not_billable(connection, first_day)
         ],
         earlier_events=usage_facts.accepted_events(connection, earlier),
         earlier_sources=usage_facts.sources(connection, earlier[0]) if earlier else frozenset(),
@@ -73,23 +72,23 @@ def period_facts(
 
 def _earlier(calendar: BillingCalendar, period: BillingPeriod) -> list[date]:
     """First days of the last periods before this one, newest first."""
-    found: list[date] = []
+    first_days: list[date] = []
     before = calendar.previous(period)
-    while before and len(found) < EARLIER_PERIODS:
-        found.append(before.first_day)
+    while before and len(first_days) < EARLIER_PERIODS:
+        first_days.append(before.first_day)
         before = calendar.previous(before)
-    return found
+    return first_days
 
 
-def _batches(connection: Connection, period: date, sources: Mapping[str, Source]) -> dict[int, Delivery]:
-    found = usage_facts.batches(connection, period)
+def _batches(connection: Connection, period: date, sources: Mapping[str, Source]) -> dict[int, PeriodBatch]:
+    batches = usage_facts.batches(connection, period)
     return {
         number: replace(
             batch,
             snapshot=batch.source in sources and sources[batch.source].mode == "snapshot",
             revised=_orders_reports(sources.get(batch.source)),
         )
-        for number, batch in found.items()
+        for number, batch in batches.items()
     }
 
 
@@ -102,33 +101,31 @@ def _quarantined(
     connection: Connection, period: BillingPeriod, catalog: Catalog | None, thresholds: Thresholds
 ) -> list[Quarantined]:
     span = {"period": period.first_day, "start": period.start, "end": period.end}
-    found = []
-    for one in usage_facts.quarantined(connection, span):
-        grave = one.waiting * 100 > one.rows * thresholds.quarantine_error_percent
-        named = _named(connection, span, one, catalog) if grave else ()
-        found.append(Quarantined(one.source, one.rows, one.waiting, named, one.batch))
-    return found
+    by_source = []
+    for source_rows in usage_facts.quarantined(connection, span):
+        grave = source_rows.waiting * 100 > source_rows.rows * thresholds.quarantine_error_percent
+        customers = _named(connection, span, source_rows.source, catalog) if grave else ()
+        by_source.append(replace(source_rows, customers=customers))
+    return by_source
 
 
-def _named(
-    connection: Connection, span: Mapping[str, object], one: Waiting, catalog: Catalog | None
-) -> tuple[int, ...]:
+def _named(connection: Connection, span: Mapping[str, object], source: str, catalog: Catalog | None) -> tuple[int, ...]:
     """The known customers among a source's waiting rows, by the column that names them."""
-    if catalog is None or one.source not in catalog.sources:
+    if catalog is None or source not in catalog.sources:
         return ()
-    column = columns_of(catalog.sources[one.source]).event.customer
+    column = columns_of(catalog.sources[source]).event.customer
     if isinstance(column, Constant):
         code = ledger_catalog.customer_codes(connection).get(column.value)
         return () if code is None else (code,)
-    return usage_facts.customers_waiting(connection, span, one.source, column)
+    return usage_facts.customers_waiting(connection, span, source, column)
 
 
 def _magnitudes(connection: Connection, earlier: list[date]) -> Magnitudes:
     """Of the last periods together, as their own checks recorded them."""
-    found = defaultdict[int, Counter[int]](Counter)
+    magnitudes = defaultdict[int, Counter[int]](Counter)
     for period in earlier:
         result = checks.newest(connection, period).get(ABSURD)
         recorded = result.details.get(MAGNITUDES, {}) if result else {}
-        for meter, known in recorded.items():
-            found[int(meter)].update({int(exponent): values for exponent, values in known.items()})
-    return found
+        for meter, by_exponent in recorded.items():
+            magnitudes[int(meter)].update({int(exponent): values for exponent, values in by_exponent.items()})
+    return magnitudes

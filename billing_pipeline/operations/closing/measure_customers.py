@@ -34,9 +34,9 @@ def in_lake(billing: Billing, files: Iterable[LakeFile]) -> list[LakeFile]:
     return [replace(file, path=f"{root}/{file.path}") for file in files]
 
 
-def engine(billing: Billing, threads: int = 1) -> Engine:
+def engine(billing: Billing) -> Engine:
     """An engine within the memory that the settings allow."""
-    return Engine(memory=billing.settings.memory, threads=threads, temp_directory=billing.spill_folder)
+    return Engine(memory=billing.settings.memory, temp_directory=billing.spill_folder)
 
 
 def meter_customers(

@@ -228,7 +228,7 @@ def _states(
         CustomerState(
             code=codes[customer],
             id=customer,
-            bucket=codes[customer] % work.billing.facts.buckets,
+            bucket=work.billing.facts.bucket_of(codes[customer]),
             terms=view.terms(customer).fingerprint if customer in known else "",
             pending="rate",
             batches=tuple(sorted(why.batches.union(why.asked, states[customer].batches if customer in states else ()))),

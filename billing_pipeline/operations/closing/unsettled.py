@@ -157,7 +157,7 @@ class _Differences:
         rated = {}
         for change, codes in sorted(by_change.items()):
             view = work.billing.view(work.connection, change, customers=sorted(codes))
-            buckets = tuple(sorted({code % work.billing.facts.buckets for code in codes.values()}))
+            buckets = tuple(sorted({work.billing.facts.bucket_of(code) for code in codes.values()}))
             metering = meter_customers(replace(work, buckets=buckets), view, codes, self._as_of.batch)
             for customer, code in codes.items():
                 terms = view.terms(customer)

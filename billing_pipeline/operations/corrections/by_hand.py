@@ -52,7 +52,7 @@ class ByHand:
         """
         known = known_document(connection, name)
         period = billing.calendar.period(known.period.isoformat())
-        work = Work(billing, connection, period, (known.code % billing.facts.buckets,))
+        work = Work(billing, connection, period, (billing.facts.bucket_of(known.code),))
         ledger_catalog.wait_for_changes(connection)  # and hold: nothing is recorded before this commits
         manifest.wait_for_landings(connection)
         periods.lock_everywhere(connection, work.buckets)

@@ -15,12 +15,11 @@ from billing_pipeline.ledger.usage.batches import Accepted, Delivery
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.usage.batch import Progress
 from billing_pipeline.usage.event import LakeFile
-from billing_pipeline.usage.known import Known
 from billing_pipeline.usage.lake import Lake
 from billing_pipeline.usage.mapping import Columns
-from billing_pipeline.usage.normalize import Normalizer
+from billing_pipeline.usage.normalize import Normalizer, Registered
+from billing_pipeline.usage.quarantine import Spool
 from billing_pipeline.usage.sources import Chunk
-from billing_pipeline.usage.spool import Spool
 from billing_pipeline.usage.staging import Staging
 
 
@@ -51,20 +50,20 @@ def staged(
     total_bytes: int = 0,
 ) -> Iterator[Staged]:
     """Normalise all chunks into ``folder``. Raises UsageError where the delivery cannot be read as a whole."""
-    made = Staged(Staging(folder), Spool(folder / "quarantined.jsonl"))
-    normalize = Normalizer(columns, _known(billing, catalog, source))
+    staged_rows = Staged(Staging(folder), Spool(folder / "quarantined.jsonl"))
+    normalize = Normalizer(columns, _registered(billing, catalog, source))
     try:
         for chunk in chunks:
             normalized = normalize(chunk)
-            made.events.add(normalized.table)
-            made.quarantined.add(normalized.quarantined)
-            made.rows += len(chunk.rows) + len(chunk.bad)
+            staged_rows.events.add(normalized.table)
+            staged_rows.quarantined.add(normalized.quarantined)
+            staged_rows.rows += len(chunk.rows) + len(chunk.bad)
             if progress is not None:
-                progress(made.rows, chunk.bytes_read, total_bytes)
-        yield made
+                progress(staged_rows.rows, chunk.bytes_read, total_bytes)
+        yield staged_rows
     finally:
         normalize.close()
-        made.events.close()
+        staged_rows.events.close()
 
 
 def accept(
@@ -101,13 +100,13 @@ def accept(
     return accepted
 
 
-def _known(billing: Billing, catalog: Catalog, source: Source) -> Known:
+def _registered(billing: Billing, catalog: Catalog, source: Source) -> Registered:
     """What the rows are checked against, as it stands now."""
     calendar = billing.calendar
     periods = list(calendar.until(billing.now())) or [calendar.period(calendar.first_day.isoformat())]
     with billing.ledger.begin() as connection:
         codes = ledger_catalog.meter_codes(connection)
-        return Known(
+        return Registered(
             customers=registry.customers(connection),
             meters=catalog.meters,
             meter_codes={meter: codes[meter] for meter in catalog.meters},

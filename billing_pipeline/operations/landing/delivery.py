@@ -1,4 +1,4 @@
-"""What is being delivered: a local file, a file at a URL, or a frame; known by the hash of its content."""
+"""A delivery that is being landed: a local file, a file at a URL, or a frame; known by the hash of its content."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ _STAGING = "staging"  # below home: what a crash leaves there is swept
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class OpenDelivery:
     """A delivery that can be read.
 
     Attributes:
@@ -68,12 +68,12 @@ def staging_folder(billing: Billing) -> Path:
     return billing.settings.home.absolute() / _STAGING
 
 
-def incoming(delivered: Any, known: SourceFormat, folder: Path) -> Incoming:
-    """Open what is delivered: a path, an fsspec URL, a pandas frame or an Arrow table.
+def open_delivery(delivered: Any, source_format: SourceFormat, folder: Path) -> OpenDelivery:
+    """Open a delivery: a path, an fsspec URL, a pandas frame or an Arrow table.
 
     Args:
         delivered: the delivery.
-        known: the source's format.
+        source_format: of its deliveries.
         folder: where a file from elsewhere is copied to, so that it is read once and cannot change meanwhile.
 
     Raises:
@@ -82,16 +82,18 @@ def incoming(delivered: Any, known: SourceFormat, folder: Path) -> Incoming:
     if not isinstance(delivered, str | Path):
         return _frame(delivered)
     if "://" in str(delivered):
-        return _file(_fetched(str(delivered), folder), known)
-    return _file(Path(delivered), known)
+        return _file(_fetched(str(delivered), folder), source_format)
+    return _file(Path(delivered), source_format)
 
 
-def _frame(delivered: Any) -> Incoming:
+def _frame(delivered: Any) -> OpenDelivery:
     table = frame_table(delivered)
-    return Incoming(FRAME, table.num_rows, frame_hash(table), lambda: read_frame(table), lambda: None, is_frame=True)
+    return OpenDelivery(
+        FRAME, table.num_rows, frame_hash(table), lambda: read_frame(table), lambda: None, is_frame=True
+    )
 
 
-def _file(path: Path, known: SourceFormat) -> Incoming:
+def _file(path: Path, source_format: SourceFormat) -> OpenDelivery:
     try:
         with path.open("rb") as file:
             before = os.fstat(file.fileno())
@@ -110,7 +112,7 @@ def _file(path: Path, known: SourceFormat) -> Incoming:
             )
 
     name = path.name.encode(errors="backslashreplace").decode()
-    return Incoming(name, before.st_size, content_hash, lambda: known.read(path), refuse_changed)
+    return OpenDelivery(name, before.st_size, content_hash, lambda: source_format.read(path), refuse_changed)
 
 
 def _fetched(url: str, folder: Path) -> Path:

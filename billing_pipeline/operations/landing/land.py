@@ -14,7 +14,7 @@ from billing_pipeline.ledger.usage import registry
 from billing_pipeline.ledger.usage.batches import Accepted, Delivery
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.accept import Staged, accept, scope_code, staged
-from billing_pipeline.operations.landing.delivery import Incoming, incoming, working_folder
+from billing_pipeline.operations.landing.delivery import OpenDelivery, open_delivery, working_folder
 from billing_pipeline.usage.batch import LandingResult, Progress
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.scopes import scope_key
@@ -46,57 +46,57 @@ def land(
         UsageError: the delivery cannot be read as a whole; nothing of it was recorded.
         Refused: ``received_at`` is out of order.
     """
-    catalog, found = source_of(billing, source)
-    key = _checked_scope(found, scope)
+    catalog, landing_source = source_of(billing, source)
+    key = _checked_scope(landing_source, scope)
     with working_folder(billing) as folder:
-        delivery = incoming(delivered, USAGE_SOURCES[found.format], folder)
+        delivery = open_delivery(delivered, USAGE_SOURCES[landing_source.format], folder)
         earlier = None if again else _earlier(billing, source, delivery.content_hash)
         if earlier is not None:
             return _result(earlier, {})
-        columns = columns_of(found, has_header=delivery.is_frame)
+        columns = columns_of(landing_source, has_header=delivery.is_frame)
         chunks = () if key and not delivery.size else delivery.chunks()
-        with staged(billing, catalog, found, columns, chunks, folder, progress, delivery.size) as made:
+        with staged(billing, catalog, landing_source, columns, chunks, folder, progress, delivery.size) as staged_rows:
             delivery.refuse_changed()
-            scopes = _scopes(billing, catalog, found, made, key)
-            complete = _delivery(billing, source, delivery, made, scopes)
-            accepted = accept(billing, made.events, complete, again=again, received_at=received_at)
-            return _result(accepted, {} if accepted.already else made.quarantined.reasons)
+            scopes = _scopes(billing, catalog, landing_source, staged_rows, key)
+            complete = _delivery(billing, source, delivery, staged_rows, scopes)
+            accepted = accept(billing, staged_rows.events, complete, again=again, received_at=received_at)
+            return _result(accepted, {} if accepted.already else staged_rows.quarantined.reasons)
 
 
 def source_of(billing: Billing, source: str) -> tuple[Catalog, Source]:
     """The newest catalog and one source in it. Raises UsageError for an unknown one."""
     catalog = billing.catalog()
-    known = catalog.sources if catalog else {}
-    if catalog is None or source not in known:
+    sources = catalog.sources if catalog else {}
+    if catalog is None or source not in sources:
         raise UsageError(
             f"No source {source!r} in the catalog.",
-            hint=f"{nearest(source, tuple(known))} Add it to a catalog file and run: billing catalog apply",
+            hint=f"{nearest(source, tuple(sources))} Add it to a catalog file and run: billing catalog apply",
         )
-    return catalog, known[source]
+    return catalog, sources[source]
 
 
 def _earlier(billing: Billing, source: str, content_hash: str) -> Accepted | None:
     """The batch that has this content already."""
     with billing.ledger.begin() as connection:
-        found = registry.find(connection, source, content_hash)
-        if found is None:
+        batch = registry.find(connection, source, content_hash)
+        if batch is None:
             return None
-        return Accepted(found, already=True, periods=registry.periods_of(connection, found.number))
+        return Accepted(batch, already=True, periods=registry.periods_of(connection, batch.number))
 
 
 def _delivery(
-    billing: Billing, source: str, delivery: Incoming, made: Staged, scopes: Mapping[int, frozenset[date]]
+    billing: Billing, source: str, delivery: OpenDelivery, staged_rows: Staged, scopes: Mapping[int, frozenset[date]]
 ) -> Delivery:
     return Delivery(
         source=source,
         content_hash=delivery.content_hash,
         name=delivery.name,
-        rows=made.rows,
+        rows=staged_rows.rows,
         bytes=delivery.size,
         actor=billing.actor,
         scopes=scopes,
-        quarantined=made.quarantined,
-        quarantined_rows=len(made.quarantined),
+        quarantined=staged_rows.quarantined,
+        quarantined_rows=len(staged_rows.quarantined),
     )
 
 
@@ -111,7 +111,7 @@ def _checked_scope(source: Source, scope: Mapping[str, str] | None) -> str | Non
 
 
 def _scopes(
-    billing: Billing, catalog: Catalog, source: Source, made: Staged, key: str | None
+    billing: Billing, catalog: Catalog, source: Source, staged_rows: Staged, key: str | None
 ) -> dict[int, frozenset[date]]:
     """What a snapshot restates → the periods it has rows in.
 
@@ -122,14 +122,14 @@ def _scopes(
     """
     if source.mode != "snapshot":
         return {}
-    _refuse_duplicates(billing, catalog, made)
-    scopes = {code: frozenset(periods) for code, periods in made.events.scope_periods.items()}
+    _refuse_duplicates(billing, catalog, staged_rows)
+    scopes = {code: frozenset(periods) for code, periods in staged_rows.events.scope_periods.items()}
     if key is not None:
         named = scope_code(billing, source.id, key)
         if scopes.keys() - {named}:
             raise UsageError(f"The delivery has rows outside the scope {key}.", hint="Land it without naming a scope.")
         scopes.setdefault(named, frozenset())
-    elif not made.rows:
+    elif not staged_rows.rows:
         raise UsageError(
             "An empty delivery of a snapshot says nothing about what it restates.",
             hint=f"If all usage was taken back, name its scope: {', '.join(source.scope)}.",
@@ -137,12 +137,12 @@ def _scopes(
     return scopes
 
 
-def _refuse_duplicates(billing: Billing, catalog: Catalog, made: Staged) -> None:
+def _refuse_duplicates(billing: Billing, catalog: Catalog, staged_rows: Staged) -> None:
     """A snapshot states each usage once: of two rows with one event key, one would vanish without a trace."""
     with billing.ledger.begin() as connection:
         codes = ledger_catalog.meter_codes(connection)
-    by_event_id = [codes[one.id] for one in catalog.meters.values() if one.deduplicate_by == "event_id"]
-    duplicate = made.events.duplicate(by_event_id)
+    by_event_id = [codes[meter.id] for meter in catalog.meters.values() if meter.deduplicate_by == "event_id"]
+    duplicate = staged_rows.events.duplicate(by_event_id)
     if duplicate:
         raise UsageError(
             f"Rows {duplicate[0]} and {duplicate[1]} of the delivery are the same event: one customer, meter, "

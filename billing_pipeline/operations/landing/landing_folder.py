@@ -1,4 +1,4 @@
-"""Land what waits in the landing folder: ``<landing>/<source id>/<file>``, a local folder or any fsspec URL.
+"""Land the files that wait in the landing folder: ``<landing>/<source id>/<file>``, a local folder or any fsspec URL.
 
 Files are neither moved nor deleted; each is landed once. A file refused as a whole is shown with its error and tried
 again when it, or its source in the catalog, changes. Names that start with a dot or end in .part or .tmp are left
@@ -49,13 +49,13 @@ class WaitingFile:
     source_state: str
 
     def seen(self, batch: int | None, error: str | None) -> SeenFile:
-        """How it is remembered: a refused file is a new one once its source has changed."""
+        """The file as it is remembered: a refused one is new once its source has changed."""
         return SeenFile(self.url, f"{self.etag} {self.source_state}" if error else self.etag, batch, error)
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingResult:
-    """What landing the waiting files came to; false where there were none.
+    """The files that waited, landed or refused; false where there were none.
 
     Attributes:
         landed: one for each file that became a batch, or had been one already.
@@ -70,7 +70,7 @@ class WaitingResult:
 
     def to_json(self) -> dict[str, object]:
         """As the command line prints it."""
-        return {"landed": [one.to_json() for one in self.landed], "refused": dict(self.refused)}
+        return {"landed": [result.to_json() for result in self.landed], "refused": dict(self.refused)}
 
 
 def land_waiting(billing: Billing, *, watch: Watch | None = None) -> WaitingResult:

@@ -21,8 +21,8 @@ from billing_pipeline.operations.landing.accept import accept, staged
 from billing_pipeline.operations.landing.delivery import working_folder
 from billing_pipeline.operations.landing.land import source_of
 from billing_pipeline.usage.batch import Progress
-from billing_pipeline.usage.corrections import corrected_values
 from billing_pipeline.usage.mapping import columns_of
+from billing_pipeline.usage.quarantine import corrected_values
 from billing_pipeline.usage.sources import Chunk
 from billing_pipeline.usage.sources.json_text import columns_of as text_columns
 
@@ -49,7 +49,7 @@ class ReplayedBatch:
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What a replay came to.
+    """The rows of a replay: what became of them.
 
     Attributes:
         batches: one for each batch of which rows were taken over.
@@ -66,7 +66,7 @@ class ReplayResult:
     @property
     def replayed(self) -> int:
         """Rows that are events now."""
-        return sum(one.rows for one in self.batches)
+        return sum(batch.rows for batch in self.batches)
 
     def to_json(self) -> dict[str, object]:
         """As the command line prints it."""
@@ -77,13 +77,13 @@ class ReplayResult:
             "snapshots": dict(self.snapshots),
             "batches": [
                 {
-                    "batch": one.batch,
-                    "replay_of": one.replay_of,
-                    "source": one.source,
-                    "rows": one.rows,
-                    "periods": [period.isoformat() for period in one.periods],
+                    "batch": batch.batch,
+                    "replay_of": batch.replay_of,
+                    "source": batch.source,
+                    "rows": batch.rows,
+                    "periods": [period.isoformat() for period in batch.periods],
                 }
-                for one in self.batches
+                for batch in self.batches
             ],
         }
 
@@ -113,7 +113,7 @@ def replay(
     Args:
         billing: of the ledger.
         which: the rows; all by default.
-        corrected: the columns of mended rows, by id; see ``usage.corrections.read_corrections``.
+        corrected: the columns of mended rows, by id; see ``usage.quarantine.read_corrections``.
         overrides: column → value for all selected rows; '' removes it.
         progress: told the rows read so far.
 
@@ -125,18 +125,20 @@ def replay(
         which = replace(which, ids=list(corrected))
     with billing.ledger.begin() as connection:
         concerned = quarantine.batches_with(connection, which)
-    made: list[ReplayedBatch] = []
+    replayed: list[ReplayedBatch] = []
     reasons: Counter[str] = Counter()
     snapshots: Counter[str] = Counter()
     for source, number, name in concerned:
-        one = _Replay(billing, replace(which, batch=number), source, number, name, corrected or {}, overrides or {})
+        batch_replay = _Replay(
+            billing, replace(which, batch=number), source, number, name, corrected or {}, overrides or {}
+        )
         if source_of(billing, source)[1].mode == "snapshot":
-            snapshots[source] += count(billing, one.which)
+            snapshots[source] += count(billing, batch_replay.which)
             continue
-        taken, left = one.run(progress)
-        made += [taken] if taken else []
+        taken, left = batch_replay.run(progress)
+        replayed += [taken] if taken else []
         reasons += left
-    return ReplayResult(tuple(made), reasons.total() + snapshots.total(), dict(reasons), dict(snapshots))
+    return ReplayResult(tuple(replayed), reasons.total() + snapshots.total(), dict(reasons), dict(snapshots))
 
 
 @dataclass(slots=True)
@@ -159,19 +161,19 @@ class _Replay:
     unread: Counter[str] = field(default_factory=Counter)
 
     def run(self, progress: Progress | None) -> tuple[ReplayedBatch | None, Counter[str]]:
-        """Take over what can be billed now; returns it, and why the rest cannot."""
+        """Take over the rows that can be billed now; returns their batch, and why the rest cannot."""
         catalog, source = source_of(self.billing, self.source)
         columns = replace(columns_of(source), required=())  # a row that lacks a column is a bad row, not a bad file
         with (
             working_folder(self.billing) as folder,
-            staged(self.billing, catalog, source, columns, self._chunks(), folder, progress) as made,
+            staged(self.billing, catalog, source, columns, self._chunks(), folder, progress) as staged_rows,
         ):
-            for row in made.quarantined:
+            for row in staged_rows.quarantined:
                 del self.ids[row.row]
-            left = self.unread + made.quarantined.reasons
+            left = self.unread + staged_rows.quarantined.reasons
             if not self.ids:
                 return None, left
-            accepted = accept(self.billing, made.events, self._delivery())
+            accepted = accept(self.billing, staged_rows.events, self._delivery())
             return ReplayedBatch(
                 accepted.batch.number, self.batch, self.source, accepted.batch.rows, accepted.periods
             ), left
@@ -181,14 +183,14 @@ class _Replay:
         while page := self._page(after):
             after = page[-1].id
             rows, values = list[int](), list[Mapping[str, object]]()
-            for one in page:
-                says = corrected_values(one.id, one.row, self.corrected, self.overrides)
-                if one.row.parsed or one.id in self.corrected:
-                    rows.append(one.row.row)
+            for waiting_row in page:
+                says = corrected_values(waiting_row.id, waiting_row.row, self.corrected, self.overrides)
+                if waiting_row.row.parsed or waiting_row.id in self.corrected:
+                    rows.append(waiting_row.row.row)
                     values.append(says)
-                    self.ids[one.row.row] = one.id
+                    self.ids[waiting_row.row.row] = waiting_row.id
                 else:
-                    self.unread[one.row.code] += 1
+                    self.unread[waiting_row.row.code] += 1
             yield Chunk(text_columns(values), pa.array(rows, pa.int64()))
 
     def _page(self, after: int) -> list[WaitingRow]:

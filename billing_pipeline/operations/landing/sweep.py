@@ -1,4 +1,4 @@
-"""Remove what crashes left behind: files that no batch names, half-prepared deliveries, what engines had spilled."""
+"""Remove the files that crashes left behind: those of no batch, half-prepared deliveries, what engines had spilled."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from billing_pipeline.usage.lake import ORPHAN_AGE, Lake
 
 
 def sweep(billing: Billing, *, older_than: timedelta = ORPHAN_AGE) -> list[str]:
-    """Remove orphans older than ``older_than`` by the machine's clock, which is also the files'; returns their paths.
+    """Remove orphaned files that are older than that by the machine's clock, which is the files', too; returns them.
 
     A younger file may belong to a landing under way. Orphans are listed before the manifest is read: what it does not
     name then was not accepted before either.

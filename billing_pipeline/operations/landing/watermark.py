@@ -23,7 +23,7 @@ def record(billing: Billing, source: str, instant: datetime) -> bool:
             hint="A watermark says what is delivered, and what is not used yet cannot be.",
         )
     with billing.ledger.begin() as connection:
-        known = watermarks.sources(connection)
-        if source not in known:
-            raise Refused(f"There is no source {source!r} in the catalog.", hint=nearest(source, known))
+        sources = watermarks.sources(connection)
+        if source not in sources:
+            raise Refused(f"There is no source {source!r} in the catalog.", hint=nearest(source, sources))
         return watermarks.record(connection, source, instant, at=now, actor=billing.actor)

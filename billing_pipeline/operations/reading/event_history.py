@@ -77,7 +77,7 @@ def event_history(
     for one in _periods(billing, timestamp, period):
         with billing.ledger.begin() as connection:
             newest = manifest.newest_batch(connection)
-            files = manifest.files(connection, one.first_day, newest, buckets=[code % len(billing.buckets)])
+            files = manifest.files(connection, one.first_day, newest, buckets=[billing.facts.bucket_of(code)])
             deliveries = manifest.deliveries(connection, newest)
         if not files:
             continue

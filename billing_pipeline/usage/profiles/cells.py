@@ -1,4 +1,4 @@
-"""The one pass over all values: how many events each customer and meter has, by the power of ten of their values."""
+"""Counts of all values, in one pass: how many events a customer and meter has, by the power of ten of the value."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from billing_pipeline.usage.profiles.facts import PeriodFacts
 
 
 def cells(reports: ir.Table, facts: PeriodFacts, thresholds: Thresholds) -> ir.Table:
-    """Aggregate every report, replaced ones included.
+    """Aggregate every report of a period, replaced ones included.
 
     Args:
         reports: as ``deduplicate.events`` gives them.

@@ -8,8 +8,7 @@ from statistics import median
 import pyarrow.compute as pc
 
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import PeriodFacts
-from billing_pipeline.usage.profiles.figure import Figure, percent
+from billing_pipeline.usage.profiles.facts import Figure, PeriodFacts, percent
 
 _YOUNG = Decimal("0.1")  # of the period: before that, one delivery more or less decides
 
@@ -23,7 +22,7 @@ def unpriced_figures(facts: PeriodFacts) -> Iterator[Figure]:
 
 
 def pending_figures(facts: PeriodFacts) -> Iterator[Figure]:
-    """Stops of sessions whose start is not known, by customer and meter."""
+    """Events that stop sessions whose start is not known, by customer and meter."""
     for row in facts.counts.filter(pc.field("pending") > 0).to_pylist():
         note = f"of {row['accepted']} accepted"
         yield Figure("waiting_stops", row["pending"], (row["customer"],), row["meter"], note=note)
@@ -31,24 +30,26 @@ def pending_figures(facts: PeriodFacts) -> Iterator[Figure]:
 
 def negative_figures(facts: PeriodFacts) -> Iterator[Figure]:
     """Quantities below zero, by customer and price."""
-    for found in facts.negative_quantities:
-        note = f"lowest {found.least.normalize():,f}"
-        yield Figure("negative_quantities", found.count, (found.customer,), subject=f"price {found.price}", note=note)
+    for negative in facts.negative_quantities:
+        note = f"lowest {negative.least.normalize():,f}"
+        yield Figure(
+            "negative_quantities", negative.count, (negative.customer,), subject=f"price {negative.price}", note=note
+        )
 
 
 def unrated_figures(facts: PeriodFacts) -> Iterator[Figure]:
     """Customers with quantities that no rate of their price matches."""
-    for found in facts.unrated:
-        yield Figure("unrated_customers", 1, (found.customer,), note=found.reason)
+    for customer in facts.unrated:
+        yield Figure("unrated_customers", 1, (customer.customer,), note=customer.reason)
 
 
 def late_volume_figures(facts: PeriodFacts) -> Iterator[Figure]:
     """Volume-priced quantities that are known otherwise than they were billed, by customer, price and dimensions."""
-    for found in facts.late_volume:
-        values = ", ".join(f"{name}={value}" for name, value in sorted(found.dimensions.items()))
-        subject = f"price {found.price}" + (f" {values}" if values else "")
-        note = f"{found.quantity.normalize():+,f} beside what was billed"
-        yield Figure("late_volume_quantities", 1, (found.customer,), subject=subject, note=note)
+    for late in facts.late_volume:
+        values = ", ".join(f"{name}={value}" for name, value in sorted(late.dimensions.items()))
+        subject = f"price {late.price}" + (f" {values}" if values else "")
+        note = f"{late.quantity.normalize():+,f} beside what was billed"
+        yield Figure("late_volume_quantities", 1, (late.customer,), subject=subject, note=note)
 
 
 def volume_figures(facts: PeriodFacts, thresholds: Thresholds) -> Iterator[Figure]:

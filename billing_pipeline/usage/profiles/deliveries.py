@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 
 from billing_pipeline.usage.deduplicate import deduplicate, events
 from billing_pipeline.usage.engine import BATCH, Engine
-from billing_pipeline.usage.profiles.facts import PeriodFacts
-from billing_pipeline.usage.profiles.figure import Figure, percent
+from billing_pipeline.usage.profiles.facts import Figure, PeriodFacts, percent
 
 
 def quarantine_figures(facts: PeriodFacts) -> Iterator[Figure]:
@@ -31,10 +30,10 @@ def quarantine_figures(facts: PeriodFacts) -> Iterator[Figure]:
 
 def missed_figures(facts: PeriodFacts) -> Iterator[Figure]:
     """Required sources that had not delivered the period by their deadline."""
-    for found in facts.missed_deadlines:
-        note = f"expected by {_minute(found.deadline)}, "
-        note += f"delivered {_minute(found.delivered)}" if found.delivered else "not delivered yet"
-        yield Figure("missed_deadlines", 1, subject=f"source {found.source}", note=note)
+    for missed in facts.missed_deadlines:
+        note = f"expected by {_minute(missed.deadline)}, "
+        note += f"delivered {_minute(missed.delivered)}" if missed.delivered else "not delivered yet"
+        yield Figure("missed_deadlines", 1, subject=f"source {missed.source}", note=note)
 
 
 def _minute(instant: datetime) -> str:

@@ -11,6 +11,35 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.usage.event import LakeFile
 
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the profile.
+
+    Attributes:
+        name: the profile's column.
+        value: a count, or a percentage.
+        customers: codes of the customers it concerns.
+        meter: code of the meter it concerns.
+        subject: what else it concerns, e.g. a source or a delivery, in words.
+        note: what a person wants to know beside it, e.g. the largest value.
+        batch: the first batch with which it was so; a hold for it counts from then on.
+    """
+
+    name: str
+    value: int | Decimal
+    customers: tuple[int, ...] = ()
+    meter: int | None = None
+    subject: str = ""
+    note: str = ""
+    batch: int | None = None
+
+
+def percent(part: int | Decimal, whole: int | Decimal) -> Decimal:
+    """``part`` in percent of ``whole``, to a tenth."""
+    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.1"))
+
+
 # How many values of a meter lie in each power of ten: {meter code: {exponent: values}}. Small, exact, and those of
 # several periods simply add up.
 Magnitudes = Mapping[int, Mapping[int, int]]
@@ -30,7 +59,7 @@ COUNTS_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class PeriodBatch:
     """One batch that concerns the period.
 
     Attributes:
@@ -52,7 +81,7 @@ class Delivery:
     revised: bool = False
 
     def title(self, number: int) -> str:
-        """How a person finds it again."""
+        """The batch in words by which a person finds it again."""
         return f"batch {number} of {self.source} ({self.name})"
 
 
@@ -138,7 +167,7 @@ class Unrated:
 
 @dataclass(frozen=True, slots=True)
 class PeriodFacts:
-    """The ledger's side of one period, read in one transaction.
+    """What the ledger knows of one period's usage, read in one transaction.
 
     Attributes:
         period: which.
@@ -166,7 +195,7 @@ class PeriodFacts:
     files: Sequence[LakeFile] = ()
     later_files: Sequence[LakeFile] = ()
     deliveries: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    batches: Mapping[int, Delivery] = field(default_factory=dict)
+    batches: Mapping[int, PeriodBatch] = field(default_factory=dict)
     counts: pa.Table = field(default_factory=COUNTS_SCHEMA.empty_table)
     settled_through: int = 0
     quarantined: Sequence[Quarantined] = ()

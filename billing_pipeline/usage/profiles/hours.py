@@ -11,8 +11,7 @@ import pyarrow as pa
 from billing_pipeline.usage.deduplicate import events
 from billing_pipeline.usage.engine import BATCH, Engine
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import PeriodFacts
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure, PeriodFacts
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -26,17 +25,17 @@ def gap_figures(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> I
         hours = reported.get(source, set())
         first_hour = facts.period.start.replace(minute=0)  # of zones that are half an hour off, too
         start = first_hour if source in facts.earlier_sources else max(first_hour, min(hours))
-        found = [*gaps(hours, start, end)]
+        source_gaps = [*gaps(hours, start, end)]
         subject = f"source {source}"
-        for first, until in found:
+        for first, until in source_gaps:
             note = f"nothing from {first:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
             yield Figure("hours_without_data", (until - first) // _HOUR, subject=subject, note=note)
-        if not found:
+        if not source_gaps:
             yield Figure("hours_without_data", 0, subject=subject)
 
 
 def gaps(hours: Collection[datetime], start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The spans of ``[start, end)`` without data, in the source's own rhythm. None at all is one gap."""
+    """Gaps in ``[start, end)``: spans without data, in the source's own rhythm. None at all is one gap."""
     seen = sorted({(hour - start) // _HOUR for hour in hours if start <= hour < end})
     step = _rhythm(seen) if seen else _HOUR
     if step is None or end <= start:
@@ -62,8 +61,8 @@ def _rhythm(hours: Sequence[int]) -> timedelta | None:
 def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
     """The first and last of each run of consecutive numbers."""
     for _, run in groupby(enumerate(numbers), lambda place: place[1] - place[0]):
-        found = [number for _, number in run]
-        yield found[0], found[-1]
+        consecutive = [number for _, number in run]
+        yield consecutive[0], consecutive[-1]
 
 
 def reported_hours(engine: Engine, facts: PeriodFacts) -> dict[str, set[datetime]]:
@@ -79,7 +78,7 @@ def reported_hours(engine: Engine, facts: PeriodFacts) -> dict[str, set[datetime
     reports = events(engine, facts.files, {})
     hourly = reports.select(BATCH, hour=reports.timestamp.truncate("h")).distinct()
     named = hourly.join(ibis.memtable(sources), BATCH).select("source", "hour").distinct()
-    found: dict[str, set[datetime]] = {}
+    by_source: dict[str, set[datetime]] = {}
     for row in engine.fetch(named).to_pylist():
-        found.setdefault(row["source"], set()).add(row["hour"].replace(tzinfo=UTC))
-    return found
+        by_source.setdefault(row["source"], set()).add(row["hour"].replace(tzinfo=UTC))
+    return by_source

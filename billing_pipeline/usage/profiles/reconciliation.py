@@ -7,8 +7,7 @@ import ibis.expr.types as ir
 
 from billing_pipeline.usage.deduplicate import events
 from billing_pipeline.usage.engine import BATCH, Engine
-from billing_pipeline.usage.profiles.facts import PeriodFacts
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure, PeriodFacts
 
 FIGURE = "unreconciled_rows"
 
@@ -57,11 +56,11 @@ def _by_file(engine: Engine, facts: PeriodFacts) -> Iterator[Figure]:
         expected[file.batch] = expected.get(file.batch, 0) + file.rows
     reports = events(engine, facts.files, {})
     by_batch = reports.group_by(BATCH).agg(rows=reports.count())
-    found = {row[BATCH]: row["rows"] for row in engine.fetch(by_batch).to_pylist()}
+    counted = {row[BATCH]: row["rows"] for row in engine.fetch(by_batch).to_pylist()}
     for number, rows in expected.items():
-        missing = abs(rows - found.get(number, 0))
+        missing = abs(rows - counted.get(number, 0))
         if missing:
-            note = f"the manifest says {rows} rows, the lake's files hold {found.get(number, 0)}"
+            note = f"the manifest says {rows} rows, the lake's files hold {counted.get(number, 0)}"
             yield _of_batch(engine, facts, number, missing, note)
 
 

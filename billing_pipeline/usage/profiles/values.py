@@ -18,20 +18,19 @@ from billing_pipeline.usage.deduplicate import as_of, deduplicate, events
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import ROWS_PER_BATCH, VALUE_PRECISION, VALUE_SCALE
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import Magnitudes, PeriodFacts
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure, Magnitudes, PeriodFacts
 
 _TYPICAL = 99  # of 100 values; the rest may be anything up to the limit
 
 
 def magnitudes(engine: Engine, cells: ir.Table) -> dict[int, dict[int, int]]:
     """How many values of each meter lie in each power of ten."""
-    found: dict[int, dict[int, int]] = {}
+    by_meter: dict[int, dict[int, int]] = {}
     sized = cells.filter(cells.exponent.notnull()).group_by("meter", "exponent").agg(values=cells["values"].sum())
     for row in engine.fetch(sized).to_pylist():
         if row["values"]:
-            found.setdefault(row["meter"], {})[row["exponent"]] = row["values"]
-    return found
+            by_meter.setdefault(row["meter"], {})[row["exponent"]] = row["values"]
+    return by_meter
 
 
 def limits(
@@ -41,22 +40,22 @@ def limits(
 
     Compared is with the last periods; a meter that had too few values in them is compared with itself.
     """
-    found = {}
+    by_meter = {}
     for meter in present:
         if meter in meters and meters[meter].aggregation in VALUELESS_AGGREGATIONS:
             continue  # the value is not looked at
-        for known in (earlier.get(meter, {}), present[meter]):
-            if sum(known.values()) >= thresholds.absurd_history:
-                found[meter] = Decimal(10) ** (_typical_exponent(known) + 1) * thresholds.absurd_factor
+        for magnitudes in (earlier.get(meter, {}), present[meter]):
+            if sum(magnitudes.values()) >= thresholds.absurd_history:
+                by_meter[meter] = Decimal(10) ** (_typical_exponent(magnitudes) + 1) * thresholds.absurd_factor
                 break
-    return found
+    return by_meter
 
 
-def _typical_exponent(known: Mapping[int, int]) -> int:
+def _typical_exponent(by_exponent: Mapping[int, int]) -> int:
     """The power of ten that holds the 99th of 100 values."""
-    below, total = 0, sum(known.values())
-    for exponent in sorted(known):
-        below += known[exponent]
+    below, total = 0, sum(by_exponent.values())
+    for exponent in sorted(by_exponent):
+        below += by_exponent[exponent]
         if below * 100 >= total * _TYPICAL:
             return exponent
     raise AssertionError("the last power of ten holds the last value")
@@ -96,8 +95,8 @@ def _suspects(engine: Engine, cells: ir.Table, absurd: Mapping[int, Decimal]) ->
     """Customers with any report that might stand out: cheap, and never too few."""
     marked = [(cells.negative > 0) | (cells.future > 0)]
     marked += [(cells.meter == meter) & (cells.exponent >= limit.adjusted() - 1) for meter, limit in absurd.items()]
-    found = cells.filter(ibis.or_(*marked)).select("customer").distinct()
-    return sorted(row["customer"] for row in engine.fetch(found).to_pylist())
+    customers = cells.filter(ibis.or_(*marked)).select("customer").distinct()
+    return sorted(row["customer"] for row in engine.fetch(customers).to_pylist())
 
 
 def _limited(accepted: ir.Table, absurd: Mapping[int, Decimal]) -> ir.Table:

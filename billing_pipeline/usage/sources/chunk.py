@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.usage.arrow import Array, ChunkedArray
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import Array, ChunkedArray, pc
 
 # A line longer than this is no event; it is taken out before a parser sees it.
 LONGEST_LINE = 1 << 20

@@ -15,8 +15,7 @@ from billing_pipeline.core.errors import UsageError
 from billing_pipeline.usage.sources.chunk import BadRow, Chunk
 from billing_pipeline.usage.sources.json_text import as_text, decode, decode_next
 from billing_pipeline.usage.sources.jsonl import chunk_of, json_object, read_jsonl
-from billing_pipeline.usage.sources.lines import utf8_blocks
-from billing_pipeline.usage.sources.opened import opened
+from billing_pipeline.usage.sources.lines import opened, utf8_blocks
 
 IDENTITY = "source+id"
 _REQUIRED = ("id", "source", "specversion", "type")

@@ -22,11 +22,11 @@ from billing_pipeline.usage.sources.lines import (
     fault,
     has_long_line,
     is_utf8,
+    opened,
     refuse_absurd_line,
     shown,
     utf8_blocks,
 )
-from billing_pipeline.usage.sources.opened import opened
 from billing_pipeline.usage.sources.records import Record, records
 
 _BLANK = b" \t\r\n"
@@ -163,7 +163,9 @@ def _parsed_by_record(block: bytes, header: Sequence[str], first_row: int) -> Ch
     good: list[list[str]] = []
     rows: list[int] = []
     bad: list[BadRow] = []
-    for number, record in enumerate((one for one in records(block) if one.data.strip(_BLANK)), start=first_row):
+    for number, record in enumerate(
+        (record for record in records(block) if record.data.strip(_BLANK)), start=first_row
+    ):
         values, wrong = _values(record, len(header), number)
         if wrong is None:
             good.append(values)

@@ -1,4 +1,4 @@
-"""FOCUS: the FinOps Foundation's cost and usage format, as CSV or Parquet; the text ``NULL`` is null.
+"""Files in FOCUS, the FinOps Foundation's cost and usage format, as CSV or Parquet; the text ``NULL`` is null.
 
 Source: https://focus.finops.org, 1.0: columns, and 'Null handling'.
 """
@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from billing_pipeline.usage.arrow import ChunkedArray
-from billing_pipeline.usage.arrow import compute as pc
+from billing_pipeline.usage.arrow import ChunkedArray, pc
 from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.sources.csv import read_csv
 from billing_pipeline.usage.sources.parquet import read_parquet

@@ -47,7 +47,7 @@ def _cell(cell: object) -> object:
 
 
 def frame_hash(table: pa.Table) -> str:
-    """sha256 of the Arrow IPC stream of the text columns: the same content has the same hash, whatever its types."""
+    """The frame's hash: sha256 of the Arrow stream of its text columns, equal for equal content of other types."""
     digest = sha256()
     schema = pa.schema([(name, pa.string()) for name in table.column_names])
     digest.update(schema.serialize())

@@ -56,11 +56,11 @@ def _add(arrays: dict[str, Array], name: str, values: Sequence[object]) -> None:
         if all(value is None for value in values):
             return
     try:
-        made = pa.array(values, pa.string())
+        texts = pa.array(values, pa.string())
     except (TypeError, pa.ArrowInvalid):  # something else than text among them: booleans, lists
-        made = pa.array([as_text(value) for value in values], pa.string())
+        texts = pa.array([as_text(value) for value in values], pa.string())
     if name in arrays:  # a row spelt "a.b" where another nests b in a
-        made = pa.array(
-            [a if a is not None else b for a, b in zip(arrays[name].to_pylist(), made.to_pylist(), strict=True)]
+        texts = pa.array(
+            [a if a is not None else b for a, b in zip(arrays[name].to_pylist(), texts.to_pylist(), strict=True)]
         )
-    arrays[name] = made
+    arrays[name] = texts

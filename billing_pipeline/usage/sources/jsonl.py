@@ -7,8 +7,7 @@ import pyarrow as pa
 
 from billing_pipeline.usage.sources.chunk import BadRow, Chunk
 from billing_pipeline.usage.sources.json_text import columns_of, decode
-from billing_pipeline.usage.sources.lines import fault, shown, utf8_blocks, whole_lines
-from billing_pipeline.usage.sources.opened import opened
+from billing_pipeline.usage.sources.lines import fault, opened, shown, utf8_blocks, whole_lines
 
 # Turns a decoded line into the object whose keys are columns; raises ValueError with the reason where it is none.
 Shape = Callable[[object], dict[str, object]]
@@ -68,4 +67,4 @@ def chunk_of(good: list[dict[str, object]], rows: list[int], bad: list[BadRow], 
                 bad = [*bad, BadRow(row, "not_utf8", "A text holds half of a surrogate pair (\\uD800…).", raw)]
         good, rows = [values for values, _ in kept], [row for _, row in kept]
         table = columns_of(good)
-    return Chunk(table, pa.array(rows, pa.int64()), tuple(sorted(bad, key=lambda one: one.row)), bytes_read)
+    return Chunk(table, pa.array(rows, pa.int64()), tuple(sorted(bad, key=lambda row: row.row)), bytes_read)

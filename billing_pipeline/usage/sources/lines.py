@@ -1,8 +1,13 @@
 """Bytes to blocks of whole lines, whatever the encoding: shared by the formats that are text."""
 
 import codecs
+import io
 from collections.abc import Iterator
-from typing import Protocol
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
 
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.usage.sources.chunk import LARGEST_LINE, LONGEST_LINE
@@ -115,3 +120,58 @@ def fault(line: bytes) -> tuple[str, str] | None:
     if not is_utf8(line):
         return "not_utf8", "The line is not UTF-8; bytes that are not are shown as \\xNN. Export the file as UTF-8."
     return None
+
+
+_COMPRESSIONS: dict[str, Literal["gzip", "bz2", "zstd"]] = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+
+
+class Opened(io.RawIOBase):
+    """A readable file that knows how many bytes of the (compressed) original were consumed."""
+
+    def __init__(self, path: Path) -> None:
+        self._original = path.open("rb")
+        compression = _COMPRESSIONS.get(path.suffix.lower())
+        self._content = (
+            pa.CompressedInputStream(pa.PythonFile(self._original, "r"), compression) if compression else self._original
+        )
+        self._name = path.name
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of the original have been read."""
+        return self._original.tell()
+
+    def readable(self) -> bool:
+        """The file is there to be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next ``size`` bytes, fewer only at the end. Raises UsageError for a broken compressed file."""
+        try:
+            return self._content.read(size) if size >= 0 else self._content.read()
+        except (OSError, pa.ArrowException) as error:
+            raise UsageError(
+                f"{self._name} cannot be read to its end: {error}",
+                hint="It is truncated or damaged; deliver it again. Nothing was recorded.",
+            ) from error
+
+    def close(self) -> None:
+        """Close the original file and its decompression."""
+        self._content.close()
+        self._original.close()
+        super().close()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    """The file, closed at the end. Raises UsageError where it is empty."""
+    if path.stat().st_size == 0:
+        raise UsageError(
+            f"{path.name} is empty.",
+            hint="An empty file is more often a failed export than a time without usage; nothing was recorded.",
+        )
+    file = Opened(path)
+    try:
+        yield file
+    finally:
+        file.close()

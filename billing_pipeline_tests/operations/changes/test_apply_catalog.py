@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline.catalog import CatalogProblems
+from billing_pipeline.catalog.problems import CatalogProblems
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.operations.changes.apply_catalog import apply, check_files, export_yaml, show
 from billing_pipeline.operations.locking.holds import list_holds, place, release

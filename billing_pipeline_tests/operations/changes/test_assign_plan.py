@@ -11,8 +11,8 @@ import pytest
 
 from billing_pipeline.catalog import Phase, Subscription
 from billing_pipeline.core.errors import LedgerError, Refused
-from billing_pipeline.operations.changes.assign_plan import assign_plan
-from billing_pipeline.operations.changes.customer_change import Changed
+from billing_pipeline.operations.changes.assign_plan import AssignPlan
+from billing_pipeline.operations.changes.customer_change import ChangeResult, change_customer
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.closing.standings import standings
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
@@ -56,7 +56,7 @@ def close_dirty(sandbox: Sandbox) -> list[str]:
     return [one.key for one in dirty]
 
 
-def effects(changed: Changed) -> list[tuple[str, str, str, str, str]]:
+def effects(changed: ChangeResult) -> list[tuple[str, str, str, str, str]]:
     """Kind, issue date, totals and difference of each document that differs."""
     return [
         (
@@ -69,8 +69,8 @@ def effects(changed: Changed) -> list[tuple[str, str, str, str, str]]:
 
 def test_now(sandbox: Sandbox) -> None:
     sandbox.land(use("acme", "api", "2026-01-05", 10), use("acme", "api", "2026-01-25", 10))
-    changed = assign_plan(sandbox.at("2026-01-20T12:00").billing, "acme", "dear")
-    assert (changed.number, changed.customer, changed.wanted.made.id) == (2, "acme", "acme")
+    changed = change_customer(sandbox.at("2026-01-20T12:00").billing, AssignPlan("acme", "dear"))
+    assert (changed.number, changed.customer, changed.change.object.id) == (2, "acme", "acme")
     assert phases(sandbox) == [("basic", "2026-01-01", 1), ("dear", "2026-01-20T12:00", 1)]
     assert effects(changed) == [("closing", "2026-02-01", "2.00", "3.00", "1.00")]
     sandbox.close()
@@ -78,7 +78,7 @@ def test_now(sandbox: Sandbox) -> None:
 
 
 def test_it_is_recorded_with_its_words_who_and_when(sandbox: Sandbox) -> None:
-    assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear", start="2026-02-01")
+    change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "dear", start="2026-02-01"))
     (row,) = sandbox.query("SELECT recorded_at, actor, action FROM catalog_change WHERE number = 2")
     assert (row.recorded_at, row.actor) == (instant("2026-01-20"), "tester")
     assert row.action == "plan assign acme dear --subscription acme --start 2026-02-01T00:00:00Z"
@@ -86,7 +86,9 @@ def test_it_is_recorded_with_its_words_who_and_when(sandbox: Sandbox) -> None:
 
 def test_a_later_start_changes_no_document_of_today(sandbox: Sandbox) -> None:
     sandbox.land(use("acme", "api", "2026-01-05", 10))
-    changed = assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear", start="2026-02-15T12:00:00Z")
+    changed = change_customer(
+        sandbox.at("2026-01-20").billing, AssignPlan("acme", "dear", start="2026-02-15T12:00:00Z")
+    )
     assert phases(sandbox) == [("basic", "2026-01-01", 1), ("dear", "2026-02-15T12:00", 1)]
     assert changed.documents == ()
 
@@ -94,7 +96,7 @@ def test_a_later_start_changes_no_document_of_today(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("start", ["current-period", "2026-01-01", "1767225600", "2026-01-01T00:00:00Z"])
 def test_from_the_start_of_the_current_period_however_it_is_given(sandbox: Sandbox, start: str) -> None:
     sandbox.land(use("acme", "api", "2026-01-05", 10))
-    changed = assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear", start=start)
+    changed = change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "dear", start=start))
     assert phases(sandbox) == [("dear", "2026-01-01", 1)]
     assert effects(changed) == [("closing", "2026-02-01", "1.00", "2.00", "1.00")]
 
@@ -103,17 +105,19 @@ def test_from_the_start_of_the_previous_period_while_it_is_in_grace(sandbox: San
     """Worked example 5: with a grace of 3 days, on day 2 the draft is replaced; on day 4 it is refused."""
     sandbox.land(use("acme", "api", "2026-01-05", 100))
     close_dirty(sandbox.at("2026-02-01"))
-    changed = assign_plan(sandbox.at("2026-02-02T10:00").billing, "acme", "dear", start="previous-period")
+    changed = change_customer(
+        sandbox.at("2026-02-02T10:00").billing, AssignPlan("acme", "dear", start="previous-period")
+    )
     assert effects(changed) == [("closing", "2026-02-01", "10.00", "20.00", "10.00")]
     close_dirty(sandbox)
     (doc,) = sandbox.documents("acme", JANUARY)
     assert (doc.version, doc.status, doc.total, doc.reason["changes"]) == (2, "draft", D(20), [2])
     sandbox.at("2026-02-04").lock()
     with pytest.raises(Refused, match="locked for customer acme") as raised:
-        assign_plan(sandbox.billing, "acme", "basic", start="previous-period")
+        change_customer(sandbox.billing, AssignPlan("acme", "basic", start="previous-period"))
     assert raised.value.hint == "The earliest start is 2026-02-01T00:00:00+00:00."
     assert changes(sandbox) == 2
-    assign_plan(sandbox.billing, "acme", "basic", start="2026-02-01")
+    change_customer(sandbox.billing, AssignPlan("acme", "basic", start="2026-02-01"))
     assert phases(sandbox) == [("dear", "2026-01-01", 1), ("basic", "2026-02-01", 1)]
 
 
@@ -123,17 +127,17 @@ def test_what_is_cut_off_does_not_change_any_more_before_it_is_locked_too(sandbo
     sandbox.at("2026-02-01").close()
     sandbox.at("2026-02-05")
     for dry_run in (True, False):
-        changed = assign_plan(sandbox.billing, "acme", "dear", start="current-period", dry_run=dry_run)
+        changed = change_customer(sandbox.billing, AssignPlan("acme", "dear", start="current-period"), dry_run=dry_run)
         assert effects(changed) == [("closing", "2026-03-01", "0.10", "0.20", "0.10")]
 
 
 def test_a_dry_run_shows_it_and_records_nothing(sandbox: Sandbox) -> None:
     sandbox.land(use("acme", "api", "2026-01-05", 10, "eu"))
     close_dirty(sandbox.at("2026-01-20"))
-    dry = assign_plan(sandbox.billing, "acme", "dear", start="current-period", dry_run=True)
+    dry = change_customer(sandbox.billing, AssignPlan("acme", "dear", start="current-period"), dry_run=True)
     assert (dry.number, dry.dry_run, changes(sandbox), phases(sandbox)) == (None, True, 1, [("basic", "2026-01-01", 1)])
     assert close_dirty(sandbox) == []
-    real = assign_plan(sandbox.billing, "acme", "dear", start="current-period")
+    real = change_customer(sandbox.billing, AssignPlan("acme", "dear", start="current-period"))
     assert (real.number, real.documents) == (2, dry.documents)
     document: dict[str, Any]
     (document,) = dry.to_json()["documents"]  # type: ignore[misc]
@@ -151,26 +155,26 @@ def test_a_dry_run_shows_it_and_records_nothing(sandbox: Sandbox) -> None:
 def test_phases_at_or_after_the_start_are_replaced(sandbox: Sandbox) -> None:
     sandbox.at("2026-01-10")
     for start in ("2026-02-01", "2026-03-01", "2026-04-01"):
-        assign_plan(sandbox.billing, "acme", "dear" if start == "2026-03-01" else "mixed", start=start)
+        change_customer(sandbox.billing, AssignPlan("acme", "dear" if start == "2026-03-01" else "mixed", start=start))
     assert [one[0] for one in phases(sandbox)] == ["basic", "mixed", "dear", "mixed"]
-    assign_plan(sandbox.billing, "acme", "basic", start="2026-03-01")
+    change_customer(sandbox.billing, AssignPlan("acme", "basic", start="2026-03-01"))
     assert phases(sandbox) == [("basic", "2026-01-01", 1), ("mixed", "2026-02-01", 1), ("basic", "2026-03-01", 1)]
-    assign_plan(sandbox.billing, "acme", "mixed", start="2026-02-15")
+    change_customer(sandbox.billing, AssignPlan("acme", "mixed", start="2026-02-15"))
     assert phases(sandbox) == [("basic", "2026-01-01", 1), ("mixed", "2026-02-01", 1)], "it is in force already"
 
 
 def test_an_earlier_start_than_the_subscriptions_own_moves_that(sandbox: Sandbox) -> None:
     sandbox.at("2026-01-10").apply("subscriptions: [{id: later, customer: gamma, plan: basic, start: 2026-02-01}]\n"
                                    "customers: [{id: gamma}]")  # fmt: skip
-    assign_plan(sandbox.billing, "gamma", "dear", start="2026-01-15")
+    change_customer(sandbox.billing, AssignPlan("gamma", "dear", start="2026-01-15"))
     assert subscription(sandbox, "later").start == instant("2026-01-15")
     assert phases(sandbox, "later") == [("dear", "2026-01-15", 1)]
 
 
 def test_the_same_again_changes_nothing(sandbox: Sandbox) -> None:
-    first = assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear")
-    again = assign_plan(sandbox.billing, "acme", "dear")
-    later = assign_plan(sandbox.at("2026-01-25").billing, "acme", "dear")
+    first = change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "dear"))
+    again = change_customer(sandbox.billing, AssignPlan("acme", "dear"))
+    later = change_customer(sandbox.at("2026-01-25").billing, AssignPlan("acme", "dear"))
     assert (first.number, again.number, later.number, changes(sandbox)) == (2, None, None, 2)
     assert (again.changes, again.documents) == ((), ())
 
@@ -179,10 +183,10 @@ def test_the_newest_version_of_a_plan_is_assigned_also_in_place_of_an_older_one(
     sandbox.land(use("acme", "api", "2026-01-05", 10))
     sandbox.apply(PER_UNIT.format(3))
     assert phases(sandbox) == [("basic", "2026-01-01", 1)]
-    changed = assign_plan(sandbox.at("2026-01-20").billing, "acme", "basic", start="current-period")
+    changed = change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "basic", start="current-period"))
     assert phases(sandbox) == [("basic", "2026-01-01", 2)]
     assert effects(changed) == [("closing", "2026-02-01", "1.00", "30.00", "29.00")]
-    assign_plan(sandbox.billing, "acme", "dear", start="2026-02-01")
+    change_customer(sandbox.billing, AssignPlan("acme", "dear", start="2026-02-01"))
     sandbox.apply(PER_UNIT.format(9))
     assert phases(sandbox)[0] == ("basic", "2026-01-01", 2), "a phase keeps its version, whatever comes after it"
 
@@ -190,7 +194,7 @@ def test_the_newest_version_of_a_plan_is_assigned_also_in_place_of_an_older_one(
 def test_a_plan_in_another_currency_is_refused(sandbox: Sandbox) -> None:
     sandbox.apply(EURO)
     with pytest.raises(Refused, match="'euro' is in EUR, customer 'acme' in USD"):
-        assign_plan(sandbox.at("2026-01-20").billing, "acme", "euro")
+        change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "euro"))
     assert changes(sandbox) == 2
 
 
@@ -208,7 +212,7 @@ def test_unknown_ids_are_refused_with_the_nearest(
 ) -> None:
     customer, plan, one = named
     with pytest.raises(Refused, match=what) as raised:
-        assign_plan(sandbox.at("2026-01-20").billing, customer, plan, subscription=one)
+        change_customer(sandbox.at("2026-01-20").billing, AssignPlan(customer, plan, subscription=one))
     assert nearest in raised.value.hint
 
 
@@ -218,18 +222,18 @@ def test_of_several_subscriptions_one_is_named(sandbox: Sandbox) -> None:
         "subscriptions: [{id: acme-storage, customer: acme, plan: storage, start: 2026-01-01}]"
     )
     with pytest.raises(Refused, match="2 subscriptions: acme, acme-storage") as raised:
-        assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear")
+        change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "dear"))
     assert "--subscription" in raised.value.hint
-    assign_plan(sandbox.billing, "acme", "dear", subscription="acme")
+    change_customer(sandbox.billing, AssignPlan("acme", "dear", subscription="acme"))
     assert [one[0] for one in phases(sandbox)] == ["basic", "dear"]
     with pytest.raises(Refused, match="already has meter 'api' by subscription 'acme'"):
-        assign_plan(sandbox.billing, "acme", "basic", subscription="acme-storage")
+        change_customer(sandbox.billing, AssignPlan("acme", "basic", subscription="acme-storage"))
 
 
 def test_who_has_no_subscription_gets_one(sandbox: Sandbox) -> None:
     sandbox.apply("customers: [{id: gamma}]")
     sandbox.land(use("gamma", "api", "2026-01-05", 10), use("gamma", "api", "2026-01-12", 1))
-    changed = assign_plan(sandbox.at("2026-01-20").billing, "gamma", "dear", start="2026-01-10")
+    changed = change_customer(sandbox.at("2026-01-20").billing, AssignPlan("gamma", "dear", start="2026-01-10"))
     assert phases(sandbox, "gamma-dear") == [("dear", "2026-01-10", 1)]
     assert effects(changed) == [("closing", "2026-02-01", "0.00", "0.20", "0.20")]
     sandbox.close()
@@ -239,7 +243,7 @@ def test_who_has_no_subscription_gets_one(sandbox: Sandbox) -> None:
 def test_a_new_subscription_cannot_start_before_the_first_period_that_is_open(sandbox: Sandbox) -> None:
     sandbox.apply("customers: [{id: gamma}]")
     with pytest.raises(Refused, match="locked for customer gamma") as raised:
-        assign_plan(sandbox.at("2026-02-10").billing, "gamma", "dear", start="previous-period")
+        change_customer(sandbox.at("2026-02-10").billing, AssignPlan("gamma", "dear", start="previous-period"))
     assert "The earliest start is 2026-02-01T00:00:00+00:00." in raised.value.hint
 
 
@@ -248,17 +252,20 @@ def test_who_comes_back_after_a_cancellation_gets_a_new_subscription(sandbox: Sa
         "subscriptions: [{id: acme, customer: acme, plan: basic, start: 2026-01-01, end: 2026-01-10}]"
     )
     with pytest.raises(Refused, match="acme ends on 2026-01-10; no plan starts in it on 2026-01-20") as raised:
-        assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear", subscription="acme")
+        change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "dear", subscription="acme"))
     assert "Leave --subscription out" in raised.value.hint
-    changed = assign_plan(sandbox.billing, "acme", "dear")
-    assert changed.wanted.made.id == "acme-dear"
+    changed = change_customer(sandbox.billing, AssignPlan("acme", "dear"))
+    assert changed.change.object.id == "acme-dear"
     assert subscription(sandbox).end == instant("2026-01-10")
 
 
 def test_a_new_subscription_takes_no_id_that_is_taken(sandbox: Sandbox) -> None:
     sandbox.apply("customers: [{id: acme-x}, {id: gamma}]\n"
                   "subscriptions: [{id: gamma-dear, customer: acme-x, plan: basic, start: 2026-01-01}]")  # fmt: skip
-    assert assign_plan(sandbox.at("2026-01-20").billing, "gamma", "dear").wanted.made.id == "gamma-dear-2"
+    assert (
+        change_customer(sandbox.at("2026-01-20").billing, AssignPlan("gamma", "dear")).change.object.id
+        == "gamma-dear-2"
+    )
 
 
 def test_others_keep_their_documents_and_when_they_were_computed(sandbox: Sandbox) -> None:
@@ -268,7 +275,7 @@ def test_others_keep_their_documents_and_when_they_were_computed(sandbox: Sandbo
         "SELECT version, recorded_at, total_minor FROM current_document WHERE customer_id = :who AND NOT replaceable"
     )
     before = [tuple(row) for row in sandbox.query(known, who="beta")]
-    assign_plan(sandbox.at("2026-02-02").billing, "acme", "dear", start="previous-period")
+    change_customer(sandbox.at("2026-02-02").billing, AssignPlan("acme", "dear", start="previous-period"))
     assert close_dirty(sandbox) == [JANUARY, FEBRUARY]
     after = [tuple(row) for row in sandbox.query(known, who="beta")]
     assert (before, len(before)) == (after, 2)
@@ -280,7 +287,7 @@ def test_of_two_at_once_the_second_sees_the_first(sandbox: Sandbox) -> None:
     sandbox.at("2026-01-20")
     others = [sandbox.another() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        made = [*pool.map(lambda one: assign_plan(one, "acme", "dear", start="2026-02-01"), others)]
+        made = [*pool.map(lambda one: change_customer(one, AssignPlan("acme", "dear", start="2026-02-01")), others)]
     assert sorted(one.number or 0 for one in made) == [0, 0, 0, 2]
     assert phases(sandbox) == [("basic", "2026-01-01", 1), ("dear", "2026-02-01", 1)]
     for other in others:
@@ -291,7 +298,7 @@ def test_an_end_that_is_to_come_stays_and_is_said(sandbox: Sandbox) -> None:
     sandbox.at("2026-01-20").apply(
         "subscriptions: [{id: acme, customer: acme, plan: basic, start: 2026-01-01, end: 2026-03-01}]"
     )
-    changed = assign_plan(sandbox.billing, "acme", "dear")
+    changed = change_customer(sandbox.billing, AssignPlan("acme", "dear"))
     assert (changed.number, changed.notes) == (3, ("It still ends on 2026-03-01.",))
     assert subscription(sandbox).end == instant("2026-03-01")
 
@@ -304,9 +311,9 @@ def test_what_keeps_documents_from_being_shown_does_not_undo_the_change(
 
     monkeypatch.setattr("billing_pipeline.operations.changes.customer_change.preview", full)
     with pytest.raises(LedgerError, match="full"):
-        assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear", dry_run=True)
+        change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "dear"), dry_run=True)
     assert changes(sandbox) == 1
-    changed = assign_plan(sandbox.billing, "acme", "dear")
+    changed = change_customer(sandbox.billing, AssignPlan("acme", "dear"))
     assert (changed.number, changed.documents, changes(sandbox)) == (2, None, 2)
     assert changed.notes == ("What this does to documents cannot be shown: The disk is full. Make room.",)
     assert changed.to_json()["documents"] is None
@@ -315,8 +322,8 @@ def test_what_keeps_documents_from_being_shown_does_not_undo_the_change(
 def test_a_dry_run_is_not_remembered_by_the_number_that_the_next_change_gets(sandbox: Sandbox) -> None:
     sandbox.land(use("acme", "api", "2026-01-05", 10))
     sandbox.at("2026-01-20")
-    assign_plan(sandbox.billing, "acme", "dear", start="current-period", dry_run=True)
-    changed = assign_plan(sandbox.billing, "acme", "mixed", start="current-period")
+    change_customer(sandbox.billing, AssignPlan("acme", "dear", start="current-period"), dry_run=True)
+    changed = change_customer(sandbox.billing, AssignPlan("acme", "mixed", start="current-period"))
     assert changed.number == 2
     assert phases(sandbox) == [("mixed", "2026-01-01", 1)]
     sandbox.close()
@@ -324,8 +331,8 @@ def test_a_dry_run_is_not_remembered_by_the_number_that_the_next_change_gets(san
 
 
 def test_nothing_recorded_is_overwritten(sandbox: Sandbox) -> None:
-    assign_plan(sandbox.at("2026-01-20").billing, "acme", "dear", start="2026-02-01")
-    assign_plan(sandbox.at("2026-01-21").billing, "acme", "mixed", start="2026-02-01")
+    change_customer(sandbox.at("2026-01-20").billing, AssignPlan("acme", "dear", start="2026-02-01"))
+    change_customer(sandbox.at("2026-01-21").billing, AssignPlan("acme", "mixed", start="2026-02-01"))
 
     def plans(change: int) -> list[str]:
         with sandbox.billing.ledger.begin() as connection:
@@ -341,6 +348,6 @@ def test_in_a_zone_with_summer_time_a_day_is_a_local_one(
 ) -> None:
     use_plain_metering(monkeypatch)
     with open_sandbox(postgres, tmp_path, MONTH, time_zone="Europe/Berlin", now="2026-01-01") as sandbox:
-        assign_plan(sandbox.at("2026-04-15").billing, "acme", "dear", start="current-period")
+        change_customer(sandbox.at("2026-04-15").billing, AssignPlan("acme", "dear", start="current-period"))
         starts: list[datetime] = [one.start for one in subscription(sandbox).phases]
         assert starts == [instant("2025-12-31T23:00"), instant("2026-03-31T22:00")]

@@ -1,20 +1,21 @@
 """Adding and ending discounts: shown first, recorded once, refused inside what is locked."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from billing_pipeline.catalog import Discount
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.operations.changes.add_discount import DiscountTerms, add_discount
-from billing_pipeline.operations.changes.customer_change import Changed
-from billing_pipeline.operations.changes.end_discount import end_discount
+from billing_pipeline.operations.changes.add_discount import AddDiscount
+from billing_pipeline.operations.changes.customer_change import ChangeResult, change_customer
+from billing_pipeline.operations.changes.end_discount import EndDiscount
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 from billing_pipeline_tests.sandbox import MONTH, Sandbox, instant, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
-TEN = DiscountTerms(percent="10", start="current-period")
+LAUNCH = AddDiscount("acme", "launch", percent="10", start="current-period")
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def discounts(sandbox: Sandbox) -> dict[str, Discount]:
     return dict(catalog.discounts)
 
 
-def effects(changed: Changed) -> list[tuple[str, str, str, str]]:
+def effects(changed: ChangeResult) -> list[tuple[str, str, str, str]]:
     return [
         (str(one.plan.identity.kind), f"{one.plan.identity.issue_date}", str(one.old_total), str(one.new_total))
         for one in changed.documents or ()
@@ -44,7 +45,7 @@ def changes(sandbox: Sandbox) -> list[str]:
 
 
 def test_from_the_start_of_the_period(sandbox: Sandbox) -> None:
-    changed = add_discount(sandbox.billing, "acme", "launch", TEN)
+    changed = change_customer(sandbox.billing, LAUNCH)
     assert effects(changed) == [("closing", "2026-02-01", "10.00", "9.00")]
     (document,) = changed.documents or ()
     assert [(one["change"], one["kind"]) for one in document.lines] == [("added", "discount")]
@@ -55,8 +56,8 @@ def test_from_the_start_of_the_period(sandbox: Sandbox) -> None:
 
 
 def test_an_amount_for_some_periods_and_prices(sandbox: Sandbox) -> None:
-    terms = DiscountTerms(amount="12.50", start="2026-01-01", periods=2, prices=("api",))
-    changed = add_discount(sandbox.billing, "acme", "gift", terms)
+    gift = AddDiscount("acme", "gift", amount="12.50", start="2026-01-01", periods=2, prices=["api"])
+    changed = change_customer(sandbox.billing, gift)
     assert effects(changed) == [("closing", "2026-02-01", "10.00", "0.00")], "never below zero"
     assert changes(sandbox) == [
         "discount add acme --id gift --amount 12.5 --start 2026-01-01T00:00:00Z --periods 2 --price api"
@@ -64,71 +65,70 @@ def test_an_amount_for_some_periods_and_prices(sandbox: Sandbox) -> None:
 
 
 def test_they_apply_in_the_order_in_which_they_were_added(sandbox: Sandbox) -> None:
-    add_discount(sandbox.billing, "acme", "z", DiscountTerms(amount="5", start="current-period"))
-    changed = add_discount(sandbox.billing, "acme", "a", DiscountTerms(percent="50", start="current-period"))
+    change_customer(sandbox.billing, AddDiscount("acme", "z", amount="5", start="current-period"))
+    changed = change_customer(sandbox.billing, AddDiscount("acme", "a", percent="50", start="current-period"))
     assert effects(changed) == [("closing", "2026-02-01", "5.00", "2.50")]
     assert {one.id: one.order for one in discounts(sandbox).values()} == {"z": 1, "a": 2}
 
 
 def test_a_dry_run_shows_the_same_and_records_nothing(sandbox: Sandbox) -> None:
-    dry = add_discount(sandbox.billing, "acme", "launch", TEN, dry_run=True)
+    dry = change_customer(sandbox.billing, LAUNCH, dry_run=True)
     assert (dry.number, discounts(sandbox), changes(sandbox)) == (None, {}, [])
-    assert effects(dry) == effects(add_discount(sandbox.billing, "acme", "launch", TEN))
+    assert effects(dry) == effects(change_customer(sandbox.billing, LAUNCH))
 
 
 def test_the_same_again_changes_nothing_and_another_of_that_id_is_refused(sandbox: Sandbox) -> None:
-    add_discount(sandbox.billing, "acme", "other", DiscountTerms(amount="1"))
-    assert add_discount(sandbox.billing, "acme", "launch", TEN).number == 3
-    assert add_discount(sandbox.billing, "acme", "launch", TEN).number is None
-    twenty = DiscountTerms(percent="20", start="current-period")
+    change_customer(sandbox.billing, AddDiscount("acme", "other", amount="1"))
+    assert change_customer(sandbox.billing, LAUNCH).number == 3
+    assert change_customer(sandbox.billing, LAUNCH).number is None
     for customer in ("acme", "beta"):
         with pytest.raises(Refused, match="another discount 'launch', of customer acme") as raised:
-            add_discount(sandbox.billing, customer, "launch", twenty)
+            change_customer(sandbox.billing, replace(LAUNCH, customer=customer, percent="20"))
         assert "billing discount end launch" in raised.value.hint
 
 
 @pytest.mark.parametrize(
-    ("terms", "what"),
+    ("verb", "what"),
     [
-        (DiscountTerms(), "a percentage or an amount"),
-        (DiscountTerms(percent="1", amount="1"), "a percentage or an amount"),
-        (DiscountTerms(percent="1", end="2026-03-01", periods=2), "an end and a number of periods"),
-        (DiscountTerms(percent="101"), "percent: 101 is not between"),
-        (DiscountTerms(percent="ten"), "percent: 'ten' is not a decimal"),
-        (DiscountTerms(amount="0"), "amount: 0 is not greater"),
-        (DiscountTerms(amount="1.005"), "finer than the currency"),
-        (DiscountTerms(percent="1", prices=("apy",)), "No plan has a price or fee 'apy'"),
-        (DiscountTerms(percent="1", end="2026-01-10"), "is before the start"),
-        (DiscountTerms(percent="1", start="soon"), "'soon' is no start"),
-        (DiscountTerms(percent="1", periods=0), "periods"),
+        (AddDiscount("acme", "launch"), "a percentage or an amount"),
+        (AddDiscount("acme", "launch", percent="1", amount="1"), "a percentage or an amount"),
+        (AddDiscount("acme", "launch", percent="1", end="2026-03-01", periods=2), "an end and a number of periods"),
+        (AddDiscount("acme", "launch", percent="101"), "percent: 101 is not between"),
+        (AddDiscount("acme", "launch", percent="ten"), "percent: 'ten' is not a decimal"),
+        (AddDiscount("acme", "launch", amount="0"), "amount: 0 is not greater"),
+        (AddDiscount("acme", "launch", amount="1.005"), "finer than the currency"),
+        (AddDiscount("acme", "launch", percent="1", prices=["apy"]), "No plan has a price or fee 'apy'"),
+        (AddDiscount("acme", "launch", percent="1", end="2026-01-10"), "is before the start"),
+        (AddDiscount("acme", "launch", percent="1", start="soon"), "'soon' is no start"),
+        (AddDiscount("acme", "launch", percent="1", periods=0), "periods"),
     ],
 )
-def test_what_is_no_discount_is_refused(sandbox: Sandbox, terms: DiscountTerms, what: str) -> None:
+def test_what_is_no_discount_is_refused(sandbox: Sandbox, verb: AddDiscount, what: str) -> None:
     with pytest.raises(Refused, match=what):
-        add_discount(sandbox.billing, "acme", "launch", terms)
+        change_customer(sandbox.billing, verb)
     assert changes(sandbox) == []
 
 
 def test_it_starts_and_ends_in_no_period_that_is_locked(sandbox: Sandbox) -> None:
-    add_discount(sandbox.billing, "acme", "launch", TEN)
+    change_customer(sandbox.billing, LAUNCH)
     sandbox.at("2026-02-02").close()
-    assert end_discount(sandbox.billing, "launch", end="previous-period", dry_run=True).documents
+    assert change_customer(sandbox.billing, EndDiscount("launch", end="previous-period"), dry_run=True).documents
     sandbox.at("2026-02-05").lock()
     with pytest.raises(Refused, match=r"Discount late would change .* locked for customer acme") as raised:
-        add_discount(sandbox.billing, "acme", "late", DiscountTerms(percent="5", start="previous-period"))
+        change_customer(sandbox.billing, AddDiscount("acme", "late", percent="5", start="previous-period"))
     assert "The earliest start is 2026-02-01T00:00:00+00:00." in raised.value.hint
     with pytest.raises(Refused, match="Discount launch would change"):
-        end_discount(sandbox.billing, "launch", end="2026-01-20")
-    assert end_discount(sandbox.billing, "launch", end="current-period").number == 3
+        change_customer(sandbox.billing, EndDiscount("launch", end="2026-01-20"))
+    assert change_customer(sandbox.billing, EndDiscount("launch", end="current-period")).number == 3
 
 
 def test_it_ends(sandbox: Sandbox) -> None:
-    add_discount(sandbox.billing, "acme", "launch", TEN)
-    assert end_discount(sandbox.billing, "launch").number == 3
+    change_customer(sandbox.billing, LAUNCH)
+    assert change_customer(sandbox.billing, EndDiscount("launch")).number == 3
     assert discounts(sandbox)["launch"].end == instant("2026-01-16")
-    again = end_discount(sandbox.at("2026-01-20").billing, "launch")
+    again = change_customer(sandbox.at("2026-01-20").billing, EndDiscount("launch"))
     assert (again.number, again.notes) == (None, ("It ended on 2026-01-16.",))
-    changed = end_discount(sandbox.billing, "launch", end="2026-01-01")
+    changed = change_customer(sandbox.billing, EndDiscount("launch", end="2026-01-01"))
     assert effects(changed) == [("closing", "2026-02-01", "9.00", "10.00")]
     assert changes(sandbox)[1:] == [
         "discount end launch --end 2026-01-16T00:00:00Z",
@@ -137,10 +137,10 @@ def test_it_ends(sandbox: Sandbox) -> None:
 
 
 def test_an_end_before_its_start_and_an_unknown_one_are_refused(sandbox: Sandbox) -> None:
-    add_discount(sandbox.billing, "acme", "launch", DiscountTerms(percent="10", start="2026-02-01"))
+    change_customer(sandbox.billing, AddDiscount("acme", "launch", percent="10", start="2026-02-01"))
     with pytest.raises(Refused, match="launch starts on 2026-02-01") as raised:
-        end_discount(sandbox.billing, "launch")
+        change_customer(sandbox.billing, EndDiscount("launch"))
     assert "--end 2026-02-01" in raised.value.hint
     with pytest.raises(Refused, match="no discount 'lunch'") as raised:
-        end_discount(sandbox.billing, "lunch")
+        change_customer(sandbox.billing, EndDiscount("lunch"))
     assert raised.value.hint == "Did you mean 'launch'?"

@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.ledger.documents import payments
 from billing_pipeline.ledger.documents.payments import PaymentStep
-from billing_pipeline.operations.changes.assign_plan import assign_plan
+from billing_pipeline.operations.changes.assign_plan import AssignPlan
+from billing_pipeline.operations.changes.customer_change import change_customer
 from billing_pipeline.operations.corrections.void import Voided, void
 from billing_pipeline.operations.payments.payments import mark_paid
 from billing_pipeline.operations.reading.invoices import list_invoices, show_invoice
@@ -291,7 +292,7 @@ def test_an_opening_is_void_while_its_period_runs(postgres: Server, tmp_path: Pa
 
 def test_fees_that_a_later_plan_put_on_its_date_are_on_the_reissue(sandbox: Sandbox) -> None:
     """The fee of February, billed in advance, has become 160: the reissue says so, and nothing adjusts it."""
-    assign_plan(sandbox.at("2026-02-05").billing, "beta", "grown", start="current-period")
+    change_customer(sandbox.at("2026-02-05").billing, AssignPlan("beta", "grown", start="current-period"))
     ticks(sandbox, "2026-02-05")
     assert {"-100.00", "160.00"} <= {amount for row in books(sandbox, "beta") for amount in row[5]}
     made = voided(sandbox, number(sandbox, "beta"), reissue=True)

@@ -10,7 +10,7 @@ from billing_pipeline.ledger.usage.quarantine import Selection
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.land import land
 from billing_pipeline.operations.landing.quarantine import count, replay, waiting
-from billing_pipeline.usage.corrections import read_corrections, to_csv, to_jsonl
+from billing_pipeline.usage.quarantine import read_corrections, to_csv, to_jsonl
 from billing_pipeline_tests.operations.landing.landing_ledger import (
     add_catalog,
     events,

@@ -8,7 +8,8 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 from math import floor
 
-from billing_pipeline.catalog import Fee, Phase, Plan, Subscription
+from billing_pipeline.catalog import Phase, Plan, Subscription
+from billing_pipeline.catalog.plan import Fee
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import MINOR_DIGITS, Rounding
 from billing_pipeline.core.period import BillingCalendar

@@ -10,17 +10,9 @@ from fractions import Fraction
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from billing_pipeline.catalog import (
-    Account,
-    Catalog,
-    Customer,
-    Fee,
-    FeeCadence,
-    Phase,
-    Plan,
-    QuantityChange,
-    Subscription,
-)
+from billing_pipeline.catalog import Account, Catalog, Customer, Phase, Plan, Subscription
+from billing_pipeline.catalog.plan import Fee, FeeCadence
+from billing_pipeline.catalog.subscription import QuantityChange
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.money import Rounding
 from billing_pipeline.core.period import BillingCalendar, calendar

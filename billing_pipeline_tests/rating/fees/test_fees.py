@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from billing_pipeline.catalog import Fee, Plan
-from billing_pipeline.catalog.plan import FeeCadence
+from billing_pipeline.catalog import Plan
+from billing_pipeline.catalog.plan import Fee, FeeCadence
 from billing_pipeline.core.period import BillingCalendar, calendar
 from billing_pipeline.rating.fees.fees import FeeKey, fee_key, fees_of
 from billing_pipeline_tests.rating.fees.fee_case import due, fee_terms, written

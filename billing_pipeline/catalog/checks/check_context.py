@@ -1,9 +1,9 @@
-"""What checks compare an object with."""
+"""The catalog and the program around an object: what its checks compare it with."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.catalog.plan import Plan, PlanVersion
@@ -16,8 +16,8 @@ from billing_pipeline.core.period import BillingCalendar
 Path = tuple[str | int, ...]
 
 
-class Price(Protocol):
-    """What the checks need of a parsed price."""
+class ParsedPrice(Protocol):
+    """A parsed price, as far as the checks need it."""
 
     @property
     def by(self) -> tuple[str, ...]:
@@ -29,15 +29,15 @@ class Price(Protocol):
 
     @property
     def needs(self) -> str:
-        """What it wants to know of single events: ``quantity`` (nothing), ``events`` or ``amounts``."""
+        """What the price wants to know of single events: ``quantity`` (nothing), ``events`` or ``amounts``."""
 
 
-ParsePrice = Callable[[Mapping[str, object]], Price]
+ParsePrice = Callable[[Mapping[str, object]], ParsedPrice]
 
 
 @dataclass(frozen=True, slots=True)
 class Registries:
-    """What the program can do; given, so that the catalog need not know those who do it.
+    """Names of formats and gateways that the program has; given, so that the catalog need not know who has them.
 
     Attributes:
         parse_price: reads a price's terms and its included units; raises CatalogError with the path inside them.
@@ -53,8 +53,8 @@ class Registries:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What checks compare an object with.
+class CheckContext:
+    """The catalog around an object that is checked, and what the program can do.
 
     Attributes:
         catalog: the recorded catalog overlaid by the files.
@@ -78,6 +78,10 @@ class Known:
         if object_id not in objects and (kind, object_id) not in self.files:
             yield CatalogError(f"There is no {kind} {object_id!r}.", hint=suggestion(object_id, objects), path=path)
 
+    def recorded(self, kind: str, object_id: str) -> Any:
+        """The object as recorded, before the files; None where it is new."""
+        return self.existing.of_kind(kind).get(object_id) if self.existing else None
+
     def plan(self, phase: Phase) -> Plan | None:
         """The plan version that a phase pins; None where it is not known."""
         newest = self.catalog.plans.get(phase.plan)
@@ -86,14 +90,14 @@ class Known:
         return self.plan_versions.get((phase.plan, phase.plan_version or 0))
 
     def when(self, instant: datetime) -> str:
-        """An instant for people."""
+        """An instant as people write it."""
         return written(instant, self.calendar)
 
 
-def one_of(what: str, name: str, known: Collection[str], path: Path) -> Iterator[CatalogError]:
+def one_of(what: str, name: str, registry: Collection[str], path: Path) -> Iterator[CatalogError]:
     """An error where a registry lacks a name."""
-    if name not in known:
-        yield CatalogError(f"Unknown {what} {name!r}.", hint=suggestion(name, known), path=path)
+    if name not in registry:
+        yield CatalogError(f"Unknown {what} {name!r}.", hint=suggestion(name, registry), path=path)
 
 
 def repeated(names: Collection[str]) -> Iterator[tuple[int, str]]:
