@@ -5,12 +5,12 @@ on.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import MOMENT, BillingCalendar
 from billing_pipeline.invoicing.document import DocumentPlan, Key
 from billing_pipeline.metering.segments import Segment, SegmentKey
 from billing_pipeline.rating.bounds import true_up
@@ -18,7 +18,6 @@ from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import Pricing, end_day
 
 PhaseKey = tuple[str, datetime]  # subscription, phase start
-_MOMENT = timedelta(microseconds=1)
 
 
 def has_bounds(plan: Plan) -> bool:
@@ -92,5 +91,5 @@ def _line(pricing: Pricing, amount: Money) -> RatedLine:
         quantity=None,
         amount=amount,
         phase_start=segment.phase_start,
-        start=segment.end - _MOMENT,  # a true-up counts at its end
+        start=segment.end - MOMENT,  # a true-up counts at its end
     )

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import dagster as dg
 
 from billing_pipeline.operations.checks.check_report import CheckRow
-from billing_pipeline.operations.closing.rate import UNRATED
 from billing_pipeline.operations.locking.check_and_lock import checked
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import Metadata, table
@@ -13,7 +12,7 @@ from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.usage import deduped_usage
 from billing_pipeline.settings import load_settings
-from billing_pipeline.usage.expectations import Check, Severity, checks
+from billing_pipeline.usage.expectations import UNRATED, Check, Severity, checks
 
 _EFFECTS = {
     Severity.ERROR: "The customers it names are held until it passes or somebody releases them.",

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, Inexact, InvalidOperation, Overflow
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import EXACT
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import MOMENT, BillingCalendar
 from billing_pipeline.metering.segments import Segment, SegmentKey
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.exact import Exactly, too_large
@@ -114,7 +114,6 @@ def _added(quantities: Iterable[MeteredQuantity], price: Price) -> dict[datetime
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_MOMENT = timedelta(microseconds=1)
 _NOTHING = MeteredQuantity(SegmentKey("", _NEVER, ""), _NEVER, _NEVER, {}, ZERO, 0, measures=())
 _new = tuple.__new__  # what RatedLine._make calls, in half the time
 
@@ -162,5 +161,5 @@ def _true_up_lines(pricing: Pricing, usage: Sequence[RatedLine]) -> list[RatedLi
         return []
     bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
     service = pricing.service(segment.start, segment.end)
-    at = segment.end - _MOMENT  # a true-up counts at its end
+    at = segment.end - MOMENT  # a true-up counts at its end
     return [pricing.line(LineKind.TRUE_UP, f"{bound}: {pricing.description}", service, difference, at)]

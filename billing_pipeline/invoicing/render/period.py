@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.core.period import A_DAY, BillingPeriod
 from billing_pipeline.invoicing.render import plots
 from billing_pipeline.invoicing.render.formats import Formats
 from billing_pipeline.invoicing.render.html import environment
 from billing_pipeline.invoicing.render.revenue import Product, Sold, by_currency
 
-_A_DAY = timedelta(days=1)
 _DRAWN = 7  # products by name in a plot; the rest together
 _REST = "Other products"
 
@@ -93,7 +92,7 @@ class _Report:
 
     @property
     def title(self) -> str:
-        return self.formats.period(self.facts.period.first_day, self.facts.period.next_day - _A_DAY)
+        return self.formats.period(self.facts.period.first_day, self.facts.period.next_day - A_DAY)
 
     @property
     def as_of(self) -> str:
@@ -166,9 +165,9 @@ class _Report:
     def _days(self, products: Sequence[Product], currency: str) -> tuple[tuple[date, date], Money]:
         """The period's days, and after them as many as have fees in advance; and what lies outside them."""
         period = self.facts.period
-        latest = period.next_day + (period.next_day - period.first_day) + 2 * _A_DAY
+        latest = period.next_day + (period.next_day - period.first_day) + 2 * A_DAY
         known = [day for one in products for day, minor in one.by_day.items() if minor and day < latest]
-        last = max([*known, period.next_day - _A_DAY])
+        last = max([*known, period.next_day - A_DAY])
         outside = sum(
             minor for one in products for day, minor in one.by_day.items() if not period.first_day <= day <= last
         )

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from io import StringIO
 from itertools import cycle
 from typing import Any, Self
 
 from billing_pipeline.core.money import Money, round_amount
+from billing_pipeline.core.period import A_DAY
 from billing_pipeline.invoicing.render.revenue import Product
 
 _COLORS = ("#1f4e79", "#3a8fb7", "#e0a03e", "#8f3b4f", "#5f8b5c", "#7a5ea8", "#c46f4e", "#9aa5b1")
@@ -29,7 +30,6 @@ _STYLE: Mapping[Any, Any] = {
 }
 _REFERENCE = re.compile(r'(\bid="|url\(#|href="#)')
 _LONGEST = 32  # characters of a name beside a plot
-_A_DAY = timedelta(days=1)
 Figures = Callable[[Money], str]
 
 
@@ -45,7 +45,7 @@ def daily(
     from matplotlib.ticker import FuncFormatter
 
     first, last = days
-    dates = [first + at * _A_DAY for at in range((last - first).days + 1)]
+    dates = [first + at * A_DAY for at in range((last - first).days + 1)]
     with _Drawing(f"daily-{currency}", (8.6, 2.9)) as drawing:
         axes = drawing.axes
         above, below = [0.0] * len(dates), [0.0] * len(dates)

@@ -3,11 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from billing_pipeline.core.money import Money, allocate
-
-_A_DAY = timedelta(days=1)
+from billing_pipeline.core.period import A_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +48,4 @@ def by_currency(sold: Iterable[Sold]) -> Mapping[str, list[Product]]:
 def _spread(product: Product, amount: Money, start: date, end: date) -> None:
     days = max((end - start).days, 1)
     for at, part in enumerate(allocate(amount, (1,) * days)):
-        product.by_day[start + at * _A_DAY] += part.minor
+        product.by_day[start + at * A_DAY] += part.minor

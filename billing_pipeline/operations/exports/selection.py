@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import A_DAY, BillingCalendar
 from billing_pipeline.ledger.reading.exported import Booked, FinalLine
 
 Progress = Callable[[int, int], None]  # documents done, in all
-_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Wanted:
         return Booked(
             period=None if self.period is None else calendar.period(self.period).first_day,
             since=None if self.first is None else calendar.midnight(self.first),
-            until=None if self.last is None else calendar.midnight(self.last + _A_DAY),
+            until=None if self.last is None else calendar.midnight(self.last + A_DAY),
         )
 
     def to_json(self) -> dict[str, object]:

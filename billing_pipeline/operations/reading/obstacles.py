@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.core.period import MOMENT, BillingPeriod
 from billing_pipeline.core.plain_text import maybe_instant
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
@@ -132,9 +132,6 @@ def _row(one: KeptDocument, sources: Sequence[Awaited]) -> Row:
     }
 
 
-_MOMENT = timedelta(microseconds=1)
-
-
 class Waits:
     """What due documents wait for at an instant; what concerns a whole period is read once."""
 
@@ -162,7 +159,7 @@ class Waits:
 
     def _awaited(self, period: date) -> list[Json]:
         if period not in self._sources:
-            known = ledger_catalog.change_before(self._connection, self._at + _MOMENT)
+            known = ledger_catalog.change_before(self._connection, self._at + MOMENT)
             found = awaited(
                 self._billing, self._connection, self._billing.calendar.period(period.isoformat()), known, self._at
             )

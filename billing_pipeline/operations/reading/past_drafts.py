@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.core.period import MOMENT
 from billing_pipeline.invoicing.document import Billed, Document
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
@@ -15,8 +16,6 @@ from billing_pipeline.ledger.reading import documents, overview
 from billing_pipeline.ledger.reading.documents import DocumentHead, KnownDocument
 from billing_pipeline.ledger.reading.overview import Run
 from billing_pipeline.operations.context import Billing, code_version
-
-_MOMENT = timedelta(microseconds=1)
 
 
 def past_drafts(
@@ -50,12 +49,12 @@ def _computed(
     from billing_pipeline.operations.unit import AsOf, Work
 
     period = billing.calendar.period(run.period.isoformat())
-    as_of = AsOf(run.through_batch, ledger_catalog.change_before(connection, run.at + _MOMENT))
+    as_of = AsOf(run.through_batch, ledger_catalog.change_before(connection, run.at + MOMENT))
     work = Work(billing, connection, period, tuple(sorted({head.bucket for head in heads})))
     codes = {head.customer: head.code for head in heads}
     wanted = {head.id: head for head in heads}
     nothing_billed = dict.fromkeys(codes.values(), Billed())
-    for computed in compute(work, codes, as_of, nothing_billed, run.at, run.at + _MOMENT).values():
+    for computed in compute(work, codes, as_of, nothing_billed, run.at, run.at + MOMENT).values():
         for one in computed.documents:
             if one.id in wanted:
                 yield _known(one, wanted[one.id], as_of.batch, as_of.change, run.at)

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.catalog.customer import Exempt
 from billing_pipeline.catalog.terms import CatalogView
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import A_DAY, BillingCalendar
 from billing_pipeline.core.plain_text import maybe_plain
 from billing_pipeline.invoicing.render.document import Buyer, PaperDetail, PaperDocument, PaperLine, Seller
 from billing_pipeline.ledger.reading import documents, paper
@@ -22,7 +22,6 @@ from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.rating.line import RatedLine
 
 Form = Literal["pdf", "html"]
-_A_DAY = timedelta(days=1)
 _ADJUSTMENT = re.compile(r"Adjustment of (\d{4}-\d\d-\d\d): ")
 
 
@@ -102,7 +101,7 @@ class _Paper:
             seller=_seller(catalog),
             buyer=_buyer(catalog, one.customer),
             issue_date=one.issue_date,
-            period=(period.first_day, period.next_day - _A_DAY),
+            period=(period.first_day, period.next_day - A_DAY),
             currency=one.currency,
             lines=tuple(self._line(line, its) for line, its in zip(one.lines, reasons, strict=True)),
             subtotal=one.subtotal,
@@ -143,7 +142,7 @@ class _Paper:
         named = _ADJUSTMENT.match(line.description)
         day = date.fromisoformat(named[1]) if named else line.service_start
         period = self.calendar.period_of(self.calendar.midnight(day)) if day else None
-        return (period.first_day, period.next_day - _A_DAY) if period else None
+        return (period.first_day, period.next_day - A_DAY) if period else None
 
     def _unit(self, line: RatedLine) -> tuple[str, str]:
         """The meter's unit, and what the quantity counts after conversion: ``× 1000 GB-s``."""
