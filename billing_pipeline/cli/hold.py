@@ -1,14 +1,11 @@
 """billing hold: keep customers' documents from locking."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
 from billing_pipeline.cli.show import print_json, say, table
-
-if TYPE_CHECKING:
-    from billing_pipeline.ledger.documents.holds import Hold
 
 OfPeriod = Annotated[str, typer.Option("--period", help="The period's first day.")]
 MaybePeriod = Annotated[str | None, typer.Option("--period", help="Only this period's.")]
@@ -30,11 +27,12 @@ def add_to(app: typer.Typer) -> None:
 
 def list_(period: MaybePeriod = None, released: Released = False, as_json: Json = False, actor: Actor = None) -> None:
     """List what holds, whoever or whatever check placed it."""
+    from billing_pipeline.core.plain_json import plain_json
     from billing_pipeline.operations.locking.holds import list_holds
 
     holds = list_holds(open_billing(actor), period=period, released=released)
     if as_json:
-        print_json([_as_json(one) for one in holds])
+        print_json(plain_json(holds))
         return
     rows = (
         (one.id, one.customer, one.period, one.cause, one.reason, one.actor, one.created_at, one.released_at)
@@ -63,20 +61,3 @@ def release(ids: Ids, reason: Reason, as_json: Json = False, actor: Actor = None
         print_json({"released": released})
     else:
         say(f"Released: {released} of {len(ids)}.")
-
-
-def _as_json(one: "Hold") -> dict[str, object]:
-    from billing_pipeline.core.plain_text import instant, maybe_instant
-
-    return {
-        "id": one.id,
-        "customer": one.customer,
-        "period": one.period.isoformat(),
-        "cause": one.cause,
-        "reason": one.reason,
-        "created_at": instant(one.created_at),
-        "actor": one.actor,
-        "released_at": maybe_instant(one.released_at),
-        "released_by": one.released_by,
-        "release_reason": one.release_reason,
-    }

@@ -45,13 +45,10 @@ def list_(status: Status = None, customer: Customer = None, as_json: Json = Fals
 
 def history(invoice: Invoice, as_json: Json = False, actor: Actor = None) -> None:
     """Show every step that an invoice's payment took."""
-    from billing_pipeline.core.plain_text import instant
+    from billing_pipeline.core.plain_json import fields_json
     from billing_pipeline.operations.payments.payments import payment_history
 
-    steps = [
-        {"status": str(one.status), "at": instant(one.at), "actor": one.actor, "note": one.note}
-        for one in payment_history(open_billing(actor), invoice)
-    ]
+    steps = [fields_json(step) for step in payment_history(open_billing(actor), invoice)]
     if as_json:
         print_json(steps)
     else:
@@ -61,21 +58,18 @@ def history(invoice: Invoice, as_json: Json = False, actor: Actor = None) -> Non
 def deliver(as_json: Json = False, actor: Actor = None) -> None:
     """Submit what is queued or to be retried; each invoice has one key, so a gateway collects it once."""
     from billing_pipeline.operations.payments.deliver import deliver as deliver_payments
-    from billing_pipeline.operations.payments.deliver import summary_json
 
     billing = open_billing(actor)
     with progress() as watch:
         summary = deliver_payments(billing, watch("deliver payments"))
     if as_json:
-        print_json(summary_json(summary))
+        print_json(summary.to_json())
     else:
         _print(summary)
 
 
 def _print(summary: "DeliverySummary") -> None:
-    from billing_pipeline.operations.payments.deliver import counts_of
-
-    say(f"Payments: {counts(counts_of(summary))}.")
+    say(f"Payments: {counts(summary.counts)}.")
     for one in summary.problems:
         say(f"{one.gateway}{f', invoice {one.number}' if one.number else ''}: {one.message} {one.hint}".rstrip())
 

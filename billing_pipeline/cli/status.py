@@ -37,15 +37,15 @@ def _print(found: "Status") -> None:
     columns = ("period", "state", "next lock", ">draft", ">final", ">void", "dirty", "held", "waits for")
     table("Periods", columns, (_row(one) for one in found.periods))
     for period in found.periods:
-        if period.in_the_way.waiting:
-            say(f"{period.standing.period.key}: {period.in_the_way}")
+        if period.obstacles.waiting:
+            say(f"{period.standing.period.key}: {period.obstacles}")
         for hold in period.held[:_SHOWN]:
             say(f"{period.standing.period.key} {hold.customer}: held by {hold.cause}: {hold.reason}")
         if len(period.held) > _SHOWN:
             say(f"{period.standing.period.key}: {len(period.held) - _SHOWN} more holds: billing hold list")
     for source, code, rows in found.quarantined:
         say(f"Quarantined: {rows} rows of {source}: {code}. See: billing usage quarantine list")
-    for url, error, _ in found.refused:
+    for url, error, _ in found.refused_files:
         say(f"Refused: {url}: {error}")
     if found.payments:
         say(f"Payments: {counts(dict(found.payments))}.")

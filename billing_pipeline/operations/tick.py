@@ -12,12 +12,12 @@ from typing import Any
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.core.plain_text import instant
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
 from billing_pipeline.operations.parallel import Progress, no_progress
-from billing_pipeline.operations.payments.deliver import deliver, summary_json
+from billing_pipeline.operations.payments.deliver import deliver
 
 Watch = Callable[[str], Progress]  # what is being done → who is told how far it is
 
@@ -49,13 +49,12 @@ class TickStep:
             return str(self.problem)
         return _SUMMARIES[self.name](self.result)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        content: dict[str, object] = {"step": self.name, "period": self.period, "seconds": round(self.seconds, 3)}
+        content = {"step": self.name, **fields_json(self, "period", "seconds")}
         if self.problem is None:
             return content | {"result": self.result}
-        problem = {"code": self.problem.code, "message": self.problem.message, "hint": self.problem.hint}
-        return content | {"error": problem}
+        return content | {"error": fields_json(self.problem, "code", "message", "hint")}
 
 
 def _landed(result: Any) -> str:
@@ -94,10 +93,9 @@ class TickReport:
         """The steps that could not be done."""
         return [step for step in self.steps if step.problem is not None]
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        steps = [step.to_json() for step in self.steps]
-        return {"now": instant(self.now), "seconds": round(self.seconds, 3), "steps": steps}
+        return fields_json(self, "now", "seconds", "steps")
 
 
 def no_watch(label: str) -> Progress:  # noqa: ARG001 - a Watch
@@ -213,4 +211,4 @@ class _Tick:
 
     def _deliver(self) -> None:
         if due_payments(self.billing):
-            self._step("deliver", None, lambda: summary_json(deliver(self.billing, self.watch("deliver payments"))))
+            self._step("deliver", None, lambda: deliver(self.billing, self.watch("deliver payments")).to_json())

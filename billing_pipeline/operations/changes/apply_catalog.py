@@ -15,6 +15,7 @@ from billing_pipeline.catalog.export import export
 from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.core.errors import Refused, nearest
+from billing_pipeline.core.plain_json import fields_json
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.operations.changes.record_change import CAN, notes, record_change
@@ -50,15 +51,7 @@ class ApplyResult:
 
 def changes_json(changes: Sequence[Change]) -> list[dict[str, object]]:
     """What differs, as the command line prints it."""
-    return [
-        {
-            "kind": one.kind,
-            "id": one.id,
-            "action": one.action,
-            "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in one.fields],
-        }
-        for one in changes
-    ]
+    return [fields_json(change) for change in changes]
 
 
 def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[Change, ...]:

@@ -7,12 +7,12 @@ the payment that it has.
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from uuid import UUID
 
 from billing_pipeline.core.errors import PaymentError, SettingsError, nearest
-from billing_pipeline.core.plain_text import maybe_instant
+from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.ledger.documents import payments
 from billing_pipeline.ledger.documents.payments import PaymentStep, TakenPayment
 from billing_pipeline.operations.context import Billing
@@ -44,7 +44,7 @@ class DeliveryProblem:
 
 
 @dataclass(slots=True)
-class DeliverySummary:
+class DeliverySummary(JsonFields):
     """What one delivery did, counted in payments.
 
     Attributes:
@@ -62,6 +62,11 @@ class DeliverySummary:
     failed: int = 0
     awaiting_payment_method: int = 0
     problems: list[DeliveryProblem] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many payments went which way."""
+        return {count.name: getattr(self, count.name) for count in fields(self) if count.name != "problems"}
 
     def count(self, step: PaymentStep) -> None:
         """Add one payment's step."""
@@ -182,27 +187,3 @@ class _Delivery:
         then = f"next attempt {retry_at.isoformat()}" if retry_at else "given up"
         note = f"attempt {request.attempt} refused by {self.name}: {refusal.message} ({then})"
         return PaymentStep(request.document, PaymentStatus.FAILED, note, request.attempt, None, retry_at)
-
-
-_COUNTS = ("submitted", "paid", "refused", "failed", "awaiting_payment_method")
-
-
-def counts_of(summary: DeliverySummary) -> dict[str, int]:
-    """How many payments went which way."""
-    return {name: getattr(summary, name) for name in _COUNTS}
-
-
-def summary_json(summary: DeliverySummary) -> dict[str, object]:
-    """The counts, and the problems."""
-    return {**counts_of(summary), "problems": [_problem(one) for one in summary.problems]}
-
-
-def _problem(one: DeliveryProblem) -> dict[str, object]:
-    return {
-        "gateway": one.gateway,
-        "number": one.number,
-        "customer": one.customer,
-        "message": one.message,
-        "hint": one.hint,
-        "next_attempt_at": maybe_instant(one.next_attempt_at),
-    }

@@ -8,7 +8,7 @@ from typing import TypeVar
 from billing_pipeline.catalog import Meter
 from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.core.plain_text import instant, maybe_plain
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.reading import causes
 from billing_pipeline.ledger.reading.causes import CauseBatch
@@ -27,22 +27,13 @@ class KnownReport:
     report: Report
     batch: CauseBatch
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        one = self.report
         return {
-            "timestamp": instant(one.timestamp),
-            "dimensions": one.dimensions,
-            "value": maybe_plain(one.value),
-            "event_id": one.event_id,
-            "retract": one.retract,
-            "status": one.status,
-            "won": one.status == "accepted",
-            "batch": one.batch,
-            "row": one.row,
-            "source": self.batch.source,
-            "name": self.batch.name,
-            "received_at": instant(self.batch.received_at),
+            **fields_json(self.report, "timestamp", "dimensions", "value", "event_id", "retract", "status"),
+            "won": self.report.status == "accepted",
+            **fields_json(self.report, "batch", "row"),
+            **fields_json(self.batch, "source", "name", "received_at"),
         }
 
 

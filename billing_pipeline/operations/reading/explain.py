@@ -16,13 +16,13 @@ from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import LedgerError
 from billing_pipeline.core.money import EXACT, Money, round_amount
 from billing_pipeline.core.period import BillingCalendar
-from billing_pipeline.core.plain_text import day, maybe_plain, plain
+from billing_pipeline.core.plain_json import Json, fields_json
+from billing_pipeline.core.plain_text import day, plain
 from billing_pipeline.ledger.reading import documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.invoice_json import Json
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.operations.unit import Work
 from billing_pipeline.rating.between import between
@@ -111,14 +111,14 @@ def _explained(
     line, earlier = document.lines[place], document.lines[:place]
     charge = _charge(line, earlier, pricings, events) if line.kind == "usage" else None
     return {
-        "kind": line.kind,
-        "description": line.description,
+        **fields_json(line, "kind", "description"),
         "service_period": {"start": day(line.service_start), "end": day(line.service_end)},
-        "dimensions": dict(line.dimensions),
-        "quantity": maybe_plain(line.quantity),
-        "amount": str(line.amount),
+        **fields_json(line, "dimensions", "quantity", "amount"),
         "currency": document.currency,
-        "details": [_written(detail) for detail in (charge.details if charge else known)],
+        "details": [
+            fields_json(detail, "description", "quantity", "unit_amount", "amount")
+            for detail in (charge.details if charge else known)
+        ],
     }
 
 
@@ -178,15 +178,6 @@ def _charge_between(
     if start == segment.start:
         return whole
     return between(pricing.charge(before, dimensions, events.until(start, segment, dimensions)), whole)
-
-
-def _written(detail: LineDetail) -> Mapping[str, object]:
-    return {
-        "description": detail.description,
-        "quantity": maybe_plain(detail.quantity),
-        "unit_amount": maybe_plain(detail.unit_amount),
-        "amount": maybe_plain(detail.amount),
-    }
 
 
 def bound_details(line: RatedLine, beside: Sequence[RatedLine], pricings: Sequence[Pricing]) -> tuple[LineDetail, ...]:

@@ -5,14 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from billing_pipeline.core.errors import Refused, nearest
+from billing_pipeline.core.plain_json import Json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.reading import documents as known_documents
+from billing_pipeline.ledger.reading.aftermath import aftermath
 from billing_pipeline.ledger.reading.documents import Asked, KnownDocument
-from billing_pipeline.ledger.reading.voids import aftermath
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.invoice_json import Json, aftermath_json, as_json, whole_json
+from billing_pipeline.operations.reading.invoice_json import as_json, whole_json
 from billing_pipeline.operations.reading.obstacles import Waits
 from billing_pipeline.operations.reading.past_drafts import past_drafts
 
@@ -90,7 +91,7 @@ def show_invoice(billing: Billing, name: str, *, version: int | None = None) -> 
         kept = known_documents.versions(connection, one.id)
         became = aftermath(connection, one.id)
     return whole_json(one, held_by) | {
-        **aftermath_json(became),
+        **became.to_json(),
         "versions": [
             {"version": number, "recorded_at": instant(at), "reason": dict(reason)} for number, at, reason in kept
         ],

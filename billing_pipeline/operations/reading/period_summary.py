@@ -10,9 +10,8 @@ from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
 from billing_pipeline.ledger.periods.runs import Reconciliation, reconciliation
 from billing_pipeline.ledger.reading import causes, summaries
+from billing_pipeline.ledger.reading.summaries import Row
 from billing_pipeline.operations.context import Billing
-
-Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def price_summary(billing: Billing, period: BillingPeriod) -> PriceSummary:
     """What the period's usage comes to, by price."""
     with billing.ledger.begin() as connection:
         rows = summaries.prices(connection, period.first_day)
-    return PriceSummary(rows, _sum(rows, "lines"), _totals(rows, "amount"))
+    return PriceSummary(rows, _sum(rows, "lines"), totals(rows, "amount"))
 
 
 def held_for(billing: Billing, period: BillingPeriod, cause: str) -> Sequence[Row]:
@@ -133,7 +132,7 @@ def invoice_summary(billing: Billing, period: BillingPeriod) -> InvoiceSummary:
         return InvoiceSummary(
             documents=_sum(by_status, "documents"),
             final=_sum((row for row in by_status if row["status"] != "draft"), "documents"),
-            totals=_totals(by_status, "total"),
+            totals=totals(by_status, "total"),
             by_status=by_status,
             largest=summaries.largest_documents(connection, period.first_day),
             changed=_in_words(connection, summaries.changed_documents(connection, period.first_day)),
@@ -163,9 +162,10 @@ def _sum(rows: Iterable[Row], column: str) -> int:
     return sum(cast("int", row[column]) for row in rows)
 
 
-def _totals(rows: Iterable[Row], column: str) -> Sequence[Money]:
-    totals: dict[str, Money] = {}
+def totals(rows: Iterable[Row], column: str) -> list[Money]:
+    """An amount of these rows added up, one a currency."""
+    sums: dict[str, Money] = {}
     for row in rows:
         amount = cast("Money", row[column])
-        totals[amount.currency] = totals.get(amount.currency, Money(0, amount.currency)) + amount
-    return [totals[currency] for currency in sorted(totals)]
+        sums[amount.currency] = sums.get(amount.currency, Money(0, amount.currency)) + amount
+    return [sums[currency] for currency in sorted(sums)]

@@ -13,9 +13,9 @@ from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import A_DAY, BillingCalendar
 from billing_pipeline.core.plain_text import maybe_plain
 from billing_pipeline.invoicing.render.document import Buyer, PaperDetail, PaperDocument, PaperLine, Seller
-from billing_pipeline.ledger.reading import documents, paper
+from billing_pipeline.ledger.reading import documents
+from billing_pipeline.ledger.reading.aftermath import Aftermath, aftermath, change_at_cutoff
 from billing_pipeline.ledger.reading.documents import KnownDocument
-from billing_pipeline.ledger.reading.paper import PaperFacts
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.explain import explain_invoice
 from billing_pipeline.operations.reading.invoices import known_document
@@ -73,23 +73,24 @@ def render_invoice(
 def paper_document(billing: Billing, name: str, *, details: bool = False, version: int | None = None) -> PaperDocument:
     """What stands on the document's paper."""
     with documents.snapshot(billing.ledger) as connection:
-        one = known_document(connection, name, version)
-        beside = paper.facts(connection, one.id)
-        change = one.as_of_change if beside.change is None else beside.change
-        view = billing.view(connection, change, customers=[one.customer])
+        known = known_document(connection, name, version)
+        became = aftermath(connection, known.id)
+        change = change_at_cutoff(connection, known.id)
+        view = billing.view(connection, known.as_of_change if change is None else change, customers=[known.customer])
     explained = explain_invoice(billing, name, version=version) if details else ()
-    return _Paper(one, beside, view, billing.calendar).document(explained, detailed=details)
+    return _Paper(known, became, view, billing.calendar).document(explained, detailed=details)
 
 
 @dataclass(frozen=True)
 class _Paper:
     known: KnownDocument
-    beside: PaperFacts
+    became: Aftermath
     view: CatalogView
     calendar: BillingCalendar
 
     def document(self, explained: Sequence[Mapping[str, Any]], *, detailed: bool) -> PaperDocument:
         one, catalog = self.known, self._catalog
+        note, void = self.became.credits, self.became.void
         reasons = [tuple(_details(line["details"])) for line in explained] or [()] * len(one.lines)
         period = self.calendar.period(one.period.isoformat())
         return PaperDocument(
@@ -109,9 +110,9 @@ class _Paper:
             total=one.total,
             customer_credit_applied=one.customer_credit_applied,
             amount_due=one.amount_due,
-            corrects=self.beside.corrects,
-            reason=self.beside.reason,
-            replaced_by=self.beside.replaced_by,
+            corrects=note.credits if note else None,
+            reason=note.reason if note else None,
+            replaced_by=void.replaced_by if void else None,
             detailed=detailed,
         )
 
