@@ -26,9 +26,9 @@ def print_changed(changed: "Changed", *, as_json: bool) -> None:
         print_json(changed.to_json())
         return
     say(changed.said)
-    for one in changed.changes:
-        say(f"{'+' if one.action == 'add' else '~'} {one.kind} {one.id}")
-        for field in one.fields:
+    for change in changed.changes:
+        say(f"{'+' if change.action == 'add' else '~'} {change.kind} {change.id}")
+        for field in change.fields:
             say(f"    {field.field}: {_value(field.old)} → {_value(field.new)}")
     if changed.changes and changed.documents is not None:
         columns = ("document", "period", "issued", ">lines", ">total before", ">total after", ">difference", "")
@@ -42,7 +42,7 @@ def _value(value: object) -> str:
 
 
 def _rows(documents: "Iterable[DocumentChange]") -> Iterator[tuple[object, ...]]:
-    for one in documents:
-        identity, lines = one.plan.identity, len(one.new.lines if one.new else ())
-        figures = (one.old_total, one.new_total, f"{one.difference.amount:+f}")
-        yield identity.kind, identity.period, identity.issue_date, lines, *figures, one.plan.currency
+    for document in documents:
+        identity, lines = document.plan.identity, len(document.new.lines if document.new else ())
+        figures = (document.old_total, document.new_total, f"{document.difference.amount:+f}")
+        yield identity.kind, identity.period, identity.issue_date, lines, *figures, document.plan.currency

@@ -17,12 +17,12 @@ Released = Annotated[bool, typer.Option("--released", help="Also those that were
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "hold", "Keep customers' documents from locking, and let them go.")
-    made.command("list", epilog=example("billing hold list --period 2026-01-01"))(list_)
-    made.command("place", epilog=example("billing hold place acme --period 2026-01-01 --reason 'disputed usage'"))(
+    commands = group(app, "hold", "Keep customers' documents from locking, and let them go.")
+    commands.command("list", epilog=example("billing hold list --period 2026-01-01"))(list_)
+    commands.command("place", epilog=example("billing hold place acme --period 2026-01-01 --reason 'disputed usage'"))(
         place
     )
-    made.command("release", epilog=example("billing hold release 7 --reason 'usage confirmed'"))(release)
+    commands.command("release", epilog=example("billing hold release 7 --reason 'usage confirmed'"))(release)
 
 
 def list_(period: MaybePeriod = None, released: Released = False, as_json: Json = False, actor: Actor = None) -> None:
@@ -35,8 +35,8 @@ def list_(period: MaybePeriod = None, released: Released = False, as_json: Json 
         print_json(plain_json(holds))
         return
     rows = (
-        (one.id, one.customer, one.period, one.cause, one.reason, one.actor, one.created_at, one.released_at)
-        for one in holds
+        (hold.id, hold.customer, hold.period, hold.cause, hold.reason, hold.actor, hold.created_at, hold.released_at)
+        for hold in holds
     )
     table("Holds", (">id", "customer", "period", "cause", "reason", "actor", "since", "released"), rows)
 

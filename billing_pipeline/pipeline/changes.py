@@ -138,14 +138,14 @@ def _metadata(changed: Changed) -> Metadata:
     """As the UI shows it, and the same for machines."""
     documents = [
         {
-            "document": str(one.plan.identity.kind),
-            "period": one.plan.identity.period,
-            "issued": one.plan.identity.issue_date,
-            "total before": one.old_total,
-            "total after": one.new_total,
-            "difference": one.difference,
+            "document": str(document.plan.identity.kind),
+            "period": document.plan.identity.period,
+            "issued": document.plan.identity.issue_date,
+            "total before": document.old_total,
+            "total after": document.new_total,
+            "difference": document.difference,
         }
-        for one in changed.documents or ()
+        for document in changed.documents or ()
     ]
     return {
         "done": changed.said,

@@ -21,18 +21,18 @@ _EFFECTS = {
 _COLUMNS = ("about", "figure", "note", "customers")
 
 
-def _spec(one: Check) -> dg.AssetCheckSpec:
+def _spec(check: Check) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
-        one.name,
+        check.name,
         asset=deduped_usage,
-        description=f"Where it fails: {one.meaning} {_EFFECTS[one.severity]} What to do: {one.to_do}",
+        description=f"Where it fails: {check.meaning} {_EFFECTS[check.severity]} What to do: {check.to_do}",
         partitions_def=BILLING_PERIODS,
         additional_deps=[invoices],  # in a close they come last, so that what they saw is all that was computed
     )
 
 
 # Rating shows its own check, on its own asset.
-SPECS = [_spec(one) for one in checks(load_settings().checks) if one.name != UNRATED]
+SPECS = [_spec(check) for check in checks(load_settings().checks) if check.name != UNRATED]
 
 
 @dg.multi_asset_check(specs=SPECS, name="usage_checks")
@@ -49,9 +49,9 @@ def usage_checks(context: dg.AssetCheckExecutionContext, billing: BillingResourc
 
 def _result(row: CheckRow) -> dg.AssetCheckResult:
     passed = row.outcome == "passed"
-    found: Metadata = {
+    metadata: Metadata = {
         "customers named": row.customers,
-        "found, the worst first": table([{name: one[name] for name in _COLUMNS} for one in row.worst]),
+        "found, the worst first": table([{name: finding[name] for name in _COLUMNS} for finding in row.worst]),
         "what to do": row.to_do,
     }
     return dg.AssetCheckResult(
@@ -60,5 +60,5 @@ def _result(row: CheckRow) -> dg.AssetCheckResult:
         passed=passed,
         severity=dg.AssetCheckSeverity.ERROR if row.severity == "error" else dg.AssetCheckSeverity.WARN,
         description=row.summary,
-        metadata={} if passed else found,
+        metadata={} if passed else metadata,
     )

@@ -53,6 +53,8 @@ def deliver_queued(context: dg.OpExecutionContext, billing: BillingResource) -> 
             "refused, to be tried again": summary.refused,
             "failed": summary.failed,
             "awaiting payment method": summary.awaiting_payment_method,
-            "problems": table([{"gateway": one.gateway, "problem": one.message} for one in summary.problems]),
+            "problems": table(
+                [{"gateway": problem.gateway, "problem": problem.message} for problem in summary.problems]
+            ),
         }
     )

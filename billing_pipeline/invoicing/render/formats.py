@@ -41,7 +41,7 @@ class Formats:
         """``1.234,50 €``: with the locale's sign for the currency; its code where that is written from the right."""
         pattern = self.locale.currency_formats["standard"].pattern
         sign = get_currency_symbol(amount.currency, self.locale)
-        if any(unicodedata.bidirectional(one) in _FROM_THE_RIGHT for one in sign):
+        if any(unicodedata.bidirectional(letter) in _FROM_THE_RIGHT for letter in sign):
             pattern, sign = pattern.replace("¤", "¤¤"), amount.currency
         if sign[-1].isalpha():
             pattern = _BESIDE_A_DIGIT.sub("\u00a0", pattern)
@@ -70,9 +70,9 @@ class Formats:
             pattern.frac_prec = (digits, max(digits, own))
             return _unmarked(pattern.apply(number, self.locale))
 
-    def day(self, one: date) -> str:
+    def day(self, local_day: date) -> str:
         """``01.02.2026``."""
-        return _unmarked(format_date(one, "medium", locale=self.locale))
+        return _unmarked(format_date(local_day, "medium", locale=self.locale))
 
     def span(self, start: date, end: date) -> str:
         """The days of ``[start, end)``: ``1.–31. Jan. 2026``."""

@@ -80,10 +80,10 @@ def by_product(products: Sequence[Product], currency: str, color: Mapping[str, s
     with _Drawing(f"products-{currency}", (8.6, 0.45 + 0.34 * len(products))) as drawing:
         axes = drawing.axes
         shown = products[::-1]
-        widths = [_height(one.amount) for one in shown]
-        bars = axes.barh(range(len(shown)), widths, height=0.62, color=[color[one.name] for one in shown])
-        axes.bar_label(bars, [figure(one.amount) for one in shown], padding=5, color="#1a1d21")
-        axes.set_yticks(range(len(shown)), [_short(one.name) for one in shown])
+        widths = [_height(product.amount) for product in shown]
+        bars = axes.barh(range(len(shown)), widths, height=0.62, color=[color[product.name] for product in shown])
+        axes.bar_label(bars, [figure(product.amount) for product in shown], padding=5, color="#1a1d21")
+        axes.set_yticks(range(len(shown)), [_short(product.name) for product in shown])
         axes.axvline(0, color="#b8c0c8", linewidth=0.8)
         axes.margins(x=0.16)
         axes.xaxis.set_visible(False)

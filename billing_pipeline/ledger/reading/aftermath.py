@@ -75,8 +75,8 @@ def aftermath(connection: Connection, document: UUID) -> Aftermath:
     return Aftermath(
         void=KnownVoid(*void) if void else None,
         replaces=replaces,
-        credits=next((one for note, one in notes if note == document), None),
-        credit_notes=[one for note, one in notes if note != document],
+        credits=next((credit for note, credit in notes if note == document), None),
+        credit_notes=[credit for note, credit in notes if note != document],
     )
 
 
@@ -90,11 +90,11 @@ def _notes(connection: Connection, document: UUID) -> list[tuple[UUID, KnownCred
         JOIN finalization AS lowered ON lowered.document = n.credits
         WHERE n.credits = :document OR n.document = :document ORDER BY f.finalized_at, f.number
     """)
-    found = []
+    credits_ = []
     for note, *said, minor, currency in connection.execute(query, {"document": document}):
         values: list[Any] = [*said, Money(int(minor), currency)]
-        found.append((note, KnownCredit(*values)))
-    return found
+        credits_.append((note, KnownCredit(*values)))
+    return credits_
 
 
 def change_at_cutoff(connection: Connection, document: UUID) -> int | None:

@@ -145,9 +145,9 @@ class _Delivery:
             needs = self.gateway.needs_payment_method
             taken = payments.take(connection, self.name, now, needs_payment_method=needs, after=after, limit=_BATCH)
             try:
-                for one in taken:
-                    steps += self._step(one, now)
-                    served.append(one)
+                for payment in taken:
+                    steps += self._step(payment, now)
+                    served.append(payment)
                     if time.monotonic() - began > _BATCH_SECONDS:
                         break
             except GatewayUnreachable as error:
@@ -159,9 +159,9 @@ class _Delivery:
             raise unreachable
         return served
 
-    def _step(self, one: TakenPayment, now: datetime) -> list[PaymentStep]:
+    def _step(self, payment: TakenPayment, now: datetime) -> list[PaymentStep]:
         """Submit one payment. Nothing is recorded of a gateway that broke: whether it has the payment is not known."""
-        request, refusals = one.request, one.request.attempt - 1
+        request, refusals = payment.request, payment.request.attempt - 1
         if self.gateway.needs_payment_method and request.reference is None:
             note = f"customer {request.customer} has no payment method at {self.name}"
             return [PaymentStep(request.document, PaymentStatus.AWAITING_PAYMENT_METHOD, note, refusals)]
@@ -170,7 +170,7 @@ class _Delivery:
         except GatewayUnreachable:
             raise
         except PaymentError as refusal:
-            return [self._refused(one, refusal, now)]
+            return [self._refused(payment, refusal, now)]
         except Exception as fault:  # noqa: BLE001 - raised by deliver(), once the other gateways are served
             fault.add_note(f"gateway {self.name}, invoice {request.number}")
             self.faults.append(fault)
@@ -178,9 +178,9 @@ class _Delivery:
         note = f"attempt {request.attempt}: {self.name} has it as {answer.reference}"
         return [PaymentStep(request.document, answer.status, note, refusals, answer.reference)]
 
-    def _refused(self, one: TakenPayment, refusal: PaymentError, now: datetime) -> PaymentStep:
-        request = one.request
-        retry_at = next_attempt_at(request.attempt, one.first_refused_at or now, now, self.billing.calendar)
+    def _refused(self, payment: TakenPayment, refusal: PaymentError, now: datetime) -> PaymentStep:
+        request = payment.request
+        retry_at = next_attempt_at(request.attempt, payment.first_refused_at or now, now, self.billing.calendar)
         self.summary.problems.append(
             DeliveryProblem(self.name, request.number, request.customer, refusal.message, refusal.hint, retry_at)
         )

@@ -19,9 +19,9 @@ def list_payments(billing: Billing, *, status: str | None = None, customer: str 
     Raises:
         Refused: there is no such status.
     """
-    known = [str(one) for one in PaymentStatus]
-    if status is not None and status not in known:
-        raise Refused(f"{status!r} is no payment status.", hint=nearest(status, known))
+    statuses = list(map(str, PaymentStatus))
+    if status is not None and status not in statuses:
+        raise Refused(f"{status!r} is no payment status.", hint=nearest(status, statuses))
     with billing.ledger.begin() as connection:
         return known_payments.known(connection, status=status, customer=customer)
 

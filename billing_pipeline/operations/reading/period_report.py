@@ -53,14 +53,21 @@ def period_report(billing: Billing, period: BillingPeriod) -> str:
         totals=totals((row for row in invoices.by_status if row["status"] != "void"), "total"),
         by_status=invoices.by_status,
         sold=list(_sold(sold, catalog)),
-        changed=[(one.documents, one.difference) for one in changed],
+        changed=[(change.documents, change.difference) for change in changed],
         changes=invoices.changed,
         movers=[
-            {"customer": one.customer, "before": one.before, "now": one.now, "difference": one.now - one.before}
-            for one in moved
+            {
+                "customer": mover.customer,
+                "before": mover.before,
+                "now": mover.now,
+                "difference": mover.now - mover.before,
+            }
+            for mover in moved
         ],
-        held=[{"customer": one.customer, "cause": one.cause, "reason": one.reason, "by": one.actor} for one in held],
-        awaited=[{"source": one.source, "reason": one.reason} for one in sources],
+        held=[
+            {"customer": hold.customer, "cause": hold.cause, "reason": hold.reason, "by": hold.actor} for hold in held
+        ],
+        awaited=[{"source": source.source, "reason": source.reason} for source in sources],
         waiting=str(waiting),
         due=due,
         next_lock=progress.drafts.next_lock_at if progress and progress.drafts else None,
@@ -88,11 +95,11 @@ def write_period_report(billing: Billing, period: BillingPeriod) -> Path:
     return target
 
 
-def _sold(found: Sequence[Revenue], catalog: Catalog | None) -> Iterator[Sold]:
-    for one in found:
-        if one.kind in _BESIDE:
+def _sold(parts: Sequence[Revenue], catalog: Catalog | None) -> Iterator[Sold]:
+    for part in parts:
+        if part.kind in _BESIDE:
             continue
-        name = _NAMES.get(one.kind) or "Usage without product"
-        if one.kind not in _NAMES and one.product and catalog:
-            name = catalog.products[one.product].name if one.product in catalog.products else one.product
-        yield Sold(name, one.service, one.lines, one.amount)
+        name = _NAMES.get(part.kind) or "Usage without product"
+        if part.kind not in _NAMES and part.product and catalog:
+            name = catalog.products[part.product].name if part.product in catalog.products else part.product
+        yield Sold(name, part.service, part.lines, part.amount)

@@ -40,14 +40,14 @@ class UsageSummary:
     @property
     def ended(self) -> Row:
         """Where every row ended. What has landed since the last close is not deduped yet."""
-        found = self.reconciliation
+        metered = self.reconciliation
         return {
             "landed": self.landed,
-            "accepted": found.accepted,
-            "superseded": found.superseded,
-            "retracted": found.retracted,
+            "accepted": metered.accepted,
+            "superseded": metered.superseded,
+            "retracted": metered.retracted,
             "quarantined": self.quarantined,
-            "not deduped yet": self.rows - found.files,
+            "not deduped yet": self.rows - metered.files,
         }
 
 
@@ -101,8 +101,8 @@ def price_summary(billing: Billing, period: BillingPeriod) -> PriceSummary:
 def held_for(billing: Billing, period: BillingPeriod, cause: str) -> Sequence[Row]:
     """The customers that a cause holds now, with its reason."""
     with billing.ledger.begin() as connection:
-        found = holds.known(connection, period=period.first_day)
-    return [{"customer": one.customer, "reason": one.reason} for one in found if one.cause == cause]
+        held = holds.known(connection, period=period.first_day)
+    return [{"customer": hold.customer, "reason": hold.reason} for hold in held if hold.cause == cause]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,8 @@ def payment_summary(billing: Billing, period: BillingPeriod) -> Sequence[Row]:
 def _in_words(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
     """The reason of each change as a person says it, with the names of the files that made it."""
     reasons = [cast("dict[str, list[int]]", row["because"]) for row in rows]
-    named = causes.batches(connection, {number for one in reasons for number in one.get("batches", ())})
-    names = {one.number: f"batch {one.number} ({one.name})" for one in named}
+    named = causes.batches(connection, {number for reason in reasons for number in reason.get("batches", ())})
+    names = {batch.number: f"batch {batch.number} ({batch.name})" for batch in named}
     for row, reason in zip(rows, reasons, strict=True):
         words = [names[number] for number in reason.get("batches", ())]
         words += [f"catalog change {number}" for number in reason.get("changes", ())]

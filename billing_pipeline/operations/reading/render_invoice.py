@@ -73,12 +73,14 @@ def render_invoice(
 def paper_document(billing: Billing, name: str, *, details: bool = False, version: int | None = None) -> PaperDocument:
     """What stands on the document's paper."""
     with documents.snapshot(billing.ledger) as connection:
-        known = known_document(connection, name, version)
-        became = aftermath(connection, known.id)
-        change = change_at_cutoff(connection, known.id)
-        view = billing.view(connection, known.as_of_change if change is None else change, customers=[known.customer])
+        document = known_document(connection, name, version)
+        became = aftermath(connection, document.id)
+        change = change_at_cutoff(connection, document.id)
+        view = billing.view(
+            connection, document.as_of_change if change is None else change, customers=[document.customer]
+        )
     explained = explain_invoice(billing, name, version=version) if details else ()
-    return _Paper(known, became, view, billing.calendar).document(explained, detailed=details)
+    return _Paper(document, became, view, billing.calendar).document(explained, detailed=details)
 
 
 @dataclass(frozen=True)
@@ -89,27 +91,27 @@ class _Paper:
     calendar: BillingCalendar
 
     def document(self, explained: Sequence[Mapping[str, Any]], *, detailed: bool) -> PaperDocument:
-        one, catalog = self.known, self._catalog
+        document, catalog = self.known, self._catalog
         note, void = self.became.credits, self.became.void
-        reasons = [tuple(_details(line["details"])) for line in explained] or [()] * len(one.lines)
-        period = self.calendar.period(one.period.isoformat())
+        reasons = [tuple(_details(line["details"])) for line in explained] or [()] * len(document.lines)
+        period = self.calendar.period(document.period.isoformat())
         return PaperDocument(
-            name=one.number or str(one.id),
-            number=one.number,
-            status=one.status,
-            kind=one.kind,
-            version=one.version,
+            name=document.number or str(document.id),
+            number=document.number,
+            status=document.status,
+            kind=document.kind,
+            version=document.version,
             seller=_seller(catalog),
-            buyer=_buyer(catalog, one.customer),
-            issue_date=one.issue_date,
+            buyer=_buyer(catalog, document.customer),
+            issue_date=document.issue_date,
             period=(period.first_day, period.next_day - A_DAY),
-            currency=one.currency,
-            lines=tuple(self._line(line, its) for line, its in zip(one.lines, reasons, strict=True)),
-            subtotal=one.subtotal,
-            credits_applied=one.credits_applied,
-            total=one.total,
-            customer_credit_applied=one.customer_credit_applied,
-            amount_due=one.amount_due,
+            currency=document.currency,
+            lines=tuple(self._line(line, its) for line, its in zip(document.lines, reasons, strict=True)),
+            subtotal=document.subtotal,
+            credits_applied=document.credits_applied,
+            total=document.total,
+            customer_credit_applied=document.customer_credit_applied,
+            amount_due=document.amount_due,
             corrects=note.credits if note else None,
             reason=note.reason if note else None,
             replaced_by=void.replaced_by if void else None,
@@ -151,8 +153,12 @@ class _Paper:
             return "", ""
         price = self.view.plan_versions[line.plan, line.plan_version].price(line.price or "")
         meter = self._catalog.meters[price.meter]
-        divisors = [one.divide_by for one in (meter.convert, price.convert) if one and one.divide_by != 1]
-        return meter.unit, " ".join([*(f"× {maybe_plain(one)}" for one in divisors), meter.unit]).strip()
+        divisors = [
+            conversion.divide_by
+            for conversion in (meter.convert, price.convert)
+            if conversion and conversion.divide_by != 1
+        ]
+        return meter.unit, " ".join([*(f"× {maybe_plain(divisor)}" for divisor in divisors), meter.unit]).strip()
 
 
 def _own_words(description: str, adjusts: tuple[date, date] | None, unit: str) -> str:
@@ -168,11 +174,11 @@ def _seller(catalog: Catalog) -> Seller:
 
 
 def _buyer(catalog: Catalog, customer: str) -> Buyer:
-    one = catalog.customers[customer]
-    return Buyer(one.id, one.name, one.locale, one.tax.exempt if isinstance(one.tax, Exempt) else None)
+    buyer = catalog.customers[customer]
+    return Buyer(buyer.id, buyer.name, buyer.locale, buyer.tax.exempt if isinstance(buyer.tax, Exempt) else None)
 
 
 def _details(explained: Sequence[Mapping[str, Any]]) -> Iterator[PaperDetail]:
-    for one in explained:
-        unit_amount = None if one["unit_amount"] is None else Decimal(one["unit_amount"])
-        yield PaperDetail(one["description"], Decimal(one["quantity"]), unit_amount, Decimal(one["amount"]))
+    for detail in explained:
+        unit_amount = None if detail["unit_amount"] is None else Decimal(detail["unit_amount"])
+        yield PaperDetail(detail["description"], Decimal(detail["quantity"]), unit_amount, Decimal(detail["amount"]))

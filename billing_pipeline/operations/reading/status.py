@@ -69,12 +69,12 @@ class PeriodStatus:
                 "unclosed": self.standing.unclosed,
             },
             "held": [
-                {"hold": one.id, "customer": one.customer, "cause": one.cause, "reason": one.reason}
-                for one in self.held
+                {"hold": hold.id, "customer": hold.customer, "cause": hold.cause, "reason": hold.reason}
+                for hold in self.held
             ],
             "awaited": [
-                {"source": one.source, "until": maybe_instant(one.deadline), "reason": one.reason}
-                for one in self.awaited
+                {"source": source.source, "until": maybe_instant(source.deadline), "reason": source.reason}
+                for source in self.awaited
             ],
             "in_the_way": self.obstacles.to_json(),
             "runs": [fields_json(run, "stage", "at", "seconds", "counts", "actor") for run in self.runs],
