@@ -20,7 +20,7 @@ import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
-from billing_pipeline.cli.dagster_home import prepare
+from billing_pipeline.cli.dagster_group import prepare
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import clock
 from billing_pipeline.operations.changes.apply_catalog import apply
@@ -116,13 +116,13 @@ class Demo:
 
     def result(self, period: BillingPeriod) -> dict[str, object]:
         """What happened, for machines."""
-        found = usage_summary(self.billing, period).reconciliation
+        metered = usage_summary(self.billing, period).reconciliation
         ended = ("files", "accepted", "superseded", "retracted")
         return {
             "period": PERIOD,
             "home": str(self.home),
             "invoices": list_invoices(self.billing, period=PERIOD),
-            "reconciliation": {name: getattr(found, name) for name in ended},
+            "reconciliation": {name: getattr(metered, name) for name in ended},
             "seconds": {title.strip(): round(seconds, 3) for title, seconds in self.seconds.items()},
         }
 
@@ -146,9 +146,9 @@ class Demo:
 
     def show_change(self) -> None:
         """The invoice that the restatement changed most: what changed, and why."""
-        changed = [one for one in list_invoices(self.billing, period=PERIOD) if one["version"] == 2]  # noqa: PLR2004
-        found = [diff_invoice(self.billing, str(one["id"])) for one in changed]
-        largest = max(found, key=lambda one: abs(Decimal(str(_of(one, "total")["difference"]))))
+        changed = [document for document in list_invoices(self.billing, period=PERIOD) if document["version"] == 2]  # noqa: PLR2004
+        differences = [diff_invoice(self.billing, str(document["id"])) for document in changed]
+        largest = max(differences, key=lambda difference: abs(Decimal(str(_of(difference, "total")["difference"]))))
         total, old, new = _of(largest, "total"), _of(largest, "old"), _of(largest, "new")
         table = Table(
             "line", "quantity before", "after", "amount before", "after",
@@ -169,32 +169,32 @@ class Demo:
 
     def show_invoices(self) -> None:
         """The largest invoices."""
-        issued = [one for one in list_invoices(self.billing, period=PERIOD) if one["number"]]
-        issued.sort(key=lambda one: Decimal(str(one["total"])), reverse=True)
+        issued = [document for document in list_invoices(self.billing, period=PERIOD) if document["number"]]
+        issued.sort(key=lambda document: Decimal(str(document["total"])), reverse=True)
         table = Table(
             "number", "customer", "version", "lines", "total", "status", "payment", title="The largest invoices"
         )
-        for one in issued[:10]:
-            lines = one["lines"]
+        for document in issued[:10]:
+            lines = document["lines"]
             assert isinstance(lines, list)  # noqa: S101
             table.add_row(
-                str(one["number"]), str(one["customer"])[-40:], str(one["version"]), str(len(lines)),
-                f"{one['total']} {one['currency']}", str(one["status"]), str(one["payment_status"]),
+                str(document["number"]), str(document["customer"])[-40:], str(document["version"]), str(len(lines)),
+                f"{document['total']} {document['currency']}", str(document["status"]), str(document["payment_status"]),
             )  # fmt: skip
         self.console.print(table)
-        total = sum(Decimal(str(one["total"])) for one in issued)
+        total = sum(Decimal(str(document["total"])) for document in issued)
         outbox = self.billing.settings.outbox
         self.console.print(f"{len(issued)} invoices, {total} USD in all. Payment requests lie in {outbox}.\n")
 
     def show_reconciliation(self, period: BillingPeriod) -> None:
         """Where every row ended."""
         summary = usage_summary(self.billing, period)
-        found = summary.reconciliation
+        metered = summary.reconciliation
         table = Table("landed", "accepted", "superseded", "retracted", "quarantined", title="Where every row ended")
-        row = (found.files + summary.quarantined, found.accepted, found.superseded, found.retracted)
+        row = (metered.files + summary.quarantined, metered.accepted, metered.superseded, metered.retracted)
         table.add_row(*map(str, (*row, summary.quarantined)))
         self.console.print(table)
-        assert found.balanced, "no row is lost"  # noqa: S101
+        assert metered.balanced, "no row is lost"  # noqa: S101
 
     def show_times(self) -> None:
         """How long each step took, and where to look next."""
@@ -222,12 +222,12 @@ def split(file: Path, folder: Path) -> tuple[Path, Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     with file.open(newline="", encoding="utf-8-sig") as opened:
         rows = list(csv.DictReader(opened))
-    made = (folder / "1-first-half.csv", folder / "2-second-half.csv", folder / "3-restated-by-us.csv")
+    deliveries = (folder / "1-first-half.csv", folder / "2-second-half.csv", folder / "3-restated-by-us.csv")
     middle = "2024-09-16"
-    _write(made[0], [row for row in rows if row["ChargePeriodStart"] < middle])
-    _write(made[1], [row for row in rows if row["ChargePeriodStart"] >= middle])
-    _write(made[2], [_restated(row) for row in rows if _is_restated(row)])
-    return made
+    _write(deliveries[0], [row for row in rows if row["ChargePeriodStart"] < middle])
+    _write(deliveries[1], [row for row in rows if row["ChargePeriodStart"] >= middle])
+    _write(deliveries[2], [_restated(row) for row in rows if _is_restated(row)])
+    return deliveries
 
 
 def _is_restated(row: Row) -> bool:

@@ -47,20 +47,20 @@ class Settings(BaseSettings):
         description="Dagster's own storage. None: the database 'dagster' on the ledger's server.",
     )
     lake: str = Field(
-        default_factory=lambda known: str(known["home"] / "lake"),
+        default_factory=lambda fields: str(fields["home"] / "lake"),
         description="Where accepted usage is kept as Parquet: a folder or any fsspec URL. Default: lake, below home.",
     )
     landing: str = Field(
-        default_factory=lambda known: str(known["home"] / "landing"),
+        default_factory=lambda fields: str(fields["home"] / "landing"),
         description="The watched folder into which files of usage are dropped: a folder or any fsspec URL. "
         "Default: landing, below home.",
     )
     outbox: Path = Field(
-        default_factory=lambda known: known["home"] / "payments",
+        default_factory=lambda fields: fields["home"] / "payments",
         description="Where the 'file' gateway writes payment requests. Default: payments, below home.",
     )
     dagster_home: Path = Field(
-        default_factory=lambda known: known["home"] / "dagster",
+        default_factory=lambda fields: fields["home"] / "dagster",
         description="Where Dagster keeps its logs and finds dagster.yaml. Default: dagster, below home.",
     )
     time_zone: str = Field(
@@ -173,10 +173,10 @@ def load_settings() -> Settings:
 
 def _refuse_misspelt(names: Iterable[str]) -> None:
     """A slip in BILLING_DATABASE_URL would quietly bill into another ledger."""
-    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    variables = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
     for name in names:
-        if name.startswith(PREFIX) and name not in known and not name.startswith(f"{PREFIX}TEST_"):
-            close = get_close_matches(name, known, n=1, cutoff=0.85)
+        if name.startswith(PREFIX) and name not in variables and not name.startswith(f"{PREFIX}TEST_"):
+            close = get_close_matches(name, variables, n=1, cutoff=0.85)
             if close:
                 raise SettingsError(f"{name} is no setting.", hint=f"Did you mean {close[0]}?")
 

@@ -24,12 +24,12 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here,
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "catalog", "What is sold, to whom, and where usage comes from.")
-    made.command("check", epilog=example("billing catalog check catalog/"))(check)
-    made.command("apply", epilog=example("billing catalog apply catalog/ --dry-run"))(apply)
-    made.command("show", epilog=example("billing catalog show plan payg"))(show)
-    made.command("export", epilog=example("billing catalog export --output catalog.yaml"))(export)
-    made.command("schema", epilog=example("billing catalog schema --output catalog.schema.json"))(schema)
+    commands = group(app, "catalog", "What is sold, to whom, and where usage comes from.")
+    commands.command("check", epilog=example("billing catalog check catalog/"))(check)
+    commands.command("apply", epilog=example("billing catalog apply catalog/ --dry-run"))(apply)
+    commands.command("show", epilog=example("billing catalog show plan payg"))(show)
+    commands.command("export", epilog=example("billing catalog export --output catalog.yaml"))(export)
+    commands.command("schema", epilog=example("billing catalog schema --output catalog.schema.json"))(schema)
 
 
 def check(files: Files, as_json: Json = False, actor: Actor = None) -> None:
@@ -66,9 +66,9 @@ _MOST_SHOWN = 200
 
 def _print(changes: "Iterable[ObjectChange]") -> None:
     shown = list(changes)
-    for one in shown[:_MOST_SHOWN]:
-        say(f"{'+' if one.action == 'add' else '~'} {one.kind} {one.id}")
-        for field in one.fields:
+    for change in shown[:_MOST_SHOWN]:
+        say(f"{'+' if change.action == 'add' else '~'} {change.kind} {change.id}")
+        for field in change.fields:
             say(f"    {field.field}: {_value(field.old)} → {_value(field.new)}")
     if len(shown) > _MOST_SHOWN:
         say(f"… and {len(shown) - _MOST_SHOWN} more; --json lists them all.")

@@ -46,7 +46,7 @@ def _value(value: object) -> str:
 
 
 def _rows(documents: "Iterable[DocumentChange]") -> Iterator[tuple[object, ...]]:
-    for one in documents:
-        identity, lines = one.plan.identity, len(one.new.lines if one.new else ())
-        figures = (one.old_total, one.new_total, f"{one.difference.amount:+f}")
-        yield identity.kind, identity.period, identity.issue_date, lines, *figures, one.plan.currency
+    for document in documents:
+        identity, lines = document.plan.identity, len(document.new.lines if document.new else ())
+        figures = (document.old_total, document.new_total, f"{document.difference.amount:+f}")
+        yield identity.kind, identity.period, identity.issue_date, lines, *figures, document.plan.currency

@@ -12,11 +12,11 @@ Instant = Annotated[str, typer.Argument(metavar="INSTANT", help="With its zone, 
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = typer.Typer(help="The ledger's clock; a sandbox's can be set.", invoke_without_command=True)
-    made.callback(epilog=example("billing clock"))(clock)
-    made.command("show", epilog=example("billing clock show"))(show)
-    made.command("set", epilog=example("billing clock set 2026-02-01T00:00Z"))(set_)
-    app.add_typer(made, name="clock")
+    commands = typer.Typer(help="The ledger's clock; a sandbox's can be set.", invoke_without_command=True)
+    commands.callback(epilog=example("billing clock"))(clock)
+    commands.command("show", epilog=example("billing clock show"))(show)
+    commands.command("set", epilog=example("billing clock set 2026-02-01T00:00Z"))(set_)
+    app.add_typer(commands, name="clock")
 
 
 def clock(context: typer.Context, as_json: Json = False, actor: Actor = None) -> None:

@@ -87,9 +87,11 @@ def credit(
     from billing_pipeline.catalog.scalars import decimal
     from billing_pipeline.operations.corrections.credit_note import credit as credit_invoice
 
-    wanted = None if amount is None else decimal(amount)
+    before_tax = None if amount is None else decimal(amount)
     billing = open_billing(actor)
-    done = credit_invoice(billing, invoice, wanted, reason=reason, line=line, correction=correction, dry_run=dry_run)
+    done = credit_invoice(
+        billing, invoice, before_tax, reason=reason, line=line, correction=correction, dry_run=dry_run
+    )
     if as_json:
         print_json(done.to_json())
         return
@@ -104,17 +106,17 @@ def _is(dry_run: bool) -> str:
     return "would be" if dry_run else "is"
 
 
-def told(one: dict[str, Any]) -> Iterator[str]:
+def told(invoice: dict[str, Any]) -> Iterator[str]:
     """What invoices show says of an invoice's end: void, in whose place, lowered by what."""
-    if void := one["void"]:
+    if void := invoice["void"]:
         place = f", replaced by {void['replaced_by']}" if void["replaced_by"] else ""
         yield f"Void since {void['at']} by {void['actor']}{place}: {void['reason']}"
-    if one["replaces"]:
-        yield f"In the place of {one['replaces']}."
-    if note := one["credits"]:
+    if invoice["replaces"]:
+        yield f"In the place of {invoice['replaces']}."
+    if note := invoice["credits"]:
         yield f"Lowers {note['credits']}, {_why(note)}"
-    for note in one["credit_notes"]:
-        yield f"Lowered by {note['number']} over {note['total']} {one['currency']}, {_why(note)}"
+    for note in invoice["credit_notes"]:
+        yield f"Lowered by {note['number']} over {note['total']} {invoice['currency']}, {_why(note)}"
 
 
 def _why(note: dict[str, Any]) -> str:

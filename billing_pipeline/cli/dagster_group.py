@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import psutil
@@ -33,7 +34,7 @@ class DagsterGroup:
 
     def members(self) -> list[psutil.Process]:
         """The processes that are alive. A recycled id is never taken for one of ours."""
-        return [one for one in psutil.process_iter() if self._is_member(one)]
+        return [process for process in psutil.process_iter() if self._is_member(process)]
 
     def _is_member(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error, OSError):
@@ -46,7 +47,7 @@ class DagsterGroup:
         Args:
             hurried: asked while waiting; true moves on to the next signal.
         """
-        found = bool(self.members())
+        ran = bool(self.members())
         for number, patience in _LADDER:
             self._send(number)
             deadline = time.monotonic() + patience
@@ -56,12 +57,12 @@ class DagsterGroup:
                 elif hurried():
                     break
                 time.sleep(_LOOK_SECONDS)
-        return found
+        return ran
 
     def _send(self, number: signal.Signals) -> None:
-        for one in self.members():
+        for member in self.members():
             with suppress(psutil.Error):
-                one.send_signal(number)
+                member.send_signal(number)
 
 
 def running(home: Path) -> DagsterGroup | None:
@@ -86,3 +87,11 @@ def remember(group: DagsterGroup) -> None:
 def forget(home: Path) -> None:
     """Nothing runs here any more."""
     (home / "up.json").unlink(missing_ok=True)
+
+
+def prepare(folder: Path) -> Path:
+    """Make Dagster's home with the configuration that ships with the package; returns the workspace's file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("dagster.yaml", "workspace.yaml"):
+        (folder / name).write_text((files("billing_pipeline") / name).read_text())
+    return folder / "workspace.yaml"

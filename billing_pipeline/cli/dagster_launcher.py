@@ -11,8 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import billing_pipeline
-from billing_pipeline.cli.dagster_group import DagsterGroup, forget, remember, remembered
-from billing_pipeline.cli.dagster_home import prepare
+from billing_pipeline.cli.dagster_group import DagsterGroup, forget, prepare, remember, remembered
 from billing_pipeline.core.errors import Refused
 
 HOST = "127.0.0.1"  # Dagster's page has no authentication of its own
@@ -22,15 +21,15 @@ _LOOK_SECONDS = 0.1
 _TAIL = 2000  # characters of a log that are shown
 
 
-def free_port(asked: int | None) -> int:
+def free_port(number: int | None) -> int:
     """The port asked for, or the first free one from 3000 on."""
-    for port in [asked] if asked else range(FIRST_PORT, FIRST_PORT + PORTS):
+    for port in [number] if number else range(FIRST_PORT, FIRST_PORT + PORTS):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
                 probe.bind((HOST, port))
                 return port
-    raise Refused(f"Port {asked or FIRST_PORT} is taken.", hint="Choose another with --port.")
+    raise Refused(f"Port {number or FIRST_PORT} is taken.", hint="Choose another with --port.")
 
 
 def _python_path() -> str:
@@ -74,12 +73,12 @@ class Launcher:
         """Return when the group has ended: 0 where somebody asked for it, 1 where a process ended by itself."""
         while not self._asked_to_stop and not self._ended():
             time.sleep(_LOOK_SECONDS)
-        asked = self._asked_to_stop or not remembered(self.home)  # 'billing down' forgets it first
-        said = [] if asked else [f"The {name} ended. {self._tail(name)}" for name in self._ended()]
+        was_asked = self._asked_to_stop or not remembered(self.home)  # 'billing down' forgets it first
+        said = [] if was_asked else [f"The {name} ended. {self._tail(name)}" for name in self._ended()]
         self._end(group)
         for line in said:
             print(line, file=sys.stderr)
-        return 0 if asked else 1
+        return 0 if was_asked else 1
 
     def log(self, name: str) -> Path:
         """What a process says."""

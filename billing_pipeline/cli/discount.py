@@ -27,15 +27,15 @@ Discount = Annotated[str, typer.Argument(metavar="ID", help="The discount's id."
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "discount", "What a customer pays less.")
-    made.command(
+    commands = group(app, "discount", "What a customer pays less.")
+    commands.command(
         "add",
         epilog=example(
             "billing discount add acme --id launch --percent 10 --start current-period --periods 3",
             "billing discount add acme --id goodwill --amount 25 --price platform --dry-run",
         ),
     )(add)
-    made.command("end", epilog=example("billing discount end launch --end 2026-03-01"))(end)
+    commands.command("end", epilog=example("billing discount end launch --end 2026-03-01"))(end)
 
 
 def add(

@@ -9,8 +9,7 @@ from billing_pipeline.cli.options import Actor, Json, example, group, open_billi
 from billing_pipeline.cli.show import print_json, progress, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.operations.exports.export_ledger import LedgerExport
-    from billing_pipeline.operations.exports.selection import Wanted
+    from billing_pipeline.operations.exports.selection import Export, Selection
     from billing_pipeline.operations.exports.table_file import FileFormat
 
 First = Annotated[
@@ -33,11 +32,13 @@ Output = Annotated[str, typer.Option("--output", metavar="FILE", help="Where to;
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "export", "Final documents as journal lines, or as cost and usage in the FOCUS format.")
-    made.command(
+    commands = group(app, "export", "Final documents as journal lines, or as cost and usage in the FOCUS format.")
+    commands.command(
         "ledger", epilog=example("billing export ledger --from 2026-02-01 --to 2026-02-28 --output february.csv")
     )(ledger)
-    made.command("focus", epilog=example("billing export focus --period 2026-01-01 --output january.parquet"))(focus)
+    commands.command("focus", epilog=example("billing export focus --period 2026-01-01 --output january.parquet"))(
+        focus
+    )
 
 
 def ledger(
@@ -52,13 +53,14 @@ def ledger(
     """Export journal lines in double entry: each document balances, a void one is booked back on its day."""
     from billing_pipeline.operations.exports.export_ledger import export_ledger
 
-    wanted, form = _asked(first, last, period, file_format, output, as_json=as_json)
+    selection, form = _asked(first, last, period, file_format, output, as_json=as_json)
     with progress() as watch:
-        made = export_ledger(open_billing(actor), wanted, output, form, progress=watch("export documents"))
-    if as_json:
-        print_json(made.to_json())
-    elif output != "-":
-        _print(made)
+        export = export_ledger(open_billing(actor), selection, output, form, progress=watch("export documents"))
+    if not _told(export, as_json=as_json):
+        totals = export.totals
+        say(f"{output}: {totals.lines} lines, {totals.entries} entries; debits and credits balance.")
+        rows = ((account, debit, credit, debit.currency) for account, debit, credit in totals.by_account())
+        table("Accounts", ("account", ">debit", ">credit", ""), rows)
 
 
 def focus(
@@ -73,22 +75,20 @@ def focus(
     """Export billed lines as FOCUS rows: the BilledCost of an invoice's rows adds up to its total."""
     from billing_pipeline.operations.exports.export_focus import export_focus
 
-    wanted, form = _asked(first, last, period, file_format, output, as_json=as_json)
+    selection, form = _asked(first, last, period, file_format, output, as_json=as_json)
     with progress() as watch:
-        made = export_focus(open_billing(actor), wanted, output, form, progress=watch("export documents"))
-    if as_json:
-        print_json(made.to_json())
-    elif output != "-":
-        say(f"{output}: {made.rows} rows of {made.invoices} invoices.")
+        export = export_focus(open_billing(actor), selection, output, form, progress=watch("export documents"))
+    if not _told(export, as_json=as_json):
+        say(f"{output}: {export.rows} rows of {export.invoices} invoices.")
 
 
 def _asked(
     first: datetime | None, last: datetime | None, period: str | None, named: str | None, output: str, *, as_json: bool
-) -> "tuple[Wanted, FileFormat]":
+) -> "tuple[Selection, FileFormat]":
     """What is asked for; refuses what cannot be told apart from the rest of the output."""
     import sys
 
-    from billing_pipeline.operations.exports.selection import Wanted
+    from billing_pipeline.operations.exports.selection import Selection
     from billing_pipeline.operations.exports.table_file import FileFormat, format_of
 
     if named is not None and named not in set(FileFormat):
@@ -98,11 +98,11 @@ def _asked(
         raise typer.BadParameter("With --json the export needs a file of its own.", param_hint="--output")
     if output == "-" and form is FileFormat.PARQUET and sys.stdout.isatty():
         raise typer.BadParameter("A terminal shows no Parquet; name a file.", param_hint="--output")
-    return Wanted(period, first and first.date(), last and last.date()), form
+    return Selection(period, first and first.date(), last and last.date()), form
 
 
-def _print(made: "LedgerExport") -> None:
-    totals = made.totals
-    say(f"{made.output}: {totals.lines} lines, {totals.entries} entries; debits and credits balance.")
-    rows = ((account, debit, credit, debit.currency) for account, debit, credit in totals.by_account())
-    table("Accounts", ("account", ">debit", ">credit", ""), rows)
+def _told(export: "Export", *, as_json: bool) -> bool:
+    """Whether all is said: machines have their JSON, and beside rows on standard output nothing else is printed."""
+    if as_json:
+        print_json(export.to_json())
+    return as_json or export.output == "-"

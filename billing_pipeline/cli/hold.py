@@ -1,14 +1,11 @@
 """billing hold: keep customers' documents from locking."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
 from billing_pipeline.cli.show import print_json, say, table
-
-if TYPE_CHECKING:
-    from billing_pipeline.ledger.documents.holds import Hold
 
 OfPeriod = Annotated[str, typer.Option("--period", help="The period's first day.")]
 MaybePeriod = Annotated[str | None, typer.Option("--period", help="Only this period's.")]
@@ -20,25 +17,26 @@ Released = Annotated[bool, typer.Option("--released", help="Also those that were
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "hold", "Keep customers' documents from locking, and let them go.")
-    made.command("list", epilog=example("billing hold list --period 2026-01-01"))(list_)
-    made.command("place", epilog=example("billing hold place acme --period 2026-01-01 --reason 'disputed usage'"))(
+    commands = group(app, "hold", "Keep customers' documents from locking, and let them go.")
+    commands.command("list", epilog=example("billing hold list --period 2026-01-01"))(list_)
+    commands.command("place", epilog=example("billing hold place acme --period 2026-01-01 --reason 'disputed usage'"))(
         place
     )
-    made.command("release", epilog=example("billing hold release 7 --reason 'usage confirmed'"))(release)
+    commands.command("release", epilog=example("billing hold release 7 --reason 'usage confirmed'"))(release)
 
 
 def list_(period: MaybePeriod = None, released: Released = False, as_json: Json = False, actor: Actor = None) -> None:
     """List what holds, whoever or whatever check placed it."""
+    from billing_pipeline.core.plain_json import plain_json
     from billing_pipeline.operations.locking.holds import list_holds
 
     holds = list_holds(open_billing(actor), period=period, released=released)
     if as_json:
-        print_json([_as_json(one) for one in holds])
+        print_json(plain_json(holds))
         return
     rows = (
-        (one.id, one.customer, one.period, one.cause, one.reason, one.actor, one.created_at, one.released_at)
-        for one in holds
+        (hold.id, hold.customer, hold.period, hold.cause, hold.reason, hold.actor, hold.created_at, hold.released_at)
+        for hold in holds
     )
     table("Holds", (">id", "customer", "period", "cause", "reason", "actor", "since", "released"), rows)
 
@@ -63,20 +61,3 @@ def release(ids: Ids, reason: Reason, as_json: Json = False, actor: Actor = None
         print_json({"released": released})
     else:
         say(f"Released: {released} of {len(ids)}.")
-
-
-def _as_json(one: "Hold") -> dict[str, object]:
-    from billing_pipeline.core.plain_text import instant, maybe_instant
-
-    return {
-        "id": one.id,
-        "customer": one.customer,
-        "period": one.period.isoformat(),
-        "cause": one.cause,
-        "reason": one.reason,
-        "created_at": instant(one.created_at),
-        "actor": one.actor,
-        "released_at": maybe_instant(one.released_at),
-        "released_by": one.released_by,
-        "release_reason": one.release_reason,
-    }

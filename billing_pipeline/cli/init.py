@@ -21,29 +21,29 @@ def init(sandbox: Sandbox = False, as_json: Json = False, actor: Actor = None) -
     from billing_pipeline.settings import load_settings
 
     settings = load_settings()
-    made = initialize(settings, sandbox=sandbox)
-    calendar = made.facts.calendar
+    result = initialize(settings, sandbox=sandbox)
+    calendar = result.facts.calendar
     if as_json:
         print_json(
             {
-                "created": made.created,
-                "revision_before": made.revision_before,
-                "revision": made.revision,
-                "sandbox": made.facts.sandbox,
+                "created": result.created,
+                "revision_before": result.revision_before,
+                "revision": result.revision,
+                "sandbox": result.facts.sandbox,
                 "time_zone": calendar.time_zone,
                 "period": str(calendar.cadence),
                 "first_period": calendar.first_day.isoformat(),
-                "buckets": made.facts.buckets,
-                "to_do": made.to_do,
+                "buckets": result.facts.buckets,
+                "to_do": result.to_do,
             }
         )
         return
-    kind = "sandbox ledger" if made.facts.sandbox else "ledger"
-    done = "Made" if made.created else "Upgraded" if made.revision_before != made.revision else "There is already"
+    kind = "sandbox ledger" if result.facts.sandbox else "ledger"
+    done = "Made" if result.created else "Upgraded" if result.revision_before != result.revision else "There is already"
     say(
         f"{done} a {kind}: one {calendar.cadence} a period from {calendar.first_day} on, {calendar.time_zone}.",
         f"Usage files dropped into {settings.landing} are landed by 'billing tick'.",
         "Next: billing catalog apply FILE…",
     )
-    if made.to_do:
-        say(f"For Dagster's storage an administrator runs: {made.to_do};")
+    if result.to_do:
+        say(f"For Dagster's storage an administrator runs: {result.to_do};")

@@ -27,17 +27,17 @@ Details = Annotated[
 Old = Annotated[int | None, typer.Option("--from", help="The older version. Default: the one before --to.")]
 New = Annotated[int | None, typer.Option("--to", help="The newer version. Default: the newest.")]
 
-Found = dict[str, Any]
+Content = dict[str, Any]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "invoices", "Invoices and their drafts: list, show, compare, void, credit.")
-    made.command("list", epilog=example("billing invoices list --customer acme --period 2026-01-01 --json"))(list_)
-    made.command("show", epilog=example("billing invoices show 2026-000001"))(show)
-    made.command("diff", epilog=example("billing invoices diff 2026-000001 --from 1 --to 2"))(diff)
-    add_corrections(made)
-    add_render(made)
+    commands = group(app, "invoices", "Invoices and their drafts: list, show, compare, void, credit.")
+    commands.command("list", epilog=example("billing invoices list --customer acme --period 2026-01-01 --json"))(list_)
+    commands.command("show", epilog=example("billing invoices show 2026-000001"))(show)
+    commands.command("diff", epilog=example("billing invoices diff 2026-000001 --from 1 --to 2"))(diff)
+    add_corrections(commands)
+    add_render(commands)
 
 
 def list_(
@@ -53,9 +53,9 @@ def list_(
 
     billing = open_billing(actor)
     instant = parsed_instant(billing, as_known_at) if as_known_at else None
-    found = read_invoices(billing, customer=customer, period=period, as_known_at=instant, empty=every)
+    documents = read_invoices(billing, customer=customer, period=period, as_known_at=instant, empty=every)
     if as_json:
-        print_json_list(found)
+        print_json_list(documents)
         return
     columns = (
         "invoice",
@@ -71,18 +71,18 @@ def list_(
         "payment",
         "waits for",
     )
-    table("Invoices", columns, _rows(found))
+    table("Invoices", columns, _rows(documents))
 
 
-def _rows(found: Iterable[Found]) -> Iterator[tuple[object, ...]]:
-    for one in found:
+def _rows(documents: Iterable[Content]) -> Iterator[tuple[object, ...]]:
+    for document in documents:
         yield (
-            one["number"] or one["id"],
-            *(one[name] for name in ("customer", "kind", "period", "issue_date", "lock_at", "status", "version")),
-            one["amount_due"],
-            one["currency"],
-            one["payment_status"],
-            ", ".join(wait["cause"] for wait in one["held_by"]),
+            document["number"] or document["id"],
+            *(document[name] for name in ("customer", "kind", "period", "issue_date", "lock_at", "status", "version")),
+            document["amount_due"],
+            document["currency"],
+            document["payment_status"],
+            ", ".join(wait["cause"] for wait in document["held_by"]),
         )
 
 
@@ -94,51 +94,56 @@ def show(
     from billing_pipeline.operations.reading.invoices import show_invoice
 
     billing = open_billing(actor)
-    one: Found = show_invoice(billing, invoice, version=version)
-    explained: list[Found] = explain_invoice(billing, invoice, version=version) if details else []
-    for line, reasons in zip(one["lines"], explained, strict=False):
+    document: Content = show_invoice(billing, invoice, version=version)
+    explained: list[Content] = explain_invoice(billing, invoice, version=version) if details else []
+    for line, reasons in zip(document["lines"], explained, strict=False):
         line["details"] = reasons["details"]
     if as_json:
-        print_json(one)
+        print_json(document)
         return
-    state = f"{one['status']}, version {one['version']}, payment {one['payment_status']}"
-    say(f"Invoice {one['number'] or one['id']}: {state}.")
-    say(f"{one['customer']}, {one['kind']} of {one['period']}, issued {one['issue_date']}, locks {one['lock_at']}.")
-    for wait in one["held_by"]:
+    state = f"{document['status']}, version {document['version']}, payment {document['payment_status']}"
+    say(f"Invoice {document['number'] or document['id']}: {state}.")
+    dates = f"issued {document['issue_date']}, locks {document['lock_at']}"
+    say(f"{document['customer']}, {document['kind']} of {document['period']}, {dates}.")
+    for wait in document["held_by"]:
         say(f"Waits: {wait['cause']}: {wait['reason']}")
-    say(*told(one))
-    table("Lines", (">", "kind", "description", "service", "dimensions", ">quantity", ">amount"), _lines(one["lines"]))
+    say(*told(document))
+    table(
+        "Lines",
+        (">", "kind", "description", "service", "dimensions", ">quantity", ">amount"),
+        _lines(document["lines"]),
+    )
     if details:
         table("Reasons", ("line", "dimensions", "because", ">quantity", ">unit amount", ">amount"), _details(explained))
-    say(f"Total {one['total']} {one['currency']}; due {one['amount_due']} {one['currency']}.")
-    rows = ((kept["version"], kept["recorded_at"], _reason(kept["reason"])) for kept in one["versions"])
-    if one["versions"]:
+    say(f"Total {document['total']} {document['currency']}; due {document['amount_due']} {document['currency']}.")
+    rows = ((kept["version"], kept["recorded_at"], _reason(kept["reason"])) for kept in document["versions"])
+    if document["versions"]:
         table("Versions", (">version", "recorded", "because of"), rows)
 
 
-def _lines(lines: Iterable[Found]) -> Iterator[tuple[object, ...]]:
+def _lines(lines: Iterable[Content]) -> Iterator[tuple[object, ...]]:
     for number, line in enumerate(lines, start=1):
         figures = (line["quantity"], line["amount"])
         yield number, line["kind"], line["description"], _service(line), _dimensions(line), *figures
 
 
-def _details(lines: Iterable[Found]) -> Iterator[tuple[object, ...]]:
+def _details(lines: Iterable[Content]) -> Iterator[tuple[object, ...]]:
     for line in lines:
-        for one in line["details"]:
-            figures = (one["quantity"], one["unit_amount"], one["amount"])
-            yield line["description"], _dimensions(line), one["description"], *figures
+        for detail in line["details"]:
+            figures = (detail["quantity"], detail["unit_amount"], detail["amount"])
+            yield line["description"], _dimensions(line), detail["description"], *figures
 
 
-def _service(line: Found) -> str:
+def _service(line: Content) -> str:
     service = line["service_period"]
     return f"{service['start']} – {service['end']}" if service else ""
 
 
-def _dimensions(line: Found) -> str:
+def _dimensions(line: Content) -> str:
     return ", ".join(f"{name}={value}" for name, value in line["dimensions"].items())
 
 
-def _reason(reason: Found) -> str:
+def _reason(reason: Content) -> str:
     if reason.get("first"):
         return "first"
     if "reissue_of" in reason:
@@ -160,23 +165,26 @@ def diff(
     """Compare two versions of an invoice, or two invoices, line by line; and say why they differ."""
     from billing_pipeline.operations.reading.invoice_difference import diff_invoice
 
-    found: Found = diff_invoice(open_billing(actor), invoice, other, old=old, new=new)
+    difference: Content = diff_invoice(open_billing(actor), invoice, other, old=old, new=new)
     if as_json:
-        print_json(found)
+        print_json(difference)
         return
-    first, second = (f"{one['number'] or one['id']} version {one['version']}" for one in (found["old"], found["new"]))
+    first, second = (
+        f"{state['number'] or state['id']} version {state['version']}"
+        for state in (difference["old"], difference["new"])
+    )
     table(
         f"{first} → {second}",
         ("", "description", "service", "dimensions", ">quantity", ">amount"),
-        _changed(found["lines"]),
+        _changed(difference["lines"]),
     )
-    total = found["total"]
-    say(f"Total {total['old']} → {total['new']} {found['new']['currency']}.")
-    for reason in _reasons(found["reasons"]):
+    total = difference["total"]
+    say(f"Total {total['old']} → {total['new']} {difference['new']['currency']}.")
+    for reason in _reasons(difference["reasons"]):
         say(reason)
 
 
-def _changed(lines: Iterable[Found]) -> Iterator[tuple[object, ...]]:
+def _changed(lines: Iterable[Content]) -> Iterator[tuple[object, ...]]:
     for line in lines:
         figures = (_arrow(line[name]["old"], line[name]["new"]) for name in ("quantity", "amount"))
         yield line["change"], line["description"], _service(line), _dimensions(line), *figures
@@ -186,12 +194,14 @@ def _arrow(old: str | None, new: str | None) -> str:
     return (old or "") if old == new else f"{old or '–'} → {new or '–'}"
 
 
-def _reasons(reasons: Found) -> Iterator[str]:
-    for one in reasons.get("batches", ()):
-        yield f"Because of batch {one['number']} of {one['source']}: {one['name']}, received {one['received_at']}."
-    for one in reasons.get("catalog_changes", ()):
-        changed = ", ".join(f"{entry['kind']} {entry['id']}" for entry in one["changed"])
-        yield f"Because of catalog change {one['number']} by {one['actor']} at {one['recorded_at']}: {changed}."
+def _reasons(reasons: Content) -> Iterator[str]:
+    for batch in reasons.get("batches", ()):
+        arrived = f"{batch['name']}, received {batch['received_at']}"
+        yield f"Because of batch {batch['number']} of {batch['source']}: {arrived}."
+    for change in reasons.get("catalog_changes", ()):
+        changed = ", ".join(f"{entry['kind']} {entry['id']}" for entry in change["changed"])
+        recorded = f"by {change['actor']} at {change['recorded_at']}"
+        yield f"Because of catalog change {change['number']} {recorded}: {changed}."
     if reasons.get("documents"):
         yield "Because another document of the customer became final."
     if reasons.get("code"):

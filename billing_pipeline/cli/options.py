@@ -23,9 +23,9 @@ Period = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's firs
 
 def group(app: typer.Typer, name: str, about: str) -> typer.Typer:
     """A group of commands below the root."""
-    made = typer.Typer(help=about, no_args_is_help=True)
-    app.add_typer(made, name=name)
-    return made
+    commands = typer.Typer(help=about, no_args_is_help=True)
+    app.add_typer(commands, name=name)
+    return commands
 
 
 def example(*lines: str) -> str:
@@ -59,10 +59,10 @@ def parsed_instant(billing: "Billing", text: str) -> "datetime":
 
 def pairs(words: list[str] | None) -> dict[str, str]:
     """``["region=eu"]`` → ``{"region": "eu"}``."""
-    found = {}
+    values = {}
     for word in words or ():
         name, equals, value = word.partition("=")
         if not name or not equals:
             raise typer.BadParameter(f"{word!r} is not NAME=VALUE.")
-        found[name] = value
-    return found
+        values[name] = value
+    return values

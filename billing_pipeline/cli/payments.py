@@ -20,11 +20,11 @@ Note = Annotated[str, typer.Option("--note", help="Kept with the step.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "payments", "Hand finalized invoices to payment gateways, and see where they stand.")
-    made.command("list", epilog=example("billing payments list --status failed"))(list_)
-    made.command("history", epilog=example("billing payments history 2026-000001"))(history)
-    made.command("deliver", epilog=example("billing payments deliver"))(deliver)
-    made.command("mark-paid", epilog=example("billing payments mark-paid 2026-000001 --reference 'wire 4711'"))(
+    commands = group(app, "payments", "Hand finalized invoices to payment gateways, and see where they stand.")
+    commands.command("list", epilog=example("billing payments list --status failed"))(list_)
+    commands.command("history", epilog=example("billing payments history 2026-000001"))(history)
+    commands.command("deliver", epilog=example("billing payments deliver"))(deliver)
+    commands.command("mark-paid", epilog=example("billing payments mark-paid 2026-000001 --reference 'wire 4711'"))(
         mark_paid
     )
 
@@ -34,50 +34,45 @@ def list_(status: Status = None, customer: Customer = None, as_json: Json = Fals
     from billing_pipeline.operations.payments.payments import as_json as content_of
     from billing_pipeline.operations.payments.payments import list_payments
 
-    found = [content_of(one) for one in list_payments(open_billing(actor), status=status, customer=customer)]
+    contents = [content_of(payment) for payment in list_payments(open_billing(actor), status=status, customer=customer)]
     if as_json:
-        print_json(found)
+        print_json(contents)
         return
     names = ("number", "customer", "issue_date", "amount", "currency", "status", "gateway", "attempts", "reference")
     columns = [f">{name}" if name in {"amount", "attempts"} else name.replace("_", " ") for name in names]
-    table("Payments", columns, ([one[name] for name in names] for one in found))
+    table("Payments", columns, ([content[name] for name in names] for content in contents))
 
 
 def history(invoice: Invoice, as_json: Json = False, actor: Actor = None) -> None:
     """Show every step that an invoice's payment took."""
-    from billing_pipeline.core.plain_text import instant
+    from billing_pipeline.core.plain_json import fields_json
     from billing_pipeline.operations.payments.payments import payment_history
 
-    steps = [
-        {"status": str(one.status), "at": instant(one.at), "actor": one.actor, "note": one.note}
-        for one in payment_history(open_billing(actor), invoice)
-    ]
+    steps = [fields_json(step) for step in payment_history(open_billing(actor), invoice)]
     if as_json:
         print_json(steps)
     else:
-        table(f"Payment of {invoice}", ("status", "at", "actor", "note"), (tuple(one.values()) for one in steps))
+        table(f"Payment of {invoice}", ("status", "at", "actor", "note"), (tuple(step.values()) for step in steps))
 
 
 def deliver(as_json: Json = False, actor: Actor = None) -> None:
     """Submit what is queued or to be retried; each invoice has one key, so a gateway collects it once."""
     from billing_pipeline.operations.payments.deliver import deliver as deliver_payments
-    from billing_pipeline.operations.payments.deliver import summary_json
 
     billing = open_billing(actor)
     with progress() as watch:
         summary = deliver_payments(billing, watch("deliver payments"))
     if as_json:
-        print_json(summary_json(summary))
+        print_json(summary.to_json())
     else:
         _print(summary)
 
 
 def _print(summary: "DeliverySummary") -> None:
-    from billing_pipeline.operations.payments.deliver import counts_of
-
-    say(f"Payments: {counts(counts_of(summary))}.")
-    for one in summary.problems:
-        say(f"{one.gateway}{f', invoice {one.number}' if one.number else ''}: {one.message} {one.hint}".rstrip())
+    say(f"Payments: {counts(summary.counts)}.")
+    for problem in summary.problems:
+        invoice = f", invoice {problem.number}" if problem.number else ""
+        say(f"{problem.gateway}{invoice}: {problem.message} {problem.hint}".rstrip())
 
 
 def mark_paid(

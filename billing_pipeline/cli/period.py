@@ -30,10 +30,10 @@ def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     with progress() as watch:
         reports = close_period(billing, billing.period(period), progress=watch(f"close {period}"))
     if as_json:
-        print_json([one.to_json() for one in reports])
+        print_json([report.to_json() for report in reports])
         return
-    for one in reports:
-        say(_line(one))
+    for report in reports:
+        say(_line(report))
 
 
 def check(period: Period, strict: Strict = False, as_json: Json = False, actor: Actor = None) -> None:

@@ -16,8 +16,8 @@ OfCustomer = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "plan", "Which plan a customer is on. Plans themselves are in the catalog.")
-    made.command(
+    commands = group(app, "plan", "Which plan a customer is on. Plans themselves are in the catalog.")
+    commands.command(
         "assign",
         epilog=example(
             "billing plan assign acme scale --start current-period --dry-run",

@@ -64,8 +64,8 @@ def _as_png(points: Sequence["Point"], currency: str, png: Path) -> None:
 
 
 def _in_terminal(points: Sequence["Point"], currency: str) -> None:
-    say(*_rows(f"amount, {currency}", [(float(one.quantity), float(one.amount)) for one in points]))
-    per_unit = [(float(one.quantity), float(one.unit_amount)) for one in points if one.unit_amount is not None]
+    say(*_rows(f"amount, {currency}", [(float(point.quantity), float(point.amount)) for point in points]))
+    per_unit = [(float(point.quantity), float(point.unit_amount)) for point in points if point.unit_amount is not None]
     say("", *_rows(f"amount per unit, {currency}", per_unit))
 
 

@@ -29,9 +29,9 @@ _WIDEST = 80  # characters of a row in a table
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "quarantine", "Rows that cannot be billed as sent: list, mend, replay.")
-    made.command("list", epilog=example("billing usage quarantine list --csv > mend.csv"))(list_)
-    made.command("replay", epilog=example("billing usage quarantine replay mend.csv"))(replay)
+    commands = group(app, "quarantine", "Rows that cannot be billed as sent: list, mend, replay.")
+    commands.command("list", epilog=example("billing usage quarantine list --csv > mend.csv"))(list_)
+    commands.command("replay", epilog=example("billing usage quarantine replay mend.csv"))(replay)
 
 
 def list_(
@@ -52,11 +52,11 @@ def list_(
     people = not (as_csv or as_jsonl or as_json)
     rows = waiting(billing, which, limit=limit if limit is not None or not people else _SHOWN)
     if as_csv:
-        sys.stdout.write(to_csv([(one.id, one.row) for one in rows]))
+        sys.stdout.write(to_csv([(row.id, row.row) for row in rows]))
     elif as_jsonl:
-        sys.stdout.writelines(to_jsonl((one.id, one.row) for one in rows))
+        sys.stdout.writelines(to_jsonl((row.id, row.row) for row in rows))
     elif as_json:
-        print_json([one.to_json() for one in rows])
+        print_json([row.to_json() for row in rows])
     else:
         _print(rows, count(billing, which))
 
@@ -70,7 +70,7 @@ def _selection(source: str | None, batch: int | None, code: str | None) -> "Sele
 def _print(rows: "list[WaitingRow]", in_all: int) -> None:
     columns = (">id", "file", ">row", "column", "value", "reason")
     cells = (
-        (one.id, one.name, one.row.row, one.row.column, (one.row.value or "")[:_WIDEST], one.row.reason) for one in rows
+        (row.id, row.name, row.row.row, row.row.column, (row.row.value or "")[:_WIDEST], row.row.reason) for row in rows
     )
     table("Quarantined rows", columns, cells)
     if in_all > len(rows):
@@ -103,8 +103,8 @@ def replay(
     if as_json:
         print_json(result.to_json())
         return
-    for one in result.batches:
-        say(f"Batch {one.batch}: {one.rows} rows of batch {one.replay_of} of {one.source}.")
+    for replayed in result.batches:
+        say(f"Batch {replayed.batch}: {replayed.rows} rows of batch {replayed.replay_of} of {replayed.source}.")
     say(f"{result.replayed} rows replayed, {result.waiting} still wait ({counts(dict(result.reasons))}).")
     for name, rows in result.snapshots.items():
         say(f"{rows} rows of {name}: a snapshot restates everything, so land a mended delivery.")

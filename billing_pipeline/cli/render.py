@@ -53,22 +53,22 @@ def render(
     """Set one invoice on paper, in its customer's language. Made again, the file is the same, byte by byte."""
     from billing_pipeline.operations.reading.render_invoice import render_invoice
 
-    made = render_invoice(open_billing(actor), invoice, form=form.value, details=details, version=version)
-    target = output or Path(made.file_name)
-    write(target, made.content)
+    rendered = render_invoice(open_billing(actor), invoice, form=form.value, details=details, version=version)
+    target = output or Path(rendered.file_name)
+    write(target, rendered.content)
     if as_json and str(target) != "-":
-        digest = sha256(made.content).hexdigest()
+        digest = sha256(rendered.content).hexdigest()
         print_json(
             {
-                "invoice": made.name,
-                "format": made.form,
+                "invoice": rendered.name,
+                "format": rendered.form,
                 "file": str(target),
-                "bytes": len(made.content),
+                "bytes": len(rendered.content),
                 "sha256": digest,
             }
         )
     elif str(target) != "-":
-        say(f"Invoice {made.name} is in {target}.")
+        say(f"Invoice {rendered.name} is in {target}.")
 
 
 def write(target: Path, content: bytes) -> None:

@@ -21,8 +21,8 @@ Output = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "period", "A billing period as a whole.")
-    made.command("report", epilog=example("billing period report 2026-01-01 --output january.html"))(report)
+    commands = group(app, "period", "A billing period as a whole.")
+    commands.command("report", epilog=example("billing period report 2026-01-01 --output january.html"))(report)
 
 
 def report(period: Period, output: Output = None, as_json: Json = False, actor: Actor = None) -> None:

@@ -60,7 +60,7 @@ def _problems(error: BillingError) -> dict[str, object]:
     """A catalog's problems one by one, for editors and scripts."""
     names = ("file", "line", "object", "field", "message", "hint")
     problems = getattr(error, "problems", ())
-    return {"problems": [{name: getattr(one, name) for name in names} for one in problems]} if problems else {}
+    return {"problems": [{name: getattr(problem, name) for name in names} for problem in problems]} if problems else {}
 
 
 def _misused(error: BaseException, message: str, *, as_json: bool) -> int:

@@ -24,48 +24,48 @@ def status(every: Every = False, as_json: Json = False, actor: Actor = None) -> 
     """Show each period, its state and lock times, and what is dirty, held, awaited and quarantined."""
     from billing_pipeline.operations.reading.status import status as status_of
 
-    found = status_of(open_billing(actor), every=every)
+    report = status_of(open_billing(actor), every=every)
     if as_json:
-        print_json(found.to_json())
+        print_json(report.to_json())
     else:
-        _print(found)
+        _print(report)
 
 
-def _print(found: "Status") -> None:
-    kind = " (sandbox)" if found.sandbox else ""
-    say(f"{found.now:%Y-%m-%d %H:%M:%S} UTC{kind}: batch {found.batch}, catalog change {found.change}.")
+def _print(report: "Status") -> None:
+    kind = " (sandbox)" if report.sandbox else ""
+    say(f"{report.now:%Y-%m-%d %H:%M:%S} UTC{kind}: batch {report.batch}, catalog change {report.change}.")
     columns = ("period", "state", "next lock", ">draft", ">final", ">void", "dirty", "held", "waits for")
-    table("Periods", columns, (_row(one) for one in found.periods))
-    for period in found.periods:
-        if period.in_the_way.waiting:
-            say(f"{period.standing.period.key}: {period.in_the_way}")
+    table("Periods", columns, (_row(period) for period in report.periods))
+    for period in report.periods:
+        if period.obstacles.waiting:
+            say(f"{period.standing.period.key}: {period.obstacles}")
         for hold in period.held[:_SHOWN]:
             say(f"{period.standing.period.key} {hold.customer}: held by {hold.cause}: {hold.reason}")
         if len(period.held) > _SHOWN:
             say(f"{period.standing.period.key}: {len(period.held) - _SHOWN} more holds: billing hold list")
-    for source, code, rows in found.quarantined:
+    for source, code, rows in report.quarantined:
         say(f"Quarantined: {rows} rows of {source}: {code}. See: billing usage quarantine list")
-    for url, error, _ in found.refused:
+    for url, error, _ in report.refused_files:
         say(f"Refused: {url}: {error}")
-    if found.payments:
-        say(f"Payments: {counts(dict(found.payments))}.")
+    if report.payments:
+        say(f"Payments: {counts(dict(report.payments))}.")
 
 
-def _row(one: "PeriodStatus") -> tuple[object, ...]:
-    progress, drafts = one.standing.progress, one.standing.progress.drafts
-    held = sorted({hold.customer for hold in one.held})
+def _row(period: "PeriodStatus") -> tuple[object, ...]:
+    progress, drafts = period.standing.progress, period.standing.progress.drafts
+    held = sorted({hold.customer for hold in period.held})
     return (
-        one.standing.period.key,
-        one.state,
+        period.standing.period.key,
+        period.state,
         f"{drafts.next_lock_at:%Y-%m-%d %H:%M}{f' ({drafts.due} due)' if drafts.due else ''}" if drafts else None,
         *(progress.documents.get(name, 0) for name in ("draft", "finalized", "void")),
-        _dirty(one),
+        _dirty(period),
         f"{len(held)}: {', '.join(held[:_SHOWN])}{'…' * (len(held) > _SHOWN)}" if held else None,
-        ", ".join(source.source for source in one.awaited),
+        ", ".join(source.source for source in period.awaited),
     )
 
 
-def _dirty(one: "PeriodStatus") -> str:
-    parts = (("batches", one.batches), ("changes", one.changes), ("customers", one.standing.progress.pending))
+def _dirty(period: "PeriodStatus") -> str:
+    parts = (("batches", period.batches), ("changes", period.changes), ("customers", period.standing.progress.pending))
     words = [f"{count} {name}" for name, count in parts if count]
-    return ", ".join([*words, *(["not closed"] if one.standing.unclosed else [])])
+    return ", ".join([*words, *(["not closed"] if period.standing.unclosed else [])])

@@ -15,11 +15,13 @@ Quantities = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "subscription", "How many of its fees a subscription has, and when it ends.")
-    made.command(
+    commands = group(app, "subscription", "How many of its fees a subscription has, and when it ends.")
+    commands.command(
         "change", epilog=example("billing subscription change acme-payg --quantity platform=3 --start current-period")
     )(change)
-    made.command("cancel", epilog=example("billing subscription cancel acme-payg --end 2026-03-01 --dry-run"))(cancel)
+    commands.command("cancel", epilog=example("billing subscription cancel acme-payg --end 2026-03-01 --dry-run"))(
+        cancel
+    )
 
 
 def change(

@@ -25,8 +25,8 @@ def up(port: Port = None, as_json: Json = False, actor: Actor = None) -> None:
     billing = open_billing(actor)
     _ = billing.facts  # refuses where there is no ledger yet
     home = billing.settings.dagster_home
-    if found := running(home):
-        raise Refused(f"Dagster runs already, at {found.address}.", hint="End it with: billing down")
+    if already := running(home):
+        raise Refused(f"Dagster runs already, at {already.address}.", hint="End it with: billing down")
     launcher = Launcher(home, free_port(port))
     billing.ledger.close()
     group = launcher.start()

@@ -39,14 +39,14 @@ Instant = Annotated[str, typer.Argument(metavar="INSTANT", help="Everything befo
 
 def add_to(app: typer.Typer) -> None:
     """Add the group."""
-    made = group(app, "usage", "Raw usage: land it, mend what waits in quarantine, see what became of an event.")
-    made.command("land", epilog=example("billing usage land january.jsonl --source gateway-logs"))(land)
-    made.command(
+    commands = group(app, "usage", "Raw usage: land it, mend what waits in quarantine, see what became of an event.")
+    commands.command("land", epilog=example("billing usage land january.jsonl --source gateway-logs"))(land)
+    commands.command(
         "history",
         epilog=example("billing usage history acme compute --timestamp 2026-01-03T10:00Z --dimension region=eu"),
     )(history)
-    made.command("watermark", epilog=example("billing usage watermark gateway-logs 2026-02-01T00:00Z"))(watermark)
-    quarantine.add_to(made)
+    commands.command("watermark", epilog=example("billing usage watermark gateway-logs 2026-02-01T00:00Z"))(watermark)
+    quarantine.add_to(commands)
 
 
 def land(
@@ -74,10 +74,10 @@ def land(
             )
             results.append(landed)
     if as_json:
-        print_json([one.to_json() for one in results])
+        print_json([result.to_json() for result in results])
         return
-    for one in results:
-        _print(one)
+    for result in results:
+        _print(result)
 
 
 def _told(step: "Step") -> "Progress":
@@ -89,22 +89,22 @@ def _only_source(billing: "Billing") -> str:
     """Where the catalog has one source, it is meant."""
     from billing_pipeline.operations.landing.land import source_ids
 
-    known = source_ids(billing)
-    if len(known) != 1:
-        raise typer.BadParameter(f"Which source? Known: {', '.join(known) or 'none'}.", param_hint="--source")
-    return known[0]
+    sources = source_ids(billing)
+    if len(sources) != 1:
+        raise typer.BadParameter(f"Which source? Known: {', '.join(sources) or 'none'}.", param_hint="--source")
+    return sources[0]
 
 
-def _print(one: "LandingResult") -> None:
-    if one.already:
-        say(
-            f"{one.name} has landed before, as batch {one.batch}; nothing changed. A restatement that is meant: --again"
-        )
+def _print(result: "LandingResult") -> None:
+    name, batch, rows = result.name, result.batch, result.rows
+    if result.already:
+        say(f"{name} has landed before, as batch {batch}; nothing changed. A restatement that is meant: --again")
         return
-    periods = ", ".join(period.isoformat() for period in one.periods)
-    say(f"{one.name} is batch {one.batch} of {one.source}: {one.accepted} of {one.rows} rows accepted ({periods}).")
-    if one.quarantined:
-        say(f"{one.quarantined} rows wait in quarantine ({counts(dict(one.reasons))}): billing usage quarantine list")
+    periods = ", ".join(period.isoformat() for period in result.periods)
+    say(f"{name} is batch {batch} of {result.source}: {result.accepted} of {rows} rows accepted ({periods}).")
+    if result.quarantined:
+        why = counts(dict(result.reasons))
+        say(f"{result.quarantined} rows wait in quarantine ({why}): billing usage quarantine list")
 
 
 def history(
@@ -121,7 +121,7 @@ def history(
     from billing_pipeline.operations.reading.event_history import event_history
 
     billing = open_billing(actor)
-    found = event_history(
+    reports = event_history(
         billing,
         customer,
         meter,
@@ -130,13 +130,15 @@ def history(
         event_id=event_id,
         period=period,
     )
-    contents = [one.to_json() for one in found]
+    contents = [report.to_json() for report in reports]
     if as_json:
         print_json(contents)
         return
     names = ("timestamp", "dimensions", "value", "status", "batch", "row", "source", "name", "received_at")
     columns = [f">{name}" if name in {"value", "batch", "row"} else name.replace("_", " ") for name in names]
-    table(f"Reports of {customer}, {meter}", columns, ([_cell(one[name]) for name in names] for one in contents))
+    table(
+        f"Reports of {customer}, {meter}", columns, ([_cell(content[name]) for name in names] for content in contents)
+    )
 
 
 def _cell(value: object) -> object:

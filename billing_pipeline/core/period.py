@@ -23,6 +23,8 @@ class Cadence(StrEnum):
     YEAR = "year"
 
 
+A_DAY = timedelta(days=1)  # between two local days, not between two instants
+MOMENT = timedelta(microseconds=1)  # the least time: what is known before ``at + MOMENT`` is known at ``at``
 MONTHS = {Cadence.MONTH: 1, Cadence.QUARTER: 3, Cadence.YEAR: 12}
 DAYS = {Cadence.DAY: 1, Cadence.WEEK: 7}
 _DURATION = re.compile(r"\s*(\d{1,5})\s*(day|hour)s?\s*\Z")

@@ -6,11 +6,10 @@ from what is recorded (catalog changes, holds, watermarks, each with its instant
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from billing_pipeline.core.period import MOMENT
 from billing_pipeline.invoicing.document import Billed, DocumentPlan
-
-_MOMENT = timedelta(microseconds=1)
 
 PlansAt = Callable[[int, Billed], list[DocumentPlan]]
 
@@ -95,5 +94,5 @@ def cut_off(plans_at: PlansAt, billed: Billed, history: History, now: datetime) 
 
 def _cutoff(plan: DocumentPlan, step: Change, history: History) -> datetime | None:
     """When the document would be cut off, if the catalog stayed as it was at ``step``."""
-    earliest = max(plan.lock_at, step.recorded_at + _MOMENT)
+    earliest = max(plan.lock_at, step.recorded_at + MOMENT)
     return free_from(earliest, [*history.holds, *history.waits] if plan.has_usage else history.holds)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.core.plain_text import instant
+from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.ledger import clock
 from billing_pipeline.operations.context import Billing
 
 
 @dataclass(frozen=True, slots=True)
-class ClockReading:
+class ClockReading(JsonFields):
     """What the clock says.
 
     Attributes:
@@ -19,10 +19,6 @@ class ClockReading:
 
     now: datetime
     sandbox: bool
-
-    def to_json(self) -> dict[str, object]:
-        """As the command line prints it."""
-        return {"now": instant(self.now), "sandbox": self.sandbox}
 
 
 def read_clock(billing: Billing) -> ClockReading:

@@ -113,12 +113,12 @@ class Billing:
         """The catalog as known through a change, whole or as far as it concerns some customers."""
         if customers is not None:
             return build_view(change, ledger_catalog.entries(connection, change, customers=customers))
-        known = self._views.get((change, bucket))
-        if known is None:
-            known = build_view(change, ledger_catalog.entries(connection, change, bucket=bucket))
+        view = self._views.get((change, bucket))
+        if view is None:
+            view = build_view(change, ledger_catalog.entries(connection, change, bucket=bucket))
             self._views.clear()  # one at a time: catalogs can be large
-            self._views[change, bucket] = known
-        return known
+            self._views[change, bucket] = view
+        return view
 
 
 def build_view(change: int, entries: Collection[CatalogEntry]) -> CatalogView:
@@ -126,13 +126,13 @@ def build_view(change: int, entries: Collection[CatalogEntry]) -> CatalogView:
     objects: dict[str, dict[str, object]] = {kind: {} for kind in KINDS}
     versions: dict[tuple[str, int], Plan] = {}
     for entry in entries:
-        made = from_content(entry.kind, entry.content)
-        if isinstance(made, Plan):
-            versions[made.id, made.version] = made
-            newest = objects["plan"].get(made.id)
-            if isinstance(newest, Plan) and newest.version > made.version:
+        item = from_content(entry.kind, entry.content)
+        if isinstance(item, Plan):
+            versions[item.id, item.version] = item
+            newest = objects["plan"].get(item.id)
+            if isinstance(newest, Plan) and newest.version > item.version:
                 continue
-        objects[entry.kind][entry.id] = made
+        objects[entry.kind][entry.id] = item
     account = next(iter(objects.pop("account").values()), None)
     if not isinstance(account, Account):
         return CatalogView(change, None, versions)

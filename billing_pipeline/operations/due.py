@@ -12,30 +12,30 @@ from billing_pipeline.operations.closing.standings import Standing
 from billing_pipeline.operations.context import Billing
 
 
-def unchecked(billing: Billing, known: Sequence[Standing]) -> list[BillingPeriod]:
+def unchecked(billing: Billing, periods: Sequence[Standing]) -> list[BillingPeriod]:
     """Periods in which something happened since they were checked."""
     with billing.ledger.begin() as connection:
         days = overview.unchecked(connection)
-    return [one.period for one in known if one.period.first_day in days]
+    return [standing.period for standing in periods if standing.period.first_day in days]
 
 
-def lockable(billing: Billing, known: Sequence[Standing], closed: Collection[BillingPeriod] = ()) -> list[Standing]:
+def lockable(billing: Billing, periods: Sequence[Standing], closed: Collection[BillingPeriod] = ()) -> list[Standing]:
     """Periods in which documents may lock now.
 
     Args:
         billing: of the run.
-        known: where the periods stand.
+        periods: where they stand.
         closed: those just closed; a change may have moved a lock in them.
     """
     now = billing.now()
     return [
-        one
-        for one in known
-        if (drafts := one.progress.drafts) is not None
+        standing
+        for standing in periods
+        if (drafts := standing.progress.drafts) is not None
         and (
-            (one.period in closed and one.period.end <= now)
+            (standing.period in closed and standing.period.end <= now)
             or drafts.due_without_usage
-            or (drafts.due_and_free and not _awaits(billing, one.period))
+            or (drafts.due_and_free and not _awaits(billing, standing.period))
         )
     ]
 

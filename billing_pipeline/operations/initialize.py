@@ -36,13 +36,13 @@ def initialize(settings: Settings, *, sandbox: bool = False) -> InitResult:
         SettingsError: it was initialised with another calendar, or as the other kind of ledger.
         Refused: BILLING_NOW is set for a ledger that is no sandbox.
     """
-    wanted = LedgerFacts(
+    expected = LedgerFacts(
         calendar(settings.time_zone, settings.period, settings.first_period), settings.buckets, sandbox
     )
     ledger = open_ledger(settings)
     before, revision = upgrade(ledger)
     with as_owner(ledger) as connection:
-        created = clock.initialize(connection, wanted, settings.now)
+        created = clock.initialize(connection, expected, settings.now)
         facts = clock.facts(connection)
     for folder in (settings.lake, settings.landing):
         if "://" not in folder:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.ledger.periods import periods, runs
 from billing_pipeline.operations.context import Billing
 
 
 @dataclass(frozen=True, slots=True)
-class StageReport:
+class StageReport(JsonFields):
     """One stage of one period.
 
     Attributes:
@@ -23,16 +24,6 @@ class StageReport:
     counts: Mapping[str, int]
     through_batch: int
     seconds: float
-
-    def to_json(self) -> dict[str, object]:
-        """As the command line prints it."""
-        return {
-            "period": self.period,
-            "stage": self.stage,
-            "counts": dict(self.counts),
-            "through_batch": self.through_batch,
-            "seconds": round(self.seconds, 3),
-        }
 
 
 def report(

@@ -12,12 +12,12 @@ from typing import Any
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.core.plain_text import instant
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
 from billing_pipeline.operations.parallel import Progress, no_progress
-from billing_pipeline.operations.payments.deliver import deliver, summary_json
+from billing_pipeline.operations.payments.deliver import deliver
 
 Watch = Callable[[str], Progress]  # what is being done → who is told how far it is
 
@@ -49,22 +49,21 @@ class TickStep:
             return str(self.problem)
         return _SUMMARIES[self.name](self.result)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        content: dict[str, object] = {"step": self.name, "period": self.period, "seconds": round(self.seconds, 3)}
+        content = {"step": self.name, **fields_json(self, "period", "seconds")}
         if self.problem is None:
             return content | {"result": self.result}
-        problem = {"code": self.problem.code, "message": self.problem.message, "hint": self.problem.hint}
-        return content | {"error": problem}
+        return content | {"error": fields_json(self.problem, "code", "message", "hint")}
 
 
 def _landed(result: Any) -> str:
-    rows = sum(one["rows"] for one in result["landed"])
+    rows = sum(file["rows"] for file in result["landed"])
     return f"{len(result['landed'])} files, {rows} rows; refused {len(result['refused'])}"
 
 
 def _checked(result: Any) -> str:
-    failed = [one["name"] for one in result["checks"] if one["outcome"] != "passed"]
+    failed = [check["name"] for check in result["checks"] if check["outcome"] != "passed"]
     return f"failed {', '.join(failed) or 'none'}; held {len(result['held'])}"
 
 
@@ -74,7 +73,7 @@ def _counted(result: Any) -> str:
 
 _SUMMARIES: Mapping[str, Callable[[Any], str]] = {
     "land": _landed,
-    "close": lambda result: "; ".join(f"{one['stage']}: {_counted(one['counts'])}" for one in result),
+    "close": lambda result: "; ".join(f"{stage['stage']}: {_counted(stage['counts'])}" for stage in result),
     "check": _checked,
     "lock": lambda result: _counted(result["counts"]),
     "deliver": _counted,
@@ -94,10 +93,9 @@ class TickReport:
         """The steps that could not be done."""
         return [step for step in self.steps if step.problem is not None]
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        steps = [step.to_json() for step in self.steps]
-        return {"now": instant(self.now), "seconds": round(self.seconds, 3), "steps": steps}
+        return fields_json(self, "now", "seconds", "steps")
 
 
 def no_watch(label: str) -> Progress:  # noqa: ARG001 - a Watch
@@ -128,14 +126,16 @@ class _Tick:
         """All steps, in the order of the data's path."""
         started = monotonic()
         self._land()
-        closed, known = self._close_dirty()
-        checks = {period: self._check(period) for period in unchecked(self.billing, known)}
+        closed, periods = self._close_dirty()
+        checks = {period: self._check(period) for period in unchecked(self.billing, periods)}
         if checks:
-            known = standings(self.billing)
-        while due := [one.period for one in lockable(self.billing, known, closed) if checks.get(one.period, True)]:
+            periods = standings(self.billing)
+        while due := [
+            standing.period for standing in lockable(self.billing, periods, closed) if checks.get(standing.period, True)
+        ]:
             locked = sum(self._lock(period) for period in due)
-            closed, known = self._close_dirty()
-            checks |= {period: self._check(period) for period in unchecked(self.billing, known)}
+            closed, periods = self._close_dirty()
+            checks |= {period: self._check(period) for period in unchecked(self.billing, periods)}
             if not locked:
                 break  # else what became final may call for a document that is due, too
         self._deliver()
@@ -145,16 +145,16 @@ class _Tick:
     def _close_dirty(self) -> tuple[list[BillingPeriod], list[Standing]]:
         """Close what is dirty, and what that makes dirty: late usage of one period is billed in another."""
         closed: list[BillingPeriod] = []
-        known = standings(self.billing)
+        periods = standings(self.billing)
         refused = set[BillingPeriod]()
         for _ in range(_ROUNDS):
-            dirty = [one.period for one in known if one.dirty and one.period not in refused]
+            dirty = [standing.period for standing in periods if standing.dirty and standing.period not in refused]
             if not dirty:
                 break
             for period in dirty:
                 (closed.append if self._close(period) else refused.add)(period)
-            known = standings(self.billing)
-        return closed, known
+            periods = standings(self.billing)
+        return closed, periods
 
     def _step(self, name: str, period: BillingPeriod | None, work: Callable[[], object]) -> bool:
         """Do one thing and note it; whether it could be done. A result of None is not worth a note."""
@@ -188,7 +188,7 @@ class _Tick:
 
         progress = self.watch(f"close {period.key}")
         return self._step(
-            "close", period, lambda: [one.to_json() for one in close(self.billing, period, progress=progress)]
+            "close", period, lambda: [stage.to_json() for stage in close(self.billing, period, progress=progress)]
         )
 
     def _check(self, period: BillingPeriod) -> bool:
@@ -213,4 +213,4 @@ class _Tick:
 
     def _deliver(self) -> None:
         if due_payments(self.billing):
-            self._step("deliver", None, lambda: summary_json(deliver(self.billing, self.watch("deliver payments"))))
+            self._step("deliver", None, lambda: deliver(self.billing, self.watch("deliver payments")).to_json())

@@ -66,4 +66,4 @@ class Work:
 
 def codes_of(states: Mapping[str, CustomerState]) -> dict[str, int]:
     """Customer id → code."""
-    return {one: state.code for one, state in states.items()}
+    return {customer: state.code for customer, state in states.items()}

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import dagster as dg
 
 from billing_pipeline.operations.checks.check_report import CheckRow
-from billing_pipeline.operations.closing.rate import UNRATED
 from billing_pipeline.operations.locking.check_and_lock import checked
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import Metadata, table
@@ -13,7 +12,7 @@ from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.usage import deduped_usage
 from billing_pipeline.settings import load_settings
-from billing_pipeline.usage.expectations import Check, Severity, checks
+from billing_pipeline.usage.expectations import UNRATED, Check, Severity, checks
 
 _EFFECTS = {
     Severity.ERROR: "The customers it names are held until it passes or somebody releases them.",
@@ -22,18 +21,18 @@ _EFFECTS = {
 _COLUMNS = ("about", "figure", "note", "customers")
 
 
-def _spec(one: Check) -> dg.AssetCheckSpec:
+def _spec(check: Check) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
-        one.name,
+        check.name,
         asset=deduped_usage,
-        description=f"Where it fails: {one.meaning} {_EFFECTS[one.severity]} What to do: {one.to_do}",
+        description=f"Where it fails: {check.meaning} {_EFFECTS[check.severity]} What to do: {check.to_do}",
         partitions_def=BILLING_PERIODS,
         additional_deps=[invoices],  # in a close they come last, so that what they saw is all that was computed
     )
 
 
 # Rating shows its own check, on its own asset.
-SPECS = [_spec(one) for one in checks(load_settings().checks) if one.name != UNRATED]
+SPECS = [_spec(check) for check in checks(load_settings().checks) if check.name != UNRATED]
 
 
 @dg.multi_asset_check(specs=SPECS, name="usage_checks")
@@ -50,9 +49,9 @@ def usage_checks(context: dg.AssetCheckExecutionContext, billing: BillingResourc
 
 def _result(row: CheckRow) -> dg.AssetCheckResult:
     passed = row.outcome == "passed"
-    found: Metadata = {
+    metadata: Metadata = {
         "customers named": row.customers,
-        "found, the worst first": table([{name: one[name] for name in _COLUMNS} for one in row.worst]),
+        "found, the worst first": table([{name: finding[name] for name in _COLUMNS} for finding in row.worst]),
         "what to do": row.to_do,
     }
     return dg.AssetCheckResult(
@@ -61,5 +60,5 @@ def _result(row: CheckRow) -> dg.AssetCheckResult:
         passed=passed,
         severity=dg.AssetCheckSeverity.ERROR if row.severity == "error" else dg.AssetCheckSeverity.WARN,
         description=row.summary,
-        metadata={} if passed else found,
+        metadata={} if passed else metadata,
     )

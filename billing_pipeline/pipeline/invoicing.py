@@ -7,7 +7,7 @@ import dagster as dg
 from billing_pipeline.operations.closing.invoice import invoice
 from billing_pipeline.operations.reading.period_report import write_period_report
 from billing_pipeline.operations.reading.period_summary import InvoiceSummary, invoice_summary
-from billing_pipeline.pipeline import in_the_way
+from billing_pipeline.pipeline import obstacles
 from billing_pipeline.pipeline.metadata import Metadata, command, described, money, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.rating import rated_lines
@@ -21,14 +21,14 @@ from billing_pipeline.pipeline.usage import OWNERS
     kinds={"python", "postgres"},
     owners=OWNERS,
     deps=[rated_lines],
-    check_specs=[in_the_way.spec("invoices")],
+    check_specs=[obstacles.spec("invoices")],
 )
 def invoices(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The period's documents, one row each: drafts while it runs, then a version for each different result."""
     ledger, period = billing.at(context.partition_key)
     report = invoice(ledger, period)
     summary = invoice_summary(ledger, period)
-    waiting, nothing_waits = in_the_way.shown(billing, context.partition_key)
+    waiting, nothing_waits = obstacles.shown(billing, context.partition_key)
     metadata = {**_shown(summary), **waiting, **_links(write_period_report(ledger, period), period.key)}
     metadata |= described(report, summary.documents, summary.totals)
     return dg.MaterializeResult(metadata=metadata, check_results=[nothing_waits])

@@ -30,7 +30,7 @@ def described(report: StageReport, rows: int, totals: Sequence[Money] = ()) -> M
         "through batch": dg.MetadataValue.int(report.through_batch),
         "seconds": dg.MetadataValue.float(round(report.seconds, 3)),
         # A plot draws floats; the amounts themselves stand above, exact.
-        **{f"total {one.currency}": dg.MetadataValue.float(float(one.amount)) for one in totals},
+        **{f"total {total.currency}": dg.MetadataValue.float(float(total.amount)) for total in totals},
         "dagster/row_count": dg.MetadataValue.int(rows),
     }
 
@@ -42,7 +42,7 @@ def table(rows: Sequence[Mapping[str, object]]) -> dg.MetadataValue:
     records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in rows[:_ROWS]]
     kinds = {name: "int" if isinstance(value, int) else "string" for name, value in records[0].data.items()}
     columns = [dg.TableColumn(name.replace("_", " "), kind) for name, kind in kinds.items()]
-    named = [dg.TableRecord({name.replace("_", " "): cell for name, cell in one.data.items()}) for one in records]
+    named = [dg.TableRecord({name.replace("_", " "): cell for name, cell in record.data.items()}) for record in records]
     return dg.MetadataValue.table(named, dg.TableSchema(columns))
 
 

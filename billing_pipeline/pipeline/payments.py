@@ -5,7 +5,7 @@ import dagster as dg
 from billing_pipeline.operations.locking.check_and_lock import lock_checked
 from billing_pipeline.operations.payments.deliver import deliver
 from billing_pipeline.operations.reading.period_summary import invoice_summary, payment_summary
-from billing_pipeline.pipeline import in_the_way
+from billing_pipeline.pipeline import obstacles
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
@@ -19,7 +19,7 @@ from billing_pipeline.pipeline.usage import OWNERS
     kinds={"postgres"},
     owners=OWNERS,
     deps=[invoices],
-    check_specs=[in_the_way.spec("payments")],
+    check_specs=[obstacles.spec("payments")],
 )
 def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Finalized documents, one row each: computed as of their cutoff, numbered and queued in one transaction.
@@ -29,7 +29,7 @@ def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
     ledger, period = billing.at(context.partition_key)
     report = lock_checked(ledger, period)
     summary, queued = invoice_summary(ledger, period), payment_summary(ledger, period)
-    waiting, nothing_waits = in_the_way.shown(billing, context.partition_key)
+    waiting, nothing_waits = obstacles.shown(billing, context.partition_key)
     shown: Metadata = {
         "final invoices": summary.final,
         "total, drafts included": money(summary.totals),
@@ -53,6 +53,8 @@ def deliver_queued(context: dg.OpExecutionContext, billing: BillingResource) -> 
             "refused, to be tried again": summary.refused,
             "failed": summary.failed,
             "awaiting payment method": summary.awaiting_payment_method,
-            "problems": table([{"gateway": one.gateway, "problem": one.message} for one in summary.problems]),
+            "problems": table(
+                [{"gateway": problem.gateway, "problem": problem.message} for problem in summary.problems]
+            ),
         }
     )

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from billing_pipeline.operations.closing.rate import UNRATED, rate_period
+from billing_pipeline.operations.closing.rate import rate_period
 from billing_pipeline.operations.reading.period_summary import held_for, price_summary
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table
 from billing_pipeline.pipeline.metering import metered_usage
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.usage import OWNERS
+from billing_pipeline.usage.expectations import UNRATED
 
 EVERY_QUANTITY_HAS_A_RATE = dg.AssetCheckSpec(
     UNRATED,

@@ -46,12 +46,16 @@ SCHEDULES = (heartbeat, close_through_grace)
 
 def _open(billing: Billing) -> list[str]:
     now = billing.now()
-    return [one.period.key for one in standings(billing) if one.period.end > now]
+    return [standing.period.key for standing in standings(billing) if standing.period.end > now]
 
 
 def _in_grace(billing: Billing) -> list[str]:
     now = billing.now()
-    return [one.period.key for one in standings(billing) if one.period.end <= now and one.progress.drafts]
+    return [
+        standing.period.key
+        for standing in standings(billing)
+        if standing.period.end <= now and standing.progress.drafts
+    ]
 
 
 def _requests(
@@ -61,8 +65,8 @@ def _requests(
     otherwise: str,
 ) -> Requests:
     try:
-        known = [key for key in keys(billing.open()) if BILLING_PERIODS.has_partition_key(key)]
+        open_keys = [key for key in keys(billing.open()) if BILLING_PERIODS.has_partition_key(key)]
     except LedgerError as error:
         return dg.SkipReason(str(error))
     at = context.scheduled_execution_time.isoformat()
-    return [dg.RunRequest(run_key=f"{key}:{at}", partition_key=key) for key in known] or dg.SkipReason(otherwise)
+    return [dg.RunRequest(run_key=f"{key}:{at}", partition_key=key) for key in open_keys] or dg.SkipReason(otherwise)

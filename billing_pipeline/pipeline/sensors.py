@@ -79,19 +79,19 @@ def _files(billing: Billing) -> Answer:
 
 
 def _dirty(billing: Billing) -> Answer:
-    known = standings(billing)
-    later = set(unchecked(billing, known))
-    wanted = [one for one in known if one.dirty or one.period in later]
-    if not wanted:
+    periods = standings(billing)
+    later = set(unchecked(billing, periods))
+    dirty = [standing for standing in periods if standing.dirty or standing.period in later]
+    if not dirty:
         return dg.SkipReason("Every period is computed through everything that is known, and checked.")
-    return _requests((one, (one.progress.pending, one.period in later)) for one in wanted)
+    return _requests((standing, (standing.progress.pending, standing.period in later)) for standing in dirty)
 
 
 def _due(billing: Billing) -> Answer:
     due = lockable(billing, standings(billing))
     if not due:
         return dg.SkipReason("No document is due that nothing holds.")
-    return _requests((one, one.progress.drafts) for one in due)
+    return _requests((standing, standing.progress.drafts) for standing in due)
 
 
 def _queued(billing: Billing) -> Answer:
@@ -101,11 +101,11 @@ def _queued(billing: Billing) -> Answer:
     return dg.SensorResult([_request(None, repr(due))])
 
 
-def _requests(wanted: Iterable[tuple[Standing, object]]) -> Answer:
+def _requests(periods: Iterable[tuple[Standing, object]]) -> Answer:
     """A run for each period; Dagster knows none after today, which a sandbox's clock may have left behind."""
     beyond, requests = list[str](), list[dg.RunRequest]()
-    for one, more in wanted:
-        key, progress = one.period.key, one.progress
+    for standing, more in periods:
+        key, progress = standing.period.key, standing.progress
         if not BILLING_PERIODS.has_partition_key(key):
             beyond.append(key)
             continue

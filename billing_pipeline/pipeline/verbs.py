@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from billing_pipeline.core.errors import BillingError
+from billing_pipeline.core.plain_json import fields_json
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.pipeline.metadata import Metadata
 from billing_pipeline.pipeline.resources import BillingResource
@@ -34,7 +35,7 @@ def ask(
     try:
         done = verb(replace(ledger, actor=config.actor or ledger.actor))
     except BillingError as error:
-        refused = {"code": error.code, "message": error.message, "hint": error.hint}
+        refused: Metadata = fields_json(error, "code", "message", "hint")
         raise dg.Failure(str(error), metadata=refused, allow_retries=False) from error
     metadata = shown(done)
     context.log.info(metadata["done"])

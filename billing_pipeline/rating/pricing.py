@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.catalog.plan import Plan, PlanPrice
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money, rounder
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import MOMENT, BillingCalendar
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.rating.bounds import prorated, true_up
 from billing_pipeline.rating.cost import Cost, convert, cost_of
@@ -21,7 +21,6 @@ from billing_pipeline.rating.price import Price, parse_price
 _OWN = RatedLine._fields.index("dimensions")  # from here on a line says what is its own: also quantity and amount
 _OWN_END = RatedLine._fields.index("amount") + 1
 
-_MOMENT = timedelta(microseconds=1)  # a true-up counts at the end of its segment: in it, and after all usage
 _PARSED: dict[int, tuple[PlanPrice, Price]] = {}  # by identity; keeps the key alive, so that no identity is reused
 
 
@@ -131,7 +130,10 @@ class Pricing:
         if not difference.minor:
             return None
         bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
-        service, counts_at = self.service(segment.start, segment.end), segment.end - _MOMENT
+        service, counts_at = (
+            self.service(segment.start, segment.end),
+            segment.end - MOMENT,
+        )  # in the segment, and after all its usage
         line = self.line(LineKind.TRUE_UP, f"{bound}: {self.description}", service, difference, counts_at)
         if bounded is segment.price:
             return line

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from billing_pipeline.core.plain_json import JsonFields
+
 # Told while a delivery is read: rows so far, bytes so far, bytes in all.
 Progress = Callable[[int, int, int], None]
 
@@ -34,7 +36,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class LandingResult:
+class LandingResult(JsonFields):
     """What landing one delivery came to.
 
     Attributes:
@@ -58,17 +60,3 @@ class LandingResult:
     periods: tuple[date, ...]
     already: bool = False
     reasons: Mapping[str, int] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        """As the command line prints it."""
-        return {
-            "batch": self.batch,
-            "source": self.source,
-            "name": self.name,
-            "rows": self.rows,
-            "accepted": self.accepted,
-            "quarantined": self.quarantined,
-            "periods": [period.isoformat() for period in self.periods],
-            "already": self.already,
-            "reasons": dict(self.reasons),
-        }

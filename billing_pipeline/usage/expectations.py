@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+UNRATED = "every_quantity_has_a_rate"  # the check that rating makes itself; also the cause of the holds it places
 ABSURD = "absurd_values"  # the check whose results later periods compare their values with
 
 
@@ -126,7 +127,7 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             adds_up=False,
         ),
         Check(
-            "every_quantity_has_a_rate",
+            UNRATED,
             Severity.ERROR,
             "unrated_customers",
             "customers",

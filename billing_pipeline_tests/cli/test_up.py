@@ -15,8 +15,7 @@ import psutil
 import pytest
 from sqlalchemy.engine import make_url
 
-from billing_pipeline.cli.dagster_group import DagsterGroup, running
-from billing_pipeline.cli.dagster_home import prepare
+from billing_pipeline.cli.dagster_group import DagsterGroup, prepare, running
 from billing_pipeline.cli.dagster_launcher import free_port
 from billing_pipeline.core.errors import Refused
 from billing_pipeline_tests.cli.command_line import CommandLine

@@ -105,12 +105,12 @@ def test_what_happens_by_itself_is_on_by_default(defs: "Definitions") -> None:
 
 
 def test_the_checks_are_partitioned_say_what_to_do_and_block_nobody(defs: "Definitions") -> None:
-    from billing_pipeline.pipeline import in_the_way
+    from billing_pipeline.pipeline import obstacles
     from billing_pipeline.usage.expectations import Thresholds, checks
 
     graph = defs.resolve_asset_graph()
     found = {graph.get(key) for key in graph.asset_check_keys}
-    assert {one.key.name for one in found} == {in_the_way.NAME, *(one.name for one in checks(Thresholds()))}
+    assert {one.key.name for one in found} == {obstacles.NAME, *(one.name for one in checks(Thresholds()))}
     for one in found:
         assert one.description
         assert one.partitions_def == graph.get(one.key.asset_key).partitions_def

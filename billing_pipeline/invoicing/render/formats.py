@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal, localcontext
 
 from babel import Locale, UnknownLocaleError
@@ -11,11 +11,11 @@ from babel.dates import format_date, format_interval, format_skeleton
 from babel.numbers import get_currency_symbol, parse_pattern
 
 from billing_pipeline.core.money import EXACT, Money, minor_digits
+from billing_pipeline.core.period import A_DAY
 
 FALLBACK = "en_US"
 _BESIDE_A_DIGIT = re.compile(r"(?<=¤)(?=[#0])|(?<=[#0])(?=¤)")
 _FROM_THE_RIGHT = frozenset({"R", "AL"})
-_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Formats:
         """``1.234,50 €``: with the locale's sign for the currency; its code where that is written from the right."""
         pattern = self.locale.currency_formats["standard"].pattern
         sign = get_currency_symbol(amount.currency, self.locale)
-        if any(unicodedata.bidirectional(one) in _FROM_THE_RIGHT for one in sign):
+        if any(unicodedata.bidirectional(letter) in _FROM_THE_RIGHT for letter in sign):
             pattern, sign = pattern.replace("¤", "¤¤"), amount.currency
         if sign[-1].isalpha():
             pattern = _BESIDE_A_DIGIT.sub("\u00a0", pattern)
@@ -70,25 +70,25 @@ class Formats:
             pattern.frac_prec = (digits, max(digits, own))
             return _unmarked(pattern.apply(number, self.locale))
 
-    def day(self, one: date) -> str:
+    def day(self, local_day: date) -> str:
         """``01.02.2026``."""
-        return _unmarked(format_date(one, "medium", locale=self.locale))
+        return _unmarked(format_date(local_day, "medium", locale=self.locale))
 
     def span(self, start: date, end: date) -> str:
         """The days of ``[start, end)``: ``1.–31. Jan. 2026``."""
-        last = end - _A_DAY
+        last = end - A_DAY
         return (
             self.day(start) if last <= start else _unmarked(format_interval(start, last, "yMMMd", locale=self.locale))
         )
 
     def period(self, first: date, last: date) -> str:
         """A billing period by its first and last day: ``Januar 2026``, a year, or its days."""
-        if first.day == 1 and (last + _A_DAY).day == 1:
+        if first.day == 1 and (last + A_DAY).day == 1:
             if (first.year, first.month) == (last.year, last.month):
                 return format_skeleton("yMMMM", first, locale=self.locale)
             if (first.month, last.month, first.year) == (1, 12, last.year):
                 return format_skeleton("y", first, locale=self.locale)
-        return self.span(first, last + _A_DAY)
+        return self.span(first, last + A_DAY)
 
 
 def _unmarked(written: object) -> str:

@@ -41,13 +41,13 @@ _EAST_ASIAN = (  # first and last code point of blocks, and their font; None: as
 @cache
 def _covered() -> frozenset[int]:
     """Code points that DejaVu Sans prints; registers the fonts."""
-    made = {name: TTFont(name, str(_folder() / f"{name}.ttf")) for name in (PLAIN, BOLD)}
-    for font in made.values():
+    fonts = {name: TTFont(name, str(_folder() / f"{name}.ttf")) for name in (PLAIN, BOLD)}
+    for font in fonts.values():
         pdfmetrics.registerFont(font)
     pdfmetrics.registerFontFamily(PLAIN, normal=PLAIN, bold=BOLD, italic=PLAIN, boldItalic=BOLD)
     for name in {_KANA, _HANGUL, _SIMPLIFIED, *_HAN.values()}:
         pdfmetrics.registerFont(UnicodeCIDFont(name))
-    return frozenset(made[PLAIN].face.charToGlyph)
+    return frozenset(fonts[PLAIN].face.charToGlyph)
 
 
 def _folder() -> Path:

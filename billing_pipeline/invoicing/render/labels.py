@@ -161,7 +161,7 @@ GERMAN = Labels(
     page="Seite {} von {}",
 )
 
-LABELS: dict[str, Labels] = {one.language: one for one in (ENGLISH, GERMAN)}
+LABELS: dict[str, Labels] = {words.language: words for words in (ENGLISH, GERMAN)}
 
 
 def labels(language: str) -> Labels:

@@ -30,7 +30,7 @@ from billing_pipeline.invoicing.render.formats import FALLBACK, Formats
 from billing_pipeline.invoicing.render.ink import BOLD, PLAIN, Ink
 from billing_pipeline.invoicing.render.sheet import Group, Row, Sheet, sheet
 
-INK, SOFT, LINE, WARN, WASH = (HexColor(one) for one in ("#1a1d21", "#5b6470", "#dfe3e8", "#9a3412", "#fff7ed"))
+INK, SOFT, LINE, WARN, WASH = (HexColor(color) for color in ("#1a1d21", "#5b6470", "#dfe3e8", "#9a3412", "#fff7ed"))
 MARK = Color(0.6, 0.2, 0.07, alpha=0.07)
 _MARGIN, _FOOT = 18 * mm, 22 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
@@ -64,13 +64,13 @@ def invoice_pdf(document: PaperDocument) -> bytes:
     """The document as a PDF file."""
     written = sheet(_readable(document))
     target = BytesIO()
-    made = BaseDocTemplate(
+    template = BaseDocTemplate(
         target, pagesize=A4, title=written.title, author=written.seller, subject=written.buyer,
         lang=written.words.language, invariant=1,
     )  # fmt: skip
     frame = Frame(_MARGIN, _FOOT, _WIDTH, A4[1] - _MARGIN - _FOOT, 0, 0, 0, 0)
-    made.addPageTemplates(PageTemplate(frames=[frame]))
-    made.build(_Setting(written).flowables(), canvasmaker=partial(_NumberedPages, sheet=written))
+    template.addPageTemplates(PageTemplate(frames=[frame]))
+    template.build(_Setting(written).flowables(), canvasmaker=partial(_NumberedPages, sheet=written))
     return target.getvalue()
 
 
@@ -104,23 +104,23 @@ class _Setting:
         return Paragraph(self._ink.markup(text), style)
 
     def _head(self) -> Iterator[Flowable]:
-        one = self._sheet
-        address = [self._write(_short(line), _SMALL) for line in one.seller_lines[:_LINES_OF_ADDRESS]]
-        seller = [self._write(_short(one.seller), _SELLER), *address]
-        buyer = [self._write(one.words.bill_to, _HEAD), Spacer(0, 1 * mm), self._write(_short(one.buyer), _BUYER)]
+        sheet = self._sheet
+        address = [self._write(_short(line), _SMALL) for line in sheet.seller_lines[:_LINES_OF_ADDRESS]]
+        seller = [self._write(_short(sheet.seller), _SELLER), *address]
+        buyer = [self._write(sheet.words.bill_to, _HEAD), Spacer(0, 1 * mm), self._write(_short(sheet.buyer), _BUYER)]
         facts = Table(
-            [[self._write(label, _FACT), self._write(_short(value), _TEXT)] for label, value in one.facts],
+            [[self._write(label, _FACT), self._write(_short(value), _TEXT)] for label, value in sheet.facts],
             colWidths=[0.205 * _WIDTH, 0.315 * _WIDTH],
             style=[_TOP, *_TIGHT, ("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)],
         )
         yield Table(
-            [[seller, self._write(one.heading, _HEADING)], [buyer, facts]],
+            [[seller, self._write(sheet.heading, _HEADING)], [buyer, facts]],
             colWidths=[0.48 * _WIDTH, 0.52 * _WIDTH],
             style=[_TOP, *_TIGHT, ("RIGHTPADDING", (1, 0), (1, -1), 0), ("TOPPADDING", (0, 1), (-1, 1), 8 * mm)],
         )
-        if one.mark:
+        if sheet.mark:
             yield Spacer(0, 6 * mm)
-            marked = f"<b>{self._ink.markup(one.mark.upper())}</b>\u2003{self._ink.markup(one.mark_note)}"
+            marked = f"<b>{self._ink.markup(sheet.mark.upper())}</b>\u2003{self._ink.markup(sheet.mark_note)}"
             bar: list[Any] = [("BACKGROUND", (0, 0), (-1, -1), WASH), ("LINEBEFORE", (0, 0), (0, -1), 3, WARN)]
             yield Table(
                 [[Paragraph(marked, _MARKED)]], colWidths=[_WIDTH], style=[*bar, ("LEFTPADDING", (0, 0), (0, 0), 9)]

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.core.period import A_DAY, BillingPeriod
 from billing_pipeline.invoicing.render import plots
 from billing_pipeline.invoicing.render.formats import Formats
 from billing_pipeline.invoicing.render.html import environment
 from billing_pipeline.invoicing.render.revenue import Product, Sold, by_currency
 
-_A_DAY = timedelta(days=1)
 _DRAWN = 7  # products by name in a plot; the rest together
 _REST = "Other products"
 
@@ -93,7 +92,7 @@ class _Report:
 
     @property
     def title(self) -> str:
-        return self.formats.period(self.facts.period.first_day, self.facts.period.next_day - _A_DAY)
+        return self.formats.period(self.facts.period.first_day, self.facts.period.next_day - A_DAY)
 
     @property
     def as_of(self) -> str:
@@ -118,10 +117,10 @@ class _Report:
 
     @property
     def revenue(self) -> Iterator[Shown]:
-        found = by_currency(self.facts.sold)
-        together = {currency: _together(products, currency) for currency, products in found.items()}
-        colors = plots.colors(one.name for drawn in together.values() for one in drawn)
-        for currency, products in found.items():
+        revenue = by_currency(self.facts.sold)
+        together = {currency: _together(products, currency) for currency, products in revenue.items()}
+        colors = plots.colors(product.name for drawn in together.values() for product in drawn)
+        for currency, products in revenue.items():
             yield self._shown(currency, products, together[currency], colors)
 
     def grid(self, rows: Cells) -> Grid:
@@ -153,11 +152,13 @@ class _Report:
     ) -> Shown:
         figure = self.formats.figure
         days, outside = self._days(drawn, currency)
-        rows = [{"product": one.name, "lines": one.lines, "amount": one.amount} for one in products]
+        rows = [{"product": product.name, "lines": product.lines, "amount": product.amount} for product in products]
         note = f"{self.formats.money(outside)} of earlier or later days, mostly adjustments, is not drawn."
         return Shown(
             currency=currency,
-            daily=plots.daily(drawn, days, currency, colors, figure) if any(one.by_day for one in drawn) else "",
+            daily=plots.daily(drawn, days, currency, colors, figure)
+            if any(product.by_day for product in drawn)
+            else "",
             products=plots.by_product(drawn, currency, colors, figure),
             table=self.grid(rows),
             undrawn=note if outside.minor else "",
@@ -166,11 +167,14 @@ class _Report:
     def _days(self, products: Sequence[Product], currency: str) -> tuple[tuple[date, date], Money]:
         """The period's days, and after them as many as have fees in advance; and what lies outside them."""
         period = self.facts.period
-        latest = period.next_day + (period.next_day - period.first_day) + 2 * _A_DAY
-        known = [day for one in products for day, minor in one.by_day.items() if minor and day < latest]
-        last = max([*known, period.next_day - _A_DAY])
+        latest = period.next_day + (period.next_day - period.first_day) + 2 * A_DAY
+        days = [day for product in products for day, minor in product.by_day.items() if minor and day < latest]
+        last = max([*days, period.next_day - A_DAY])
         outside = sum(
-            minor for one in products for day, minor in one.by_day.items() if not period.first_day <= day <= last
+            minor
+            for product in products
+            for day, minor in product.by_day.items()
+            if not period.first_day <= day <= last
         )
         return (period.first_day, last), Money(outside, currency)
 
@@ -180,8 +184,8 @@ def _together(products: Sequence[Product], currency: str) -> list[Product]:
     if len(products) <= _DRAWN + 1:
         return list(products)
     rest = Product(_REST, Money(0, currency))
-    for one in products[_DRAWN:]:
-        rest.amount, rest.lines = rest.amount + one.amount, rest.lines + one.lines
-        for day, minor in one.by_day.items():
+    for product in products[_DRAWN:]:
+        rest.amount, rest.lines = rest.amount + product.amount, rest.lines + product.lines
+        for day, minor in product.by_day.items():
             rest.by_day[day] += minor
     return [*products[:_DRAWN], rest]

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from io import StringIO
 from itertools import cycle
 from typing import Any, Self
 
 from billing_pipeline.core.money import Money, round_amount
+from billing_pipeline.core.period import A_DAY
 from billing_pipeline.invoicing.render.revenue import Product
 
 _COLORS = ("#1f4e79", "#3a8fb7", "#e0a03e", "#8f3b4f", "#5f8b5c", "#7a5ea8", "#c46f4e", "#9aa5b1")
@@ -29,7 +30,6 @@ _STYLE: Mapping[Any, Any] = {
 }
 _REFERENCE = re.compile(r'(\bid="|url\(#|href="#)')
 _LONGEST = 32  # characters of a name beside a plot
-_A_DAY = timedelta(days=1)
 Figures = Callable[[Money], str]
 
 
@@ -45,7 +45,7 @@ def daily(
     from matplotlib.ticker import FuncFormatter
 
     first, last = days
-    dates = [first + at * _A_DAY for at in range((last - first).days + 1)]
+    dates = [first + at * A_DAY for at in range((last - first).days + 1)]
     with _Drawing(f"daily-{currency}", (8.6, 2.9)) as drawing:
         axes = drawing.axes
         above, below = [0.0] * len(dates), [0.0] * len(dates)
@@ -80,10 +80,10 @@ def by_product(products: Sequence[Product], currency: str, color: Mapping[str, s
     with _Drawing(f"products-{currency}", (8.6, 0.45 + 0.34 * len(products))) as drawing:
         axes = drawing.axes
         shown = products[::-1]
-        widths = [_height(one.amount) for one in shown]
-        bars = axes.barh(range(len(shown)), widths, height=0.62, color=[color[one.name] for one in shown])
-        axes.bar_label(bars, [figure(one.amount) for one in shown], padding=5, color="#1a1d21")
-        axes.set_yticks(range(len(shown)), [_short(one.name) for one in shown])
+        widths = [_height(product.amount) for product in shown]
+        bars = axes.barh(range(len(shown)), widths, height=0.62, color=[color[product.name] for product in shown])
+        axes.bar_label(bars, [figure(product.amount) for product in shown], padding=5, color="#1a1d21")
+        axes.set_yticks(range(len(shown)), [_short(product.name) for product in shown])
         axes.axvline(0, color="#b8c0c8", linewidth=0.8)
         axes.margins(x=0.16)
         axes.xaxis.set_visible(False)

@@ -3,11 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from billing_pipeline.core.money import Money, allocate
-
-_A_DAY = timedelta(days=1)
+from billing_pipeline.core.period import A_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +32,20 @@ class Product:
 def by_currency(sold: Iterable[Sold]) -> Mapping[str, list[Product]]:
     """The products of each currency, largest first."""
     products: dict[tuple[str, str], Product] = {}
-    for one in sold:
-        currency = one.amount.currency
-        product = products.setdefault((currency, one.name), Product(one.name, Money(0, currency)))
-        product.amount += one.amount
-        product.lines += one.lines
-        if one.service:
-            _spread(product, one.amount, *one.service)
-    found: dict[str, list[Product]] = {currency: [] for currency in sorted({key[0] for key in products})}
+    for line in sold:
+        currency = line.amount.currency
+        product = products.setdefault((currency, line.name), Product(line.name, Money(0, currency)))
+        product.amount += line.amount
+        product.lines += line.lines
+        if line.service:
+            _spread(product, line.amount, *line.service)
+    by_size: dict[str, list[Product]] = {currency: [] for currency in sorted({key[0] for key in products})}
     for (currency, _), product in sorted(products.items(), key=lambda item: (-item[1].amount.minor, item[0])):
-        found[currency].append(product)
-    return found
+        by_size[currency].append(product)
+    return by_size
 
 
 def _spread(product: Product, amount: Money, start: date, end: date) -> None:
     days = max((end - start).days, 1)
     for at, part in enumerate(allocate(amount, (1,) * days)):
-        product.by_day[start + at * _A_DAY] += part.minor
+        product.by_day[start + at * A_DAY] += part.minor

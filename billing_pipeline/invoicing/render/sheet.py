@@ -79,48 +79,48 @@ class _Writer:
     words: Labels
 
     def sheet(self) -> Sheet:
-        one, words = self.document, self.words
-        heading = words.credit_note if one.kind == "credit_note" else words.invoice
-        mark = {"draft": words.draft, "void": words.void}.get(one.status, "")
-        tax_id = (words.tax_id.format(one.seller.tax_id),) if one.seller.tax_id else ()
+        document, words = self.document, self.words
+        heading = words.credit_note if document.kind == "credit_note" else words.invoice
+        mark = {"draft": words.draft, "void": words.void}.get(document.status, "")
+        tax_id = (words.tax_id.format(document.seller.tax_id),) if document.seller.tax_id else ()
         return Sheet(
             words=words,
             locale=self.formats.language,
-            title=f"{heading} {one.name}",
+            title=f"{heading} {document.name}",
             heading=heading,
             mark=mark,
             mark_note=self._mark_note(),
-            seller=one.seller.name,
-            seller_lines=(*one.seller.address, *tax_id),
-            buyer=one.buyer.name,
+            seller=document.seller.name,
+            seller_lines=(*document.seller.address, *tax_id),
+            buyer=document.buyer.name,
             facts=tuple(self._facts()),
             columns=tuple(self._columns()),
             groups=tuple(self._groups()),
             totals=tuple(self._totals()),
-            due=(words.due, self.formats.money(one.amount_due)),
+            due=(words.due, self.formats.money(document.amount_due)),
             notes=tuple(self._notes()),
         )
 
     def _mark_note(self) -> str:
-        one, words = self.document, self.words
-        if one.status == "void":
-            return words.replaced_note.format(one.replaced_by) if one.replaced_by else words.void_note
-        return words.draft_note if one.status == "draft" else ""
+        document, words = self.document, self.words
+        if document.status == "void":
+            return words.replaced_note.format(document.replaced_by) if document.replaced_by else words.void_note
+        return words.draft_note if document.status == "draft" else ""
 
     def _facts(self) -> Iterator[tuple[str, str]]:
-        one, words = self.document, self.words
-        if one.number:
-            yield words.number, one.number
-        yield words.issue_date, self.formats.day(one.issue_date)
-        yield words.period, self.formats.period(*one.period)
-        yield words.kind, words.kinds[one.kind]
-        if one.corrects:
-            yield words.corrects, one.corrects
-        if one.reason:
-            yield words.reason, one.reason
-        yield words.customer, one.buyer.id
-        if one.status == "draft":
-            yield words.version, str(one.version)
+        document, words = self.document, self.words
+        if document.number:
+            yield words.number, document.number
+        yield words.issue_date, self.formats.day(document.issue_date)
+        yield words.period, self.formats.period(*document.period)
+        yield words.kind, words.kinds[document.kind]
+        if document.corrects:
+            yield words.corrects, document.corrects
+        if document.reason:
+            yield words.reason, document.reason
+        yield words.customer, document.buyer.id
+        if document.status == "draft":
+            yield words.version, str(document.version)
 
     def _columns(self) -> Iterator[str]:
         words = self.words
@@ -132,8 +132,8 @@ class _Writer:
     def _groups(self) -> Iterator[Group]:
         """Lines by what they are for, in the document's order; taxes stand with the totals."""
         lines = [line for line in self.document.lines if line.kind != "tax"]
-        for (_, title), found in groupby(sorted(lines, key=self._place), key=self._place):
-            yield self._group(title, list(found))
+        for (_, title), together in groupby(sorted(lines, key=self._place), key=self._place):
+            yield self._group(title, list(together))
 
     def _place(self, line: PaperLine) -> tuple[tuple[int, str], str]:
         words = self.words
@@ -188,18 +188,18 @@ class _Writer:
         )
 
     def _totals(self) -> Iterator[tuple[str, str]]:
-        one, words, formats = self.document, self.words, self.formats
-        yield words.subtotal, formats.money(one.subtotal)
-        if one.credits_applied.minor:
-            yield words.credits_applied, formats.money(-one.credits_applied)
-        taxes = [line for line in one.lines if line.kind == "tax"]
+        document, words, formats = self.document, self.words, self.formats
+        yield words.subtotal, formats.money(document.subtotal)
+        if document.credits_applied.minor:
+            yield words.credits_applied, formats.money(-document.credits_applied)
+        taxes = [line for line in document.lines if line.kind == "tax"]
         for line in taxes:
             yield line.description, formats.money(line.amount)
-        if not taxes and one.buyer.exempt:
-            yield words.exempt.format(one.buyer.exempt), formats.money(Money(0, one.currency))
-        yield words.total, formats.money(one.total)
-        if one.customer_credit_applied.minor:
-            yield words.customer_credit, formats.money(-one.customer_credit_applied)
+        if not taxes and document.buyer.exempt:
+            yield words.exempt.format(document.buyer.exempt), formats.money(Money(0, document.currency))
+        yield words.total, formats.money(document.total)
+        if document.customer_credit_applied.minor:
+            yield words.customer_credit, formats.money(-document.customer_credit_applied)
 
     def _notes(self) -> Iterator[str]:
         if not self.document.lines:

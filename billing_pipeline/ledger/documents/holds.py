@@ -3,16 +3,15 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select, text
 
 from billing_pipeline.core.errors import Refused
+from billing_pipeline.core.period import MOMENT
 from billing_pipeline.ledger.database import among, copy_rows, lock_key
 from billing_pipeline.ledger.tables import customer, hold, hold_release
-
-_MOMENT = timedelta(microseconds=1)
 
 
 class HoldInterval(NamedTuple):
@@ -180,7 +179,7 @@ def hold_since(
     copy_rows(connection, hold, columns, rows)
     now_held = active(connection, period, cause)
     over = [now_held[code] for code in fresh if code not in standing]
-    release(connection, over, "passes now", at=at + _MOMENT, actor=actor)
+    release(connection, over, "passes now", at=at + MOMENT, actor=actor)
 
 
 def reasons(connection: Connection, period: date, cause: str) -> dict[int, str]:
@@ -223,7 +222,7 @@ def settle(
     mended = [held[code] for code in held.keys() & set(checked) - failed.keys()]
     if mended:
         # Held through this instant: what mended it may have been received at it, and must not be late.
-        release(connection, mended, "passes now", at=at + _MOMENT, actor=actor)
+        release(connection, mended, "passes now", at=at + MOMENT, actor=actor)
 
 
 def held(connection: Connection, period: date) -> set[int]:

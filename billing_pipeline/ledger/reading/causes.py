@@ -41,16 +41,16 @@ def batches(connection: Connection, numbers: Collection[int]) -> list[CauseBatch
 
 def catalog_changes(connection: Connection, numbers: Collection[int], customer: str) -> list[CauseChange]:
     """These changes, oldest first, with what of them may concern the customer."""
-    wanted = list(numbers)
+    listed = list(numbers)
     entries = defaultdict[int, list[tuple[str, str]]](list)
     query = select(catalog_entry.c.change, catalog_entry.c.kind, catalog_entry.c.id).where(
-        catalog_entry.c.change.in_(wanted),
+        catalog_entry.c.change.in_(listed),
         or_(catalog_entry.c.customer.is_(None), catalog_entry.c.customer == customer),
     )
     for row in connection.execute(query.order_by(catalog_entry.c.kind, catalog_entry.c.id)):
         entries[row.change].append((row.kind, row.id))
     changes = connection.execute(
-        select(catalog_change).where(catalog_change.c.number.in_(wanted)).order_by(catalog_change.c.number)
+        select(catalog_change).where(catalog_change.c.number.in_(listed)).order_by(catalog_change.c.number)
     )
     return [
         CauseChange(row.number, row.recorded_at, row.actor, row.action, tuple(entries[row.number])) for row in changes

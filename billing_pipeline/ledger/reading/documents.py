@@ -77,7 +77,7 @@ class DocumentHead:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WhichDocuments:
     """Which documents.
 
     Attributes:
@@ -101,15 +101,15 @@ def snapshot(ledger: Ledger) -> Iterator[Connection]:
         yield connection
 
 
-def ids(connection: Connection, asked: Asked) -> list[UUID]:
+def ids(connection: Connection, which: WhichDocuments) -> list[UUID]:
     """The documents asked for, by issue date and id. Some may not have been known yet at ``known_at``."""
-    wanted = ["true"]
-    if asked.customer is not None:
-        wanted.append("customer = :customer")
-    if asked.period is not None:
-        wanted.append("period = :period")
-    query = f"SELECT id FROM document WHERE {' AND '.join(wanted)} ORDER BY issue_date, id"  # noqa: S608 - our own words
-    return list(connection.scalars(text(query), {"customer": asked.customer, "period": asked.period}))
+    conditions = ["true"]
+    if which.customer is not None:
+        conditions.append("customer = :customer")
+    if which.period is not None:
+        conditions.append("period = :period")
+    query = f"SELECT id FROM document WHERE {' AND '.join(conditions)} ORDER BY issue_date, id"  # noqa: S608 - our own words
+    return list(connection.scalars(text(query), {"customer": which.customer, "period": which.period}))
 
 
 def heads(connection: Connection, documents: Sequence[UUID]) -> list[DocumentHead]:
@@ -126,8 +126,8 @@ def find(connection: Connection, name: str) -> UUID | None:
     query, value = "SELECT document FROM finalization WHERE number = :name", dict[str, object](name=name)
     with suppress(ValueError):
         query, value = "SELECT id FROM document WHERE id = :name", {"name": UUID(name)}
-    found: UUID | None = connection.scalar(text(query), value)
-    return found
+    document: UUID | None = connection.scalar(text(query), value)
+    return document
 
 
 def versions(connection: Connection, document: UUID) -> list[tuple[int, datetime, Mapping[str, Any]]]:
@@ -168,25 +168,25 @@ _PAYMENT = "(SELECT status FROM payment WHERE document = d.id)"
 _PAYMENT_THEN = "(SELECT status FROM payment_event WHERE document = d.id AND at <= :known_at ORDER BY id DESC LIMIT 1)"
 
 
-def read(connection: Connection, documents: Sequence[UUID], asked: Asked) -> list[KnownDocument]:
+def read(connection: Connection, documents: Sequence[UUID], which: WhichDocuments) -> list[KnownDocument]:
     """These documents in the order given, without those that were not known yet, or have no such version."""
-    values = {"ids": list(documents), "known_at": asked.known_at, "version": asked.version}
-    found = [_document(tuple(row)) for row in connection.execute(text(_query(asked)), values)]
-    kept = known_lines.of_versions(connection, [(one.id, one.version) for one in found if not one.replaceable])
-    drafts = known_lines.of_drafts(connection, [one.id for one in found if one.replaceable])
-    for one in found:
-        rows = (drafts if one.replaceable else kept).get(one.id, ())
-        one.lines.extend(stored_line(row, one.currency) for row in rows)
-    return found
+    values = {"ids": list(documents), "known_at": which.known_at, "version": which.version}
+    states = [_document(tuple(row)) for row in connection.execute(text(_query(which)), values)]
+    kept = known_lines.of_versions(connection, [(state.id, state.version) for state in states if not state.replaceable])
+    drafts = known_lines.of_drafts(connection, [state.id for state in states if state.replaceable])
+    for state in states:
+        rows = (drafts if state.replaceable else kept).get(state.id, ())
+        state.lines.extend(stored_line(row, state.currency) for row in rows)
+    return states
 
 
-def _query(asked: Asked) -> str:
-    then = asked.known_at is not None
+def _query(which: WhichDocuments) -> str:
+    then = which.known_at is not None
     return _DOCUMENTS.format(
         payment=_PAYMENT_THEN if then else _PAYMENT,
         known="AND recorded_at <= :known_at" if then else "",
-        version="AND version = :version" if asked.version is not None else "",
-        draft="AND false" if asked.version not in {None, 1} else "",
+        version="AND version = :version" if which.version is not None else "",
+        draft="AND false" if which.version not in {None, 1} else "",
         finalized="AND f.finalized_at <= :known_at" if then else "",
         voided="AND v.voided_at <= :known_at" if then else "",
     )

@@ -85,15 +85,15 @@ _COUNT = f"SELECT count(*) FROM ({_BOOKED}) AS b JOIN document AS d ON d.id = b.
 
 
 @contextmanager
-def final_lines(connection: Connection, asked: Booked) -> Iterator[Iterator[FinalLine]]:
+def final_lines(connection: Connection, booked: Booked) -> Iterator[Iterator[FinalLine]]:
     """All lines of these documents, a document's together: by instant, number, void after finalized, and line.
 
     What was booked before an instant that has passed never changes, so neither does this. Streamed: any number of
     lines takes the memory of some thousands.
     """
-    query = text(_LINES.format(wanted=_wanted(asked)))
-    with connection.execute(query, _values(asked), execution_options={"yield_per": _AT_ONCE}) as found:
-        yield (_final_line(row) for row in found)
+    query = text(_LINES.format(wanted=_wanted(booked)))
+    with connection.execute(query, _values(booked), execution_options={"yield_per": _AT_ONCE}) as rows:
+        yield (_final_line(row) for row in rows)
 
 
 def _final_line(row: Row[Any]) -> FinalLine:
@@ -101,16 +101,16 @@ def _final_line(row: Row[Any]) -> FinalLine:
     return FinalLine._make((*row[:_LINE_AT], line, row[_LINE_AT]))
 
 
-def count(connection: Connection, asked: Booked) -> int:
+def count(connection: Connection, booked: Booked) -> int:
     """How many documents there are to read, a void one twice."""
-    found: int = connection.execute(text(_COUNT.format(wanted=_wanted(asked))), _values(asked)).scalar_one()
-    return found
+    documents: int = connection.execute(text(_COUNT.format(wanted=_wanted(booked))), _values(booked)).scalar_one()
+    return documents
 
 
-def _wanted(asked: Booked) -> str:
+def _wanted(booked: Booked) -> str:
     conditions = {"period": "d.period = :period", "since": "b.at >= :since", "until": "b.at < :until"}
-    return " AND ".join([words for name, words in conditions.items() if getattr(asked, name) is not None]) or "true"
+    return " AND ".join([words for name, words in conditions.items() if getattr(booked, name) is not None]) or "true"
 
 
-def _values(asked: Booked) -> dict[str, Any]:
-    return {"period": asked.period, "since": asked.since, "until": asked.until}
+def _values(booked: Booked) -> dict[str, Any]:
+    return {"period": booked.period, "since": booked.since, "until": booked.until}

@@ -16,15 +16,15 @@ class DueDocuments:
         due: all of them.
         with_usage: those that wait for sources, where one has not delivered.
         kept: those that a hold keeps, or, where a source is awaited, that have usage; the rest lock with the next run.
-        customers: ids of some whose documents have usage, in order.
-        of_customers: how many such customers there are.
+        customers: how many customers have documents with usage.
+        first_customers: ids of some of them, in order.
     """
 
     due: int
     with_usage: int
     kept: int
-    customers: Sequence[str]
-    of_customers: int
+    customers: int
+    first_customers: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class HeldFor:
 
     Attributes:
         cause: a check's name, or ``manual``.
-        customers: ids of some, in order.
-        of_customers: how many customers there are.
+        customers: how many customers have them.
+        first_customers: ids of some of these, in order.
     """
 
     cause: str
     documents: int
-    customers: Sequence[str]
-    of_customers: int
+    customers: int
+    first_customers: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class KeptDocument:
 
     Attributes:
         due: its ``lock_at``.
-        holds: (id, cause, reason) of what holds it, in the order it was placed.
+        holds: [id, cause, reason] of what holds it, in the order it was placed.
     """
 
     customer: str
@@ -57,7 +57,7 @@ class KeptDocument:
     issue_date: date
     due: datetime
     has_usage: bool
-    holds: Sequence[tuple[int, str, str]]
+    holds: Sequence[tuple[int, str, str]]  # lists, as JSON has them
 
 
 # Drafts alone: what is final is not looked at, however much of it there is.
@@ -91,21 +91,19 @@ def counts(connection: Connection, period: date, now: datetime, *, awaited: bool
     """
     query = f"""
         WITH {_DUE} SELECT count(*), count(*) FILTER (WHERE has_usage), (SELECT count(*) FROM kept),
-               (array_agg(DISTINCT customer ORDER BY customer) FILTER (WHERE has_usage))[1:CAST(:named AS integer)],
-               count(DISTINCT customer) FILTER (WHERE has_usage)
+               count(DISTINCT customer) FILTER (WHERE has_usage),
+               coalesce((array_agg(DISTINCT customer ORDER BY customer) FILTER (WHERE has_usage))
+                        [1:CAST(:named AS integer)], ARRAY[]::text[])
         FROM due
     """  # noqa: S608 - our own words
-    due, with_usage, kept, customers, of_customers = _rows(
-        connection, query, period=period, now=now, awaited=awaited, named=named
-    )[0]
-    return DueDocuments(due, with_usage, kept, customers or (), of_customers)
+    return DueDocuments(*_rows(connection, query, period=period, now=now, awaited=awaited, named=named)[0])
 
 
 def by_cause(connection: Connection, period: date, now: datetime, *, named: int) -> list[HeldFor]:
     """What holds due documents, by cause, the most documents first."""
     query = f"""
         WITH {_DUE} SELECT cause, count(DISTINCT due.id),
-               (array_agg(DISTINCT customer ORDER BY customer))[1:CAST(:named AS integer)], count(DISTINCT customer)
+               count(DISTINCT customer), (array_agg(DISTINCT customer ORDER BY customer))[1:CAST(:named AS integer)]
         FROM due JOIN held ON held.code = due.code GROUP BY cause ORDER BY 2 DESC, cause
     """  # noqa: S608 - our own words
     return [HeldFor(*row) for row in _rows(connection, query, period=period, now=now, awaited=False, named=named)]
@@ -119,10 +117,7 @@ def documents(connection: Connection, period: date, now: datetime, *, awaited: b
         ), '[]') FROM kept ORDER BY lock_at, customer, issue_date, kind LIMIT :shown
     """  # noqa: S608 - our own words
     rows = _rows(connection, query, period=period, now=now, awaited=awaited, shown=shown)
-    return [
-        KeptDocument(customer, kind, issue_date, due, has_usage, [(one[0], one[1], one[2]) for one in holds])
-        for customer, kind, issue_date, due, has_usage, holds in rows
-    ]
+    return [KeptDocument(*row) for row in rows]
 
 
 def _rows(connection: Connection, query: str, **values: object) -> Sequence[Any]:

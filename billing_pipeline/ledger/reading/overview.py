@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -77,20 +77,36 @@ def unchecked(connection: Connection) -> set[date]:
     return set(connection.scalars(query))
 
 
-def quarantined(connection: Connection) -> Sequence[tuple[str, str, int]]:
-    """(source, code, rows) that wait in quarantine, most first."""
+class QuarantinedRows(NamedTuple):
+    """Rows of one source that wait in quarantine with the same fault."""
+
+    source: str
+    code: str
+    rows: int
+
+
+class RefusedFile(NamedTuple):
+    """A file in the landing folder that could not be landed, and why."""
+
+    url: str
+    error: str
+    seen_at: datetime
+
+
+def quarantined(connection: Connection) -> Sequence[QuarantinedRows]:
+    """The rows that wait in quarantine, by source and fault, most first."""
     query = text("""
         SELECT b.source, q.code, count(*) AS rows FROM quarantine AS q JOIN batch AS b ON b.number = q.batch
         WHERE NOT EXISTS (SELECT FROM quarantine_replay AS r WHERE r.quarantine_id = q.id)
         GROUP BY b.source, q.code ORDER BY rows DESC, b.source, q.code
     """)
-    return [(row.source, row.code, row.rows) for row in connection.execute(query)]
+    return [QuarantinedRows(*row) for row in connection.execute(query)]
 
 
-def refused_files(connection: Connection) -> Sequence[tuple[str, str, datetime]]:
-    """(url, error, seen at) of the files in the landing folder that could not be landed."""
+def refused_files(connection: Connection) -> Sequence[RefusedFile]:
+    """The files in the landing folder that could not be landed, oldest first."""
     query = text("SELECT url, error, seen_at FROM landing_file WHERE error IS NOT NULL ORDER BY seen_at, url")
-    return [(row.url, row.error, row.seen_at) for row in connection.execute(query)]
+    return [RefusedFile(*row) for row in connection.execute(query)]
 
 
 def payments(connection: Connection) -> Mapping[str, int]:

@@ -83,8 +83,8 @@ def find(connection: Connection, name: str, *, lock: bool = False) -> KnownPayme
     clause, values = "WHERE f.number = :name", dict[str, object](name=name)
     with suppress(ValueError):
         clause, values = "WHERE p.document = :id", {"id": UUID(name)}
-    found = _known(connection, clause + (" FOR UPDATE OF p" if lock else ""), values)
-    return found[0] if found else None
+    payments = _known(connection, clause + (" FOR UPDATE OF p" if lock else ""), values)
+    return payments[0] if payments else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,9 @@ def movers(connection: Connection, period: date, before: date, most: int) -> lis
         )
         SELECT customer_id, before, now, currency FROM ranked WHERE place <= :most ORDER BY currency, place
     """)
-    found = connection.execute(query, {"period": period, "before": before, "most": most})
+    rows = connection.execute(query, {"period": period, "before": before, "most": most})
     return [
-        Mover(row.customer_id, Money(int(row.before), row.currency), Money(int(row.now), row.currency)) for row in found
+        Mover(row.customer_id, Money(int(row.before), row.currency), Money(int(row.now), row.currency)) for row in rows
     ]
 
 

@@ -123,8 +123,8 @@ class EmbeddedPostgres:
 
     @cached_property
     def _programs(self) -> Programs:
-        user, found = server_user(self.data), find_binaries(self._bindir)
-        return Programs(reachable_binaries(found, SYSTEM_PLACE / "programs") if user else found, user)
+        user, bindir = server_user(self.data), find_binaries(self._bindir)
+        return Programs(reachable_binaries(bindir, SYSTEM_PLACE / "programs") if user else bindir, user)
 
     @property
     def _port_file(self) -> Path:

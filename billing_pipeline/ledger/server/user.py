@@ -39,8 +39,8 @@ def server_user(data: Path) -> ServerUser | None:
 
 
 def _first_known() -> ServerUser | None:
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    return next((_user(known[name]) for name in NAMES if name in known), None)
+    accounts = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return next((_user(accounts[name]) for name in NAMES if name in accounts), None)
 
 
 def _made() -> ServerUser:

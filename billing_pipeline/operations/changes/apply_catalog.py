@@ -15,6 +15,7 @@ from billing_pipeline.catalog.export import export
 from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.core.errors import Refused, nearest
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.operations.changes.record_change import CAN, notes, record_change
@@ -48,17 +49,9 @@ class ApplyResult:
         }
 
 
-def changes_json(changes: Sequence[ObjectChange]) -> list[dict[str, object]]:
+def changes_json(changes: Sequence[ObjectChange]) -> list[Json]:
     """Changed objects, as the command line prints them."""
-    return [
-        {
-            "kind": change.kind,
-            "id": change.id,
-            "action": change.action,
-            "fields": [{"field": field.field, "old": field.old, "new": field.new} for field in change.fields],
-        }
-        for change in changes
-    ]
+    return [fields_json(change) for change in changes]
 
 
 def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[ObjectChange, ...]:

@@ -21,6 +21,7 @@ from billing_pipeline.catalog.scalars import written
 from billing_pipeline.catalog.versions import with_versions
 from billing_pipeline.core.errors import BillingError, Refused
 from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.plain_json import Json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
@@ -29,7 +30,6 @@ from billing_pipeline.operations.changes.preview import DocumentChange, preview
 from billing_pipeline.operations.changes.record_change import CAN, record_change, refuse_locked_start
 from billing_pipeline.operations.changes.start import parse_start
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.invoice_json import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
+from billing_pipeline.core.plain_json import Json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.invoicing.document import Document, DocumentPlan
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -17,7 +18,6 @@ from billing_pipeline.operations.closing.recompute import compute
 from billing_pipeline.operations.closing.versions import adding
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
-from billing_pipeline.operations.reading.invoice_json import Json
 from billing_pipeline.operations.unit import AsOf, Work
 
 

@@ -14,9 +14,8 @@ from billing_pipeline.ledger.documents import checks, not_billable
 from billing_pipeline.ledger.usage import manifest, usage_facts
 from billing_pipeline.operations.closing.awaited_sources import missed
 from billing_pipeline.operations.closing.measure_customers import in_lake
-from billing_pipeline.operations.closing.rate import UNRATED
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.usage.expectations import ABSURD, Thresholds
+from billing_pipeline.usage.expectations import ABSURD, UNRATED, Thresholds
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.profiles.facts import (
     LateVolume,

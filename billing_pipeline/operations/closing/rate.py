@@ -18,8 +18,8 @@ from billing_pipeline.operations.parallel import Progress, no_progress, run_unit
 from billing_pipeline.operations.stage_report import StageReport, report
 from billing_pipeline.operations.unit import Unit, Work, codes_of
 from billing_pipeline.rating.line import Rated
+from billing_pipeline.usage.expectations import UNRATED
 
-UNRATED = "every_quantity_has_a_rate"  # the cause of the holds that rating places
 _ROWS_PER_CUSTOMER = 10
 
 

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
+from billing_pipeline.core.period import MOMENT
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan
 from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger.documents import states as document_states
@@ -15,8 +16,6 @@ from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.recompute import Computed, compute
 from billing_pipeline.operations.context import code_version
 from billing_pipeline.operations.unit import AsOf, Work
-
-_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def snapshots_at_cutoffs(
         others = [cut for cut in cuts if cut.plan.identity.customer in customers and cut.plan.identity.id not in due]
         theirs = {one: codes[one] for one in sorted(customers)}
         # Held meanwhile, or found late: what other documents billed after the cutoff is none of theirs.
-        at = max(cut.cutoff for cut in same) + _MOMENT
+        at = max(cut.cutoff for cut in same) + MOMENT
         computed = compute(work, theirs, as_of, adding(billed, others, codes), at=at, cut=True)
         made = {document.id: document for found in computed.values() for document in found.documents}
         documents_of = defaultdict[str, list[Document]](list)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money, allocate, from_major
+from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.invoicing.adjustment import FinalDocument, correction_of
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.ledger.documents import customer_credit, final_documents, states, voids
@@ -22,7 +23,7 @@ _FOLLOWING = frozenset({"tax", "credit"})  # they follow from the lines that a c
 
 
 @dataclass(frozen=True, slots=True)
-class Credited:
+class Credited(JsonFields):
     """What a credit note gives back, or would.
 
     Attributes:
@@ -40,10 +41,6 @@ class Credited:
     credit: str
     correction: bool
     dry_run: bool
-
-    def to_json(self) -> dict[str, object]:
-        """As the command line prints it."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def credit(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money
+from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.invoicing.assemble import Keyed, fee_home, fees_in, key_of, lines_on
 from billing_pipeline.invoicing.complete import NOTHING, Beside, carrying, complete
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentPlan
@@ -21,7 +22,7 @@ from billing_pipeline.operations.corrections.by_hand import ByHand
 
 
 @dataclass(frozen=True, slots=True)
-class Voided:
+class Voided(JsonFields):
     """What voiding did, or would do.
 
     Attributes:
@@ -39,10 +40,6 @@ class Voided:
     reissue: str | None
     reissue_total: str | None
     dry_run: bool
-
-    def to_json(self) -> dict[str, object]:
-        """As the command line prints it."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def void(billing: Billing, name: str, *, reason: str, reissue: bool = False, dry_run: bool = False) -> Voided:

@@ -4,31 +4,29 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.core.plain_json import Json
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.reading import exported
 from billing_pipeline.ledger.reading.documents import snapshot
 from billing_pipeline.ledger.reading.exported import FinalLine
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.exports.focus_row import COLUMNS, FocusRows
-from billing_pipeline.operations.exports.selection import Progress, Wanted, no_progress, watched
-from billing_pipeline.operations.exports.table_file import STDOUT, FileFormat, write
+from billing_pipeline.operations.exports.selection import Export, Selection, watched
+from billing_pipeline.operations.exports.table_file import FileFormat, write
+from billing_pipeline.operations.parallel import Progress, no_progress
 
 _NULL = "NULL"  # as the specification's own CSV files have it
 
 
 @dataclass
-class FocusExport:
-    """What was exported.
+class FocusExport(Export):
+    """What an export of FOCUS rows wrote.
 
     Attributes:
-        output: the file; ``-`` is standard output.
         invoices: how many documents, a void one counted with its reversal as two.
         billed: the sum of BilledCost by currency.
     """
 
-    output: str
-    file_format: FileFormat
-    wanted: Wanted
     invoices: int
     rows: int = 0
     billed: dict[str, Money] = field(default_factory=dict)
@@ -39,21 +37,15 @@ class FocusExport:
         self.rows += 1
         self.billed[line.currency] = self.billed.get(line.currency, Money(0, line.currency)) + amount
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As machines read it."""
-        return {
-            "file": None if self.output == STDOUT else self.output,
-            "format": str(self.file_format),
-            **self.wanted.to_json(),
-            "invoices": self.invoices,
-            "rows": self.rows,
-            "billed": {currency: str(amount) for currency, amount in sorted(self.billed.items())},
-        }
+        billed = {currency: str(amount) for currency, amount in sorted(self.billed.items())}
+        return super().to_json() | {"invoices": self.invoices, "rows": self.rows, "billed": billed}
 
 
 def export_focus(
     billing: Billing,
-    wanted: Wanted,
+    selection: Selection,
     output: str,
     file_format: FileFormat = FileFormat.CSV,
     *,
@@ -64,17 +56,17 @@ def export_focus(
     Raises:
         Refused: no such period, days in the wrong order, or a file that cannot be written.
     """
-    asked = wanted.booked(billing.calendar)
+    booked = selection.booked(billing.calendar)
     with snapshot(billing.ledger) as connection:
-        made = FocusExport(output, file_format, wanted, exported.count(connection, asked))
+        export = FocusExport(output, file_format, selection, exported.count(connection, booked))
         rows = FocusRows(billing.view(connection, ledger_catalog.newest_change(connection)), billing.calendar)
-        with exported.final_lines(connection, asked) as lines:
-            documents = watched(lines, made.invoices, progress)
-            write(_rows(documents, rows, made), COLUMNS, output, file_format, null=_NULL)
-    return made
+        with exported.final_lines(connection, booked) as lines:
+            documents = watched(lines, export.invoices, progress)
+            write(_rows(documents, rows, export), COLUMNS, output, file_format, null=_NULL)
+    return export
 
 
-def _rows(lines: Iterable[FinalLine], rows: FocusRows, made: FocusExport) -> Iterator[list[object]]:
+def _rows(lines: Iterable[FinalLine], rows: FocusRows, export: FocusExport) -> Iterator[list[object]]:
     for line in lines:
-        made.count(line)
+        export.count(line)
         yield rows.row(line)

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from billing_pipeline.core.money import Money
+from billing_pipeline.core.plain_json import Json
 from billing_pipeline.ledger.reading import exported
 from billing_pipeline.ledger.reading.documents import snapshot
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.exports.journal import JournalLine, Totals, journal
-from billing_pipeline.operations.exports.selection import Progress, Wanted, no_progress, watched
-from billing_pipeline.operations.exports.table_file import STDOUT, FileFormat, Kind, write
+from billing_pipeline.operations.exports.selection import Export, Selection, watched
+from billing_pipeline.operations.exports.table_file import FileFormat, Kind, write
+from billing_pipeline.operations.parallel import Progress, no_progress
 
 COLUMNS = {  # a column for each field of a JournalLine, in their order
     "date": Kind.DAY,
@@ -30,42 +33,34 @@ COLUMNS = {  # a column for each field of a JournalLine, in their order
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerExport:
-    """What was exported.
+@dataclass
+class LedgerExport(Export):
+    """What an export of the journal wrote.
 
     Attributes:
-        output: the file; ``-`` is standard output.
         totals: debits and credits by account; they balance.
     """
 
-    output: str
-    file_format: FileFormat
-    wanted: Wanted
     totals: Totals
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As machines read it."""
-        return {
-            "file": None if self.output == STDOUT else self.output,
-            "format": str(self.file_format),
-            **self.wanted.to_json(),
+        by_currency, by_account = self.totals.by_currency(), self.totals.by_account()
+        return super().to_json() | {
             "entries": self.totals.entries,
             "lines": self.totals.lines,
-            "totals": [
-                {"currency": debit.currency, "debit": str(debit), "credit": str(credit)}
-                for debit, credit in self.totals.by_currency()
-            ],
-            "accounts": [
-                {"account": account, "currency": debit.currency, "debit": str(debit), "credit": str(credit)}
-                for account, debit, credit in self.totals.by_account()
-            ],
+            "totals": [_sums_json(debit, credit) for debit, credit in by_currency],
+            "accounts": [{"account": account} | _sums_json(debit, credit) for account, debit, credit in by_account],
         }
+
+
+def _sums_json(debit: Money, credit: Money) -> Json:
+    return {"currency": debit.currency, "debit": str(debit), "credit": str(credit)}
 
 
 def export_ledger(
     billing: Billing,
-    wanted: Wanted,
+    selection: Selection,
     output: str,
     file_format: FileFormat = FileFormat.CSV,
     *,
@@ -79,11 +74,11 @@ def export_ledger(
         Refused: no such period, days in the wrong order, or a file that cannot be written.
         Unbalanced: a document's amounts were changed behind the program's back; no file is left.
     """
-    asked, totals = wanted.booked(billing.calendar), Totals()
-    with snapshot(billing.ledger) as connection, exported.final_lines(connection, asked) as lines:
-        documents = watched(lines, exported.count(connection, asked), progress)
+    booked, totals = selection.booked(billing.calendar), Totals()
+    with snapshot(billing.ledger) as connection, exported.final_lines(connection, booked) as lines:
+        documents = watched(lines, exported.count(connection, booked), progress)
         write(_counted(journal(documents, billing.calendar), totals), COLUMNS, output, file_format)
-    return LedgerExport(output, file_format, wanted, totals)
+    return LedgerExport(output, file_format, selection, totals)
 
 
 def _counted(entries: Iterable[list[JournalLine]], totals: Totals) -> Iterator[JournalLine]:

@@ -191,7 +191,7 @@ class FocusRows:
     def _unit_of(self, plan_id: str | None, version: int | None, price_id: str | None) -> tuple[str, bool]:
         """The priced unit, and whether it is converted from the meter's: ``1000 calls``."""
         plan = self._plan(plan_id, version)
-        price = next((one for one in plan.prices if one.id == price_id), None) if plan else None
+        price = next((price for price in plan.prices if price.id == price_id), None) if plan else None
         meter = self._catalog.meters.get(price.meter) if price else None
         if price is None or meter is None:
             return _UNIT, False

@@ -95,18 +95,18 @@ def postings(document: Sequence[FinalLine]) -> list[Posting]:
     """
     head = document[0]
     kept = int(head.customer_credit) - max(-int(head.total), 0)  # credit used up, less credit that it makes
-    found = [
+    posted = [
         Posting(RECEIVABLE, int(head.amount_due), "receivable", f"Invoice {head.number}"),
         Posting(CUSTOMER_CREDIT, kept, "customer_credit", "Customer credit used" if kept > 0 else "Customer credit"),
         *(_posting(final.line) for final in document),
     ]
-    if off := sum(one.minor for one in found):
+    if off := sum(posting.minor for posting in posted):
         raise Unbalanced(
             f"Invoice {head.number} does not balance: debits and credits differ by {Money(off, head.currency)} "
             f"{head.currency}.",
             hint="Its amounts were changed outside of the program; restore them from a backup. Nothing was written.",
         )
-    return [_reversed(one) for one in found] if head.reversal else found
+    return [_reversed(posting) for posting in posted] if head.reversal else posted
 
 
 def _posting(line: RatedLine) -> Posting:
@@ -123,8 +123,8 @@ def account_of(line: RatedLine) -> str:
     return ":".join(part for part in (INCOME, kind, line.product) if part)
 
 
-def _reversed(one: Posting) -> Posting:
-    return one._replace(minor=-one.minor, description=f"Void: {one.description}")
+def _reversed(posting: Posting) -> Posting:
+    return posting._replace(minor=-posting.minor, description=f"Void: {posting.description}")
 
 
 def _entry(document: Sequence[FinalLine], posted: Iterable[Posting], day: date) -> list[JournalLine]:
@@ -135,21 +135,21 @@ def _entry(document: Sequence[FinalLine], posted: Iterable[Posting], day: date) 
             day=day,
             entry=f"{head.number}-void" if head.reversal else head.number,
             line=number,
-            account=one.account,
-            debit=Money(one.minor, head.currency) if one.minor > 0 else None,
-            credit=Money(-one.minor, head.currency) if one.minor < 0 else None,
+            account=posting.account,
+            debit=Money(posting.minor, head.currency) if posting.minor > 0 else None,
+            credit=Money(-posting.minor, head.currency) if posting.minor < 0 else None,
             currency=head.currency,
             document=head.number,
             document_id=str(head.document),
             document_date=head.issue_date,
             document_kind=head.document_kind,
             customer=head.customer,
-            kind=one.kind,
-            description=one.description,
-            service_start=one.service_start,
-            service_end=one.service_end,
+            kind=posting.kind,
+            description=posting.description,
+            service_start=posting.service_start,
+            service_end=posting.service_end,
         )
-        for number, one in enumerate((one for one in posted if one.minor), start=1)
+        for number, posting in enumerate((posting for posting in posted if posting.minor), start=1)
     ]
 
 

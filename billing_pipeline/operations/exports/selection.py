@@ -1,19 +1,20 @@
 """Which final documents an export is of, as people say it: a billing period, days of booking, or all."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import A_DAY, BillingCalendar
+from billing_pipeline.core.plain_json import Json
+from billing_pipeline.core.plain_text import day
 from billing_pipeline.ledger.reading.exported import Booked, FinalLine
-
-Progress = Callable[[int, int], None]  # documents done, in all
-_A_DAY = timedelta(days=1)
+from billing_pipeline.operations.exports.table_file import STDOUT, FileFormat
+from billing_pipeline.operations.parallel import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Selection:
     """What to export.
 
     Attributes:
@@ -33,16 +34,31 @@ class Wanted:
         return Booked(
             period=None if self.period is None else calendar.period(self.period).first_day,
             since=None if self.first is None else calendar.midnight(self.first),
-            until=None if self.last is None else calendar.midnight(self.last + _A_DAY),
+            until=None if self.last is None else calendar.midnight(self.last + A_DAY),
         )
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As machines read it."""
-        return {
-            "period": self.period,
-            "from": self.first and self.first.isoformat(),
-            "to": self.last and self.last.isoformat(),
-        }
+        return {"period": self.period, "from": day(self.first), "to": day(self.last)}
+
+
+@dataclass
+class Export:
+    """What an export wrote.
+
+    Attributes:
+        output: the file; ``-`` is standard output.
+        selection: of which documents.
+    """
+
+    output: str
+    file_format: FileFormat
+    selection: Selection
+
+    def to_json(self) -> Json:
+        """As machines read it."""
+        file = None if self.output == STDOUT else self.output
+        return {"file": file, "format": str(self.file_format), **self.selection.to_json()}
 
 
 def watched(lines: Iterable[FinalLine], documents: int, progress: Progress) -> Iterator[FinalLine]:
@@ -55,7 +71,3 @@ def watched(lines: Iterable[FinalLine], documents: int, progress: Progress) -> I
             done += 1
         yield line
     progress(documents, documents)
-
-
-def no_progress(_done: int, _documents: int) -> None:
-    """Nobody looks."""

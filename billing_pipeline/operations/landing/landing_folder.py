@@ -16,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from billing_pipeline.catalog import Source
 from billing_pipeline.core.errors import Refused, UsageError
+from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.usage import landing_files
@@ -54,7 +55,7 @@ class WaitingFile:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingResult:
+class WaitingResult(JsonFields):
     """The files that waited, landed or refused; false where there were none.
 
     Attributes:
@@ -67,10 +68,6 @@ class WaitingResult:
 
     def __bool__(self) -> bool:
         return bool(self.landed or self.refused)
-
-    def to_json(self) -> dict[str, object]:
-        """As the command line prints it."""
-        return {"landed": [result.to_json() for result in self.landed], "refused": dict(self.refused)}
 
 
 def land_waiting(billing: Billing, *, watch: Watch | None = None) -> WaitingResult:

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 import pyarrow as pa
 
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger.usage import quarantine
 from billing_pipeline.ledger.usage.batches import Delivery
 from billing_pipeline.ledger.usage.quarantine import Selection, WaitingRow
@@ -68,24 +69,9 @@ class ReplayResult:
         """Rows that are events now."""
         return sum(batch.rows for batch in self.batches)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        return {
-            "replayed": self.replayed,
-            "waiting": self.waiting,
-            "reasons": dict(self.reasons),
-            "snapshots": dict(self.snapshots),
-            "batches": [
-                {
-                    "batch": batch.batch,
-                    "replay_of": batch.replay_of,
-                    "source": batch.source,
-                    "rows": batch.rows,
-                    "periods": [period.isoformat() for period in batch.periods],
-                }
-                for batch in self.batches
-            ],
-        }
+        return fields_json(self, "replayed", "waiting", "reasons", "snapshots", "batches")
 
 
 def waiting(billing: Billing, which: Selection | None = None, *, limit: int | None = None) -> list[WaitingRow]:

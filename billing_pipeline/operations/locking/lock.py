@@ -26,7 +26,6 @@ from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.meter import touched
-from billing_pipeline.operations.closing.rate import UNRATED
 from billing_pipeline.operations.closing.standings import standings
 from billing_pipeline.operations.closing.unsettled import unsettled
 from billing_pipeline.operations.closing.versions import (
@@ -41,6 +40,7 @@ from billing_pipeline.operations.locking.finalize import finalize
 from billing_pipeline.operations.parallel import Progress, no_progress, run_units
 from billing_pipeline.operations.stage_report import StageReport, report
 from billing_pipeline.operations.unit import AsOf, Unit, Work, codes_of
+from billing_pipeline.usage.expectations import UNRATED
 
 _ROWS_PER_DOCUMENT = 10
 

@@ -7,12 +7,12 @@ the payment that it has.
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from uuid import UUID
 
 from billing_pipeline.core.errors import PaymentError, SettingsError, nearest
-from billing_pipeline.core.plain_text import maybe_instant
+from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.ledger.documents import payments
 from billing_pipeline.ledger.documents.payments import PaymentStep, TakenPayment
 from billing_pipeline.operations.context import Billing
@@ -44,7 +44,7 @@ class DeliveryProblem:
 
 
 @dataclass(slots=True)
-class DeliverySummary:
+class DeliverySummary(JsonFields):
     """What one delivery did, counted in payments.
 
     Attributes:
@@ -62,6 +62,11 @@ class DeliverySummary:
     failed: int = 0
     awaiting_payment_method: int = 0
     problems: list[DeliveryProblem] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many payments went which way."""
+        return {count.name: getattr(self, count.name) for count in fields(self) if count.name != "problems"}
 
     def count(self, step: PaymentStep) -> None:
         """Add one payment's step."""
@@ -140,9 +145,9 @@ class _Delivery:
             needs = self.gateway.needs_payment_method
             taken = payments.take(connection, self.name, now, needs_payment_method=needs, after=after, limit=_BATCH)
             try:
-                for one in taken:
-                    steps += self._step(one, now)
-                    served.append(one)
+                for payment in taken:
+                    steps += self._step(payment, now)
+                    served.append(payment)
                     if time.monotonic() - began > _BATCH_SECONDS:
                         break
             except GatewayUnreachable as error:
@@ -154,9 +159,9 @@ class _Delivery:
             raise unreachable
         return served
 
-    def _step(self, one: TakenPayment, now: datetime) -> list[PaymentStep]:
+    def _step(self, payment: TakenPayment, now: datetime) -> list[PaymentStep]:
         """Submit one payment. Nothing is recorded of a gateway that broke: whether it has the payment is not known."""
-        request, refusals = one.request, one.request.attempt - 1
+        request, refusals = payment.request, payment.request.attempt - 1
         if self.gateway.needs_payment_method and request.reference is None:
             note = f"customer {request.customer} has no payment method at {self.name}"
             return [PaymentStep(request.document, PaymentStatus.AWAITING_PAYMENT_METHOD, note, refusals)]
@@ -165,7 +170,7 @@ class _Delivery:
         except GatewayUnreachable:
             raise
         except PaymentError as refusal:
-            return [self._refused(one, refusal, now)]
+            return [self._refused(payment, refusal, now)]
         except Exception as fault:  # noqa: BLE001 - raised by deliver(), once the other gateways are served
             fault.add_note(f"gateway {self.name}, invoice {request.number}")
             self.faults.append(fault)
@@ -173,36 +178,12 @@ class _Delivery:
         note = f"attempt {request.attempt}: {self.name} has it as {answer.reference}"
         return [PaymentStep(request.document, answer.status, note, refusals, answer.reference)]
 
-    def _refused(self, one: TakenPayment, refusal: PaymentError, now: datetime) -> PaymentStep:
-        request = one.request
-        retry_at = next_attempt_at(request.attempt, one.first_refused_at or now, now, self.billing.calendar)
+    def _refused(self, payment: TakenPayment, refusal: PaymentError, now: datetime) -> PaymentStep:
+        request = payment.request
+        retry_at = next_attempt_at(request.attempt, payment.first_refused_at or now, now, self.billing.calendar)
         self.summary.problems.append(
             DeliveryProblem(self.name, request.number, request.customer, refusal.message, refusal.hint, retry_at)
         )
         then = f"next attempt {retry_at.isoformat()}" if retry_at else "given up"
         note = f"attempt {request.attempt} refused by {self.name}: {refusal.message} ({then})"
         return PaymentStep(request.document, PaymentStatus.FAILED, note, request.attempt, None, retry_at)
-
-
-_COUNTS = ("submitted", "paid", "refused", "failed", "awaiting_payment_method")
-
-
-def counts_of(summary: DeliverySummary) -> dict[str, int]:
-    """How many payments went which way."""
-    return {name: getattr(summary, name) for name in _COUNTS}
-
-
-def summary_json(summary: DeliverySummary) -> dict[str, object]:
-    """The counts, and the problems."""
-    return {**counts_of(summary), "problems": [_problem(one) for one in summary.problems]}
-
-
-def _problem(one: DeliveryProblem) -> dict[str, object]:
-    return {
-        "gateway": one.gateway,
-        "number": one.number,
-        "customer": one.customer,
-        "message": one.message,
-        "hint": one.hint,
-        "next_attempt_at": maybe_instant(one.next_attempt_at),
-    }

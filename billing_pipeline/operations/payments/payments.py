@@ -1,9 +1,10 @@
 """Payments: where each stands, and saying by hand that one is paid."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from billing_pipeline.core.errors import PaymentError, Refused, nearest
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger.documents import payments
 from billing_pipeline.ledger.documents.payments import PaymentStep
 from billing_pipeline.ledger.reading import payments as known_payments
@@ -18,9 +19,9 @@ def list_payments(billing: Billing, *, status: str | None = None, customer: str 
     Raises:
         Refused: there is no such status.
     """
-    known = [str(one) for one in PaymentStatus]
-    if status is not None and status not in known:
-        raise Refused(f"{status!r} is no payment status.", hint=nearest(status, known))
+    statuses = list(map(str, PaymentStatus))
+    if status is not None and status not in statuses:
+        raise Refused(f"{status!r} is no payment status.", hint=nearest(status, statuses))
     with billing.ledger.begin() as connection:
         return known_payments.known(connection, status=status, customer=customer)
 
@@ -101,19 +102,7 @@ def _refuse_other_reference(payment: KnownPayment, reference: str | None) -> Non
         )
 
 
-def as_json(payment: KnownPayment) -> dict[str, object]:
-    """A payment for machines: amounts are strings in major units, instants end in Z."""
-    content = asdict(payment)
-    content.update(
-        id=str(content.pop("document")),
-        currency=payment.amount.currency,
-        amount=str(payment.amount),
-        issue_date=payment.issue_date.isoformat(),
-        next_attempt_at=_instant(payment.next_attempt_at),
-        updated_at=_instant(payment.updated_at),
-    )
-    return content
-
-
-def _instant(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+def as_json(payment: KnownPayment) -> Json:
+    """A payment for machines; its invoice's id and its currency come last."""
+    content = fields_json(payment)
+    return content | {"id": content.pop("document"), "currency": payment.amount.currency}

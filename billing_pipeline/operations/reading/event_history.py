@@ -8,7 +8,7 @@ from typing import TypeVar
 from billing_pipeline.catalog import Meter
 from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.core.plain_text import instant, maybe_plain
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.reading import causes
 from billing_pipeline.ledger.reading.causes import CauseBatch
@@ -27,22 +27,13 @@ class KnownReport:
     report: Report
     batch: CauseBatch
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        one = self.report
         return {
-            "timestamp": instant(one.timestamp),
-            "dimensions": one.dimensions,
-            "value": maybe_plain(one.value),
-            "event_id": one.event_id,
-            "retract": one.retract,
-            "status": one.status,
-            "won": one.status == "accepted",
-            "batch": one.batch,
-            "row": one.row,
-            "source": self.batch.source,
-            "name": self.batch.name,
-            "received_at": instant(self.batch.received_at),
+            **fields_json(self.report, "timestamp", "dimensions", "value", "event_id", "retract", "status"),
+            "won": self.report.status == "accepted",
+            **fields_json(self.report, "batch", "row"),
+            **fields_json(self.batch, "source", "name", "received_at"),
         }
 
 
@@ -72,23 +63,24 @@ def event_history(
     """
     with billing.ledger.begin() as connection:
         codes, meters = ledger_catalog.customer_codes(connection), ledger_catalog.meter_codes(connection)
-    code, rule = _known("customer", customer, codes), _rule(billing, meter)
-    found = []
-    for one in _periods(billing, timestamp, period):
+    code, rule = _named("customer", customer, codes), _rule(billing, meter)
+    reports = []
+    for billing_period in _periods(billing, timestamp, period):
         with billing.ledger.begin() as connection:
             newest = manifest.newest_batch(connection)
-            files = manifest.files(connection, one.first_day, newest, buckets=[billing.facts.bucket_of(code)])
+            buckets = [billing.facts.bucket_of(code)]
+            files = manifest.files(connection, billing_period.first_day, newest, buckets=buckets)
             deliveries = manifest.deliveries(connection, newest)
         if not files:
             continue
         with engine(billing) as set_engine:
-            found += history(
+            reports += history(
                 set_engine, in_lake(billing, files), deliveries, code, (meters[meter], rule),
                 timestamp=timestamp, dimensions=dimensions, event_id=event_id,
             )  # fmt: skip
     with billing.ledger.begin() as connection:
-        batches = {one.number: one for one in causes.batches(connection, {report.batch for report in found})}
-    return [KnownReport(report, batches[report.batch]) for report in found]
+        batches = {batch.number: batch for batch in causes.batches(connection, {report.batch for report in reports})}
+    return [KnownReport(report, batches[report.batch]) for report in reports]
 
 
 def _periods(billing: Billing, timestamp: datetime | None, period: str | None) -> list[BillingPeriod]:
@@ -104,10 +96,10 @@ def _rule(billing: Billing, meter: str) -> Meter:
     with billing.ledger.begin() as connection:
         change = ledger_catalog.newest_change(connection)
         catalog = billing.view(connection, change, customers=()).catalog
-    return _known("meter", meter, catalog.meters if catalog else {})
+    return _named("meter", meter, catalog.meters if catalog else {})
 
 
-def _known(kind: str, name: str, known: Mapping[str, T]) -> T:
-    if name not in known:
-        raise Refused(f"There is no {kind} {name!r}.", hint=nearest(name, tuple(known)))
-    return known[name]
+def _named(kind: str, name: str, choices: Mapping[str, T]) -> T:
+    if name not in choices:
+        raise Refused(f"There is no {kind} {name!r}.", hint=nearest(name, tuple(choices)))
+    return choices[name]

@@ -16,13 +16,13 @@ from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import LedgerError
 from billing_pipeline.core.money import EXACT, Money, round_amount
 from billing_pipeline.core.period import BillingCalendar
-from billing_pipeline.core.plain_text import day, maybe_plain, plain
+from billing_pipeline.core.plain_json import Json, fields_json
+from billing_pipeline.core.plain_text import day, plain
 from billing_pipeline.ledger.reading import documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.invoice_json import Json
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.operations.unit import Work
 from billing_pipeline.rating.cost import Cost, cost_between
@@ -45,23 +45,27 @@ def explain_invoice(billing: Billing, name: str, *, version: int | None = None) 
         LedgerError: the details do not come to what was billed: another version of the program computed it.
     """
     with documents.snapshot(billing.ledger) as connection:
-        one = known_document(connection, name, version)
-        view = billing.view(connection, one.as_of_change, customers=[one.customer])
-        terms = view.terms(one.customer)
-        period = billing.calendar.period(one.period.isoformat())
+        document = known_document(connection, name, version)
+        view = billing.view(connection, document.as_of_change, customers=[document.customer])
+        terms = view.terms(document.customer)
+        period = billing.calendar.period(document.period.isoformat())
         pricings = [Pricing.of(terms, segment, billing.calendar) for segment in segments(terms, period)]
         events = _Events({})
         if any(pricing.price.needs != "quantity" for pricing in pricings):
-            work = Work(billing, connection, period, (billing.facts.bucket_of(one.code),))
-            metering = meter_customers(work, view, {one.customer: one.code}, one.as_of_batch, one.recorded_at)
-            events = _Events.of(metering.quantities.get(one.customer, ()))
-    known: dict[int, Sequence[LineDetail]] = {}
-    for place, line in enumerate(one.lines):
+            work = Work(billing, connection, period, (billing.facts.bucket_of(document.code),))
+            metering = meter_customers(
+                work, view, {document.customer: document.code}, document.as_of_batch, document.recorded_at
+            )
+            events = _Events.of(metering.quantities.get(document.customer, ()))
+    reasons: dict[int, Sequence[LineDetail]] = {}
+    for place, line in enumerate(document.lines):
         if line.kind == "fee":
-            known[place] = _fee(line, view, terms, billing.calendar)
+            reasons[place] = _fee(line, view, terms, billing.calendar)
         elif line.kind == "true_up":
-            known[place] = bound_details(line, one.lines, pricings)
-    return [_explained(one, place, pricings, events, known.get(place, ())) for place in range(len(one.lines))]
+            reasons[place] = bound_details(line, document.lines, pricings)
+    return [
+        _explained(document, place, pricings, events, reasons.get(place, ())) for place in range(len(document.lines))
+    ]
 
 
 def _fee(line: RatedLine, view: CatalogView, terms: Terms, calendar: BillingCalendar) -> Sequence[LineDetail]:
@@ -70,13 +74,14 @@ def _fee(line: RatedLine, view: CatalogView, terms: Terms, calendar: BillingCale
     assert line.service_start, "a fee says from when it pays"  # noqa: S101
     assert line.service_end, "a fee says until when it pays"  # noqa: S101
     plan = view.plan_versions[line.plan or "", line.plan_version or 0]
-    fee = next(one for one in plan.fees if one.id == line.price)
+    fee = next(fee for fee in plan.fees if fee.id == line.price)
     service = line.service_start, line.service_end
     detail = fee_detail(terms, calendar, line.subscription, fee, service, line.quantity or ZERO)
-    made = round_amount(detail.amount, plan.currency, terms.account.rounding)
-    if made != line.amount:
+    computed = round_amount(detail.amount, plan.currency, terms.account.rounding)
+    if computed != line.amount:
         raise LedgerError(
-            f"The fee {line.description!r} was billed at {line.amount}; this version of the program makes it {made}.",
+            f"The fee {line.description!r} was billed at {line.amount}; "
+            f"this version of the program makes it {computed}.",
             hint="Install the version that the invoice names to see its reasons.",
         )
     return (detail,)
@@ -92,32 +97,40 @@ class _Events:
     def of(cls, quantities: Iterable[MeteredQuantity]) -> "_Events":
         """From what was measured."""
         return cls(
-            {(one.segment, one.start, one.cut, frozenset(one.dimensions.items())): one.measures for one in quantities}
+            {
+                (
+                    quantity.segment,
+                    quantity.start,
+                    quantity.cut,
+                    frozenset(quantity.dimensions.items()),
+                ): quantity.measures
+                for quantity in quantities
+            }
         )
 
     def until(self, cut: datetime, segment: Segment, dimensions: Mapping[str, str]) -> tuple[Decimal, ...] | None:
         """All measures of a segment until one of its cuts; none where nothing was measured by then."""
         values = frozenset(dimensions.items())
-        for at in reversed([one for one in segment.cuts if one <= cut]):
+        for at in reversed([point for point in segment.cuts if point <= cut]):
             if (segment.key, segment.start, at, values) in self.measures:
                 return self.measures[segment.key, segment.start, at, values]
         return ()
 
 
 def _explained(
-    document: KnownDocument, place: int, pricings: list[Pricing], events: _Events, known: Sequence[LineDetail]
+    document: KnownDocument, place: int, pricings: list[Pricing], events: _Events, reasons: Sequence[LineDetail]
 ) -> Json:
     line, earlier = document.lines[place], document.lines[:place]
     cost = _cost(line, earlier, pricings, events) if line.kind == "usage" else None
     return {
-        "kind": line.kind,
-        "description": line.description,
+        **fields_json(line, "kind", "description"),
         "service_period": {"start": day(line.service_start), "end": day(line.service_end)},
-        "dimensions": dict(line.dimensions),
-        "quantity": maybe_plain(line.quantity),
-        "amount": str(line.amount),
+        **fields_json(line, "dimensions", "quantity", "amount"),
         "currency": document.currency,
-        "details": [_written(detail) for detail in (cost.details if cost else known)],
+        "details": [
+            fields_json(detail, "description", "quantity", "unit_amount", "amount")
+            for detail in (cost.details if cost else reasons)
+        ],
     }
 
 
@@ -127,22 +140,22 @@ def _cost(line: RatedLine, earlier: Sequence[RatedLine], pricings: list[Pricing]
     Raises:
         LedgerError: that is not what was billed.
     """
-    found = [
+    priced = [
         (pricing, _cost_between(line, earlier, pricing, start, cut, events))
         for pricing in pricings
         if _named(line) == (pricing.segment.subscription, *_identity(pricing))
         for start, cut in pairwise((pricing.segment.start, *pricing.segment.cuts))
         if pricing.service(start, cut) == (line.service_start, line.service_end)
     ]
-    if not found:
+    if not priced:
         raise LedgerError(
             f"The terms of price {line.price!r} as recorded then are not found.",
             hint="This is a fault of the program; the invoice itself stands.",
         )
-    for pricing, cost in found:  # two parts may lie in the same days
+    for pricing, cost in priced:  # two parts may lie in the same days
         if pricing.round(cost.amount) == line.amount:
             return cost
-    pricing, cost = found[0]
+    pricing, cost = priced[0]
     raise LedgerError(
         f"The line {line.description!r} was billed at {line.amount}; this version of the program makes it "
         f"{pricing.round(cost.amount)}.",
@@ -166,26 +179,17 @@ def _cost_between(
     segment, dimensions = pricing.segment, line.dimensions
     first_day = pricing.calendar.local_day(segment.start)
     same = [
-        one.quantity or ZERO
-        for one in earlier
-        if (one.kind, *_named(one), one.dimensions) == (line.kind, *_named(line), dimensions)
-        and one.service_start is not None
-        and one.service_start >= first_day
+        former.quantity or ZERO
+        for former in earlier
+        if (former.kind, *_named(former), former.dimensions) == (line.kind, *_named(line), dimensions)
+        and former.service_start is not None
+        and former.service_start >= first_day
     ]
     before = reduce(EXACT.add, same, ZERO)
     whole = pricing.cost(EXACT.add(before, line.quantity), dimensions, events.until(cut, segment, dimensions))
     if start == segment.start:
         return whole
     return cost_between(pricing.cost(before, dimensions, events.until(start, segment, dimensions)), whole)
-
-
-def _written(detail: LineDetail) -> Mapping[str, object]:
-    return {
-        "description": detail.description,
-        "quantity": maybe_plain(detail.quantity),
-        "unit_amount": maybe_plain(detail.unit_amount),
-        "amount": maybe_plain(detail.amount),
-    }
 
 
 def bound_details(line: RatedLine, beside: Sequence[RatedLine], pricings: Sequence[Pricing]) -> tuple[LineDetail, ...]:
@@ -199,15 +203,15 @@ def bound_details(line: RatedLine, beside: Sequence[RatedLine], pricings: Sequen
     Raises:
         LedgerError: the bound as recorded does not make it what was billed.
     """
-    found = [one for one in pricings if _is_of(line, one)]
+    matching = [pricing for pricing in pricings if _is_of(line, pricing)]
     name = "minimum" if line.amount.minor > 0 else "maximum"
-    for pricing in found:
+    for pricing in matching:
         whole: Decimal | None = getattr(pricing.segment.price if line.price else pricing.segment.plan, name)
         if whole is None:
             continue
         bound = pricing.round(pricing.part_of(whole))
         counted = bound - line.amount
-        if line.price is None or len(found) > 1 or counted == _sum(line, beside):
+        if line.price is None or len(matching) > 1 or counted == _sum(line, beside):
             is_part = bound.amount != whole
             described = f"{name} spend, its days' part of {plain(whole)}" if is_part else f"{name} spend"
             return (
@@ -233,16 +237,16 @@ def _is_of(line: RatedLine, pricing: Pricing) -> bool:
 def _sum(line: RatedLine, beside: Sequence[RatedLine]) -> Money:
     """What the usage lines of a true-up's price and days come to."""
     total = Money(0, line.amount.currency)
-    for one in beside:
-        named = one.kind, one.subscription, one.plan, one.plan_version, one.price
-        if named == ("usage", line.subscription, line.plan, line.plan_version, line.price) and _lies_in(one, line):
-            total += one.amount
+    for other in beside:
+        named = other.kind, other.subscription, other.plan, other.plan_version, other.price
+        if named == ("usage", line.subscription, line.plan, line.plan_version, line.price) and _lies_in(other, line):
+            total += other.amount
     return total
 
 
-def _lies_in(one: RatedLine, line: RatedLine) -> bool:
-    assert one.service_start, "usage has days"  # noqa: S101
-    assert one.service_end, "usage has days"  # noqa: S101
+def _lies_in(other: RatedLine, line: RatedLine) -> bool:
+    assert other.service_start, "usage has days"  # noqa: S101
+    assert other.service_end, "usage has days"  # noqa: S101
     assert line.service_start, "a true-up has days"  # noqa: S101
     assert line.service_end, "a true-up has days"  # noqa: S101
-    return line.service_start <= one.service_start and one.service_end <= line.service_end
+    return line.service_start <= other.service_start and other.service_end <= line.service_end

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.core.plain_text import day, instant, maybe_plain
+from billing_pipeline.core.plain_json import Json, fields_json, plain_json
+from billing_pipeline.core.plain_text import day, maybe_plain
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.reading import causes, documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.invoice_json import Json
+from billing_pipeline.operations.reading.invoice_json import service_json
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.rating.line import RatedLine
 
@@ -53,16 +54,15 @@ def _before(after: KnownDocument, name: str) -> int:
     return after.version - 1
 
 
-def _state(one: KnownDocument) -> Json:
+def _state(document: KnownDocument) -> Json:
     return {
-        "id": str(one.id),
-        "number": one.number,
-        "customer": one.customer,
-        "version": one.version,
-        "currency": one.currency,
-        "total": str(one.total),
-        "as_of": {"batch": one.as_of_batch, "change": one.as_of_change, "recorded_at": instant(one.recorded_at)},
-        "code_version": one.code_version,
+        **fields_json(document, "id", "number", "customer", "version", "currency", "total"),
+        "as_of": {
+            "batch": document.as_of_batch,
+            "change": document.as_of_change,
+            "recorded_at": plain_json(document.recorded_at),
+        },
+        "code_version": document.code_version,
     }
 
 
@@ -116,15 +116,13 @@ def _figures(line: RatedLine) -> tuple[object, ...]:
 
 
 def _change(what: str, was: RatedLine | None, line: RatedLine | None) -> Json:
-    one = line or was
-    assert one is not None, "a change has a line before or after"  # noqa: S101
+    shown = line or was
+    assert shown is not None, "a change has a line before or after"  # noqa: S101
     return {
         "change": what,
-        "kind": one.kind,
-        "price": one.price,
-        "description": one.description,
-        "service_period": {"start": day(one.service_start), "end": day(one.service_end)} if one.service_start else None,
-        "dimensions": dict(one.dimensions),
+        **fields_json(shown, "kind", "price", "description"),
+        "service_period": service_json(shown),
+        "dimensions": dict(shown.dimensions),
         "quantity": {
             "old": maybe_plain(was.quantity) if was else None,
             "new": maybe_plain(line.quantity) if line else None,
@@ -148,25 +146,11 @@ def _reasons(connection: Connection, before: KnownDocument, after: KnownDocument
         {"old": before.code_version, "new": after.code_version} if before.code_version != after.code_version else None
     )
     return {
-        "batches": [
-            {
-                "number": one.number,
-                "source": one.source,
-                "name": one.name,
-                "received_at": instant(one.received_at),
-                "actor": one.actor,
-            }
-            for one in causes.batches(connection, batches)
-        ],
+        "batches": [fields_json(batch) for batch in causes.batches(connection, batches)],
         "catalog_changes": [
-            {
-                "number": one.number,
-                "recorded_at": instant(one.recorded_at),
-                "actor": one.actor,
-                "action": one.action,
-                "changed": [{"kind": kind, "id": named} for kind, named in one.entries],
-            }
-            for one in causes.catalog_changes(connection, changes, after.customer)
+            fields_json(change, "number", "recorded_at", "actor", "action")
+            | {"changed": [{"kind": kind, "id": named} for kind, named in change.entries]}
+            for change in causes.catalog_changes(connection, changes, after.customer)
         ],
         "code": code,
         "documents": any(step.get("documents") for step in steps),

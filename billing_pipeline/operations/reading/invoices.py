@@ -5,14 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from billing_pipeline.core.errors import Refused, nearest
+from billing_pipeline.core.plain_json import Json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.reading import documents as known_documents
-from billing_pipeline.ledger.reading.documents import Asked, KnownDocument
-from billing_pipeline.ledger.reading.voids import aftermath
+from billing_pipeline.ledger.reading.aftermath import aftermath
+from billing_pipeline.ledger.reading.documents import KnownDocument, WhichDocuments
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.invoice_json import Json, aftermath_json, as_json, whole_json
+from billing_pipeline.operations.reading.invoice_json import as_json, whole_json
 from billing_pipeline.operations.reading.obstacles import Waits
 from billing_pipeline.operations.reading.past_drafts import past_drafts
 
@@ -55,26 +56,26 @@ def read_invoices(
     first_day = None if period is None else billing.calendar.period(period).first_day
     at = as_known_at or billing.now()
     with known_documents.snapshot(billing.ledger) as connection:
-        asked = Asked(_code(connection, customer), first_day, as_known_at)
+        which = WhichDocuments(_code(connection, customer), first_day, as_known_at)
         waits = Waits(billing, connection, at)
-        ids = known_documents.ids(connection, asked)
+        ids = known_documents.ids(connection, which)
         for start in range(0, len(ids), _AT_ONCE):
-            for one in _known(billing, connection, ids[start : start + _AT_ONCE], asked):
-                if one.lines or empty:
-                    yield as_json(one, waits.of(one))
+            for document in _known(billing, connection, ids[start : start + _AT_ONCE], which):
+                if document.lines or empty:
+                    yield as_json(document, waits.of(document))
 
 
 def _known(
-    billing: Billing, connection: Connection, documents: Sequence[UUID], asked: Asked
+    billing: Billing, connection: Connection, documents: Sequence[UUID], which: WhichDocuments
 ) -> Iterable[KnownDocument]:
     """These documents in their order, without those that were not known."""
-    kept = known_documents.read(connection, documents, asked)
-    if asked.known_at is None or len(kept) == len(documents):
+    kept = known_documents.read(connection, documents, which)
+    if which.known_at is None or len(kept) == len(documents):
         return kept
-    found = {one.id: one for one in kept}
-    missing = [one for one in documents if one not in found]
-    found |= past_drafts(billing, connection, missing, asked.known_at)
-    return [found[one] for one in documents if one in found]
+    by_id = {document.id: document for document in kept}
+    missing = [name for name in documents if name not in by_id]
+    by_id |= past_drafts(billing, connection, missing, which.known_at)
+    return [by_id[name] for name in documents if name in by_id]
 
 
 def show_invoice(billing: Billing, name: str, *, version: int | None = None) -> Json:
@@ -85,12 +86,12 @@ def show_invoice(billing: Billing, name: str, *, version: int | None = None) -> 
     """
     now = billing.now()
     with known_documents.snapshot(billing.ledger) as connection:
-        one = known_document(connection, name, version)
-        held_by = Waits(billing, connection, now).of(one)
-        kept = known_documents.versions(connection, one.id)
-        became = aftermath(connection, one.id)
-    return whole_json(one, held_by) | {
-        **aftermath_json(became),
+        document = known_document(connection, name, version)
+        held_by = Waits(billing, connection, now).of(document)
+        kept = known_documents.versions(connection, document.id)
+        became = aftermath(connection, document.id)
+    return whole_json(document, held_by) | {
+        **became.to_json(),
         "versions": [
             {"version": number, "recorded_at": instant(at), "reason": dict(reason)} for number, at, reason in kept
         ],
@@ -99,12 +100,12 @@ def show_invoice(billing: Billing, name: str, *, version: int | None = None) -> 
 
 def known_document(connection: Connection, name: str, version: int | None = None) -> KnownDocument:
     """A document by number or id, as it stands or in a version. Raises Refused where there is none."""
-    found = known_documents.find(connection, name)
-    if found is None:
+    document = known_documents.find(connection, name)
+    if document is None:
         raise Refused(f"There is no invoice {name!r}.", hint="Name it by number or id: billing invoices list --all")
-    if states := known_documents.read(connection, [found], Asked(version=version)):
+    if states := known_documents.read(connection, [document], WhichDocuments(version=version)):
         return states[0]
-    newest = known_documents.read(connection, [found], Asked())
+    newest = known_documents.read(connection, [document], WhichDocuments())
     if not newest:
         raise Refused(f"The draft {name} is no longer called for.", hint="List what there is: billing invoices list")
     raise Refused(f"Invoice {name} has no version {version}.", hint=f"Its newest version is {newest[0].version}.")

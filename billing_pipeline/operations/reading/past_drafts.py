@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.core.period import MOMENT
 from billing_pipeline.invoicing.document import Billed, Document
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
@@ -15,8 +16,6 @@ from billing_pipeline.ledger.reading import documents, overview
 from billing_pipeline.ledger.reading.documents import DocumentHead, KnownDocument
 from billing_pipeline.ledger.reading.overview import Run
 from billing_pipeline.operations.context import Billing, code_version
-
-_MOMENT = timedelta(microseconds=1)
 
 
 def past_drafts(
@@ -35,12 +34,12 @@ def past_drafts(
     by_period = defaultdict[date, list[DocumentHead]](list)
     for head in documents.heads(connection, missing):
         by_period[head.period].append(head)
-    found: dict[UUID, KnownDocument] = {}
+    drafts: dict[UUID, KnownDocument] = {}
     for period, heads in by_period.items():
         run = overview.last_invoicing(connection, period, known_at)
         if run is not None:
-            found |= {one.id: one for one in _computed(billing, connection, heads, run)}
-    return found
+            drafts |= {draft.id: draft for draft in _computed(billing, connection, heads, run)}
+    return drafts
 
 
 def _computed(
@@ -50,20 +49,32 @@ def _computed(
     from billing_pipeline.operations.unit import AsOf, Work
 
     period = billing.calendar.period(run.period.isoformat())
-    as_of = AsOf(run.through_batch, ledger_catalog.change_before(connection, run.at + _MOMENT))
+    as_of = AsOf(run.through_batch, ledger_catalog.change_before(connection, run.at + MOMENT))
     work = Work(billing, connection, period, tuple(sorted({head.bucket for head in heads})))
     codes = {head.customer: head.code for head in heads}
-    wanted = {head.id: head for head in heads}
+    head_of = {head.id: head for head in heads}
     nothing_billed = dict.fromkeys(codes.values(), Billed())
-    for computed in compute(work, codes, as_of, nothing_billed, run.at, run.at + _MOMENT).values():
-        for one in computed.documents:
-            if one.id in wanted:
-                yield _known(one, wanted[one.id], as_of.batch, as_of.change, run.at)
+    for computed in compute(work, codes, as_of, nothing_billed, run.at, run.at + MOMENT).values():
+        for document in computed.documents:
+            if document.id in head_of:
+                yield _known(document, head_of[document.id], as_of.batch, as_of.change, run.at)
 
 
-def _known(one: Document, head: DocumentHead, batch: int, change: int, at: datetime) -> KnownDocument:
-    amounts = (Money(minor, head.currency) for minor in amounts_minor(one))
+def _known(document: Document, head: DocumentHead, batch: int, change: int, at: datetime) -> KnownDocument:
+    amounts = (Money(minor, head.currency) for minor in amounts_minor(document))
     values: list[Any] = [head.id, head.code, head.customer, head.kind, head.period, head.issue_date, head.currency]
-    values += [1, True, one.plan.lock_at, "draft", "not_due", None, None, None, None, *amounts, one.plan.has_usage]
-    values += [batch, change, at, {}, code_version(), list(one.lines)]
+    values += [
+        1,
+        True,
+        document.plan.lock_at,
+        "draft",
+        "not_due",
+        None,
+        None,
+        None,
+        None,
+        *amounts,
+        document.plan.has_usage,
+    ]
+    values += [batch, change, at, {}, code_version(), list(document.lines)]
     return KnownDocument(*values)

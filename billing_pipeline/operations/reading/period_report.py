@@ -1,12 +1,11 @@
 """The report of a period: one HTML file for whoever answers for it."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.core.errors import SettingsError
-from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.render.revenue import Sold
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -15,17 +14,14 @@ from billing_pipeline.ledger.periods import progress as period_progress
 from billing_pipeline.ledger.reading import revenue
 from billing_pipeline.ledger.reading.revenue import Revenue
 from billing_pipeline.ledger.usage import manifest
-from billing_pipeline.operations.closing.awaited_sources import awaited
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.obstacles import waiting_documents
-from billing_pipeline.operations.reading.period_summary import invoice_summary, usage_summary
-from billing_pipeline.operations.reading.status import IN_GRACE, LOCKED, OPEN
+from billing_pipeline.operations.reading.obstacles import awaited_sources, waiting_documents
+from billing_pipeline.operations.reading.period_summary import invoice_summary, totals, usage_summary
+from billing_pipeline.operations.reading.status import state_of
 
 _MOVERS = 10
 _BESIDE = frozenset({"credit", "tax"})  # no revenue
 _NAMES = {"fee": "Fees", "discount": "Discounts", "adjustment": "Adjustments of earlier periods"}
-
-Row = Mapping[str, object]
 
 
 def period_report(billing: Billing, period: BillingPeriod) -> str:
@@ -43,28 +39,35 @@ def period_report(billing: Billing, period: BillingPeriod) -> str:
         moved = revenue.movers(connection, first_day, before.first_day, _MOVERS) if before else []
         changed = revenue.changed(connection, first_day)
         held = holds.known(connection, period=first_day)
-        sources = awaited(billing, connection, period, change, now) if period.end <= now else []
+        sources = awaited_sources(billing, connection, period, now)
         progress = period_progress.progress(connection, len(billing.buckets), now).get(first_day)
         batch = manifest.newest_batch(connection)
     facts = PeriodFacts(
         seller=catalog.account.name if catalog else "",
         period=period,
         zone=billing.calendar.zone,
-        state=_state(ended=period.end <= now, final=bool(invoices.documents) and invoices.final == invoices.documents),
+        state=state_of(ended=period.end <= now, final=0 < invoices.documents == invoices.final),
         as_of=(now, batch, change),
         documents=invoices.documents,
         final=invoices.final,
-        totals=_totals(invoices.by_status),
+        totals=totals((row for row in invoices.by_status if row["status"] != "void"), "total"),
         by_status=invoices.by_status,
         sold=list(_sold(sold, catalog)),
-        changed=[(one.documents, one.difference) for one in changed],
+        changed=[(change.documents, change.difference) for change in changed],
         changes=invoices.changed,
         movers=[
-            {"customer": one.customer, "before": one.before, "now": one.now, "difference": one.now - one.before}
-            for one in moved
+            {
+                "customer": mover.customer,
+                "before": mover.before,
+                "now": mover.now,
+                "difference": mover.now - mover.before,
+            }
+            for mover in moved
         ],
-        held=[{"customer": one.customer, "cause": one.cause, "reason": one.reason, "by": one.actor} for one in held],
-        awaited=[{"source": one.source, "reason": one.reason} for one in sources],
+        held=[
+            {"customer": hold.customer, "cause": hold.cause, "reason": hold.reason, "by": hold.actor} for hold in held
+        ],
+        awaited=[{"source": source.source, "reason": source.reason} for source in sources],
         waiting=str(waiting),
         due=due,
         next_lock=progress.drafts.next_lock_at if progress and progress.drafts else None,
@@ -92,27 +95,11 @@ def write_period_report(billing: Billing, period: BillingPeriod) -> Path:
     return target
 
 
-def _totals(by_status: Sequence[Row]) -> list[Money]:
-    """One a currency, without void documents."""
-    totals: dict[str, Money] = {}
-    for row in by_status:
-        amount = row["total"]
-        if isinstance(amount, Money) and row["status"] != "void":
-            totals[amount.currency] = totals.get(amount.currency, Money(0, amount.currency)) + amount
-    return [totals[currency] for currency in sorted(totals)]
-
-
-def _state(*, ended: bool, final: bool) -> str:
-    if not ended:
-        return OPEN
-    return LOCKED if final else IN_GRACE
-
-
-def _sold(found: Sequence[Revenue], catalog: Catalog | None) -> Iterator[Sold]:
-    for one in found:
-        if one.kind in _BESIDE:
+def _sold(parts: Sequence[Revenue], catalog: Catalog | None) -> Iterator[Sold]:
+    for part in parts:
+        if part.kind in _BESIDE:
             continue
-        name = _NAMES.get(one.kind) or "Usage without product"
-        if one.kind not in _NAMES and one.product and catalog:
-            name = catalog.products[one.product].name if one.product in catalog.products else one.product
-        yield Sold(name, one.service, one.lines, one.amount)
+        name = _NAMES.get(part.kind) or "Usage without product"
+        if part.kind not in _NAMES and part.product and catalog:
+            name = catalog.products[part.product].name if part.product in catalog.products else part.product
+        yield Sold(name, part.service, part.lines, part.amount)

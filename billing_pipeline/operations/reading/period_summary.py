@@ -10,9 +10,8 @@ from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
 from billing_pipeline.ledger.periods.runs import Reconciliation, reconciliation
 from billing_pipeline.ledger.reading import causes, summaries
+from billing_pipeline.ledger.reading.summaries import Row
 from billing_pipeline.operations.context import Billing
-
-Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,14 @@ class UsageSummary:
     @property
     def ended(self) -> Row:
         """Where every row ended. What has landed since the last close is not deduped yet."""
-        found = self.reconciliation
+        metered = self.reconciliation
         return {
             "landed": self.landed,
-            "accepted": found.accepted,
-            "superseded": found.superseded,
-            "retracted": found.retracted,
+            "accepted": metered.accepted,
+            "superseded": metered.superseded,
+            "retracted": metered.retracted,
             "quarantined": self.quarantined,
-            "not deduped yet": self.rows - found.files,
+            "not deduped yet": self.rows - metered.files,
         }
 
 
@@ -96,14 +95,14 @@ def price_summary(billing: Billing, period: BillingPeriod) -> PriceSummary:
     """What the period's usage comes to, by price."""
     with billing.ledger.begin() as connection:
         rows = summaries.prices(connection, period.first_day)
-    return PriceSummary(rows, _sum(rows, "lines"), _totals(rows, "amount"))
+    return PriceSummary(rows, _sum(rows, "lines"), totals(rows, "amount"))
 
 
 def held_for(billing: Billing, period: BillingPeriod, cause: str) -> Sequence[Row]:
     """The customers that a cause holds now, with its reason."""
     with billing.ledger.begin() as connection:
-        found = holds.known(connection, period=period.first_day)
-    return [{"customer": one.customer, "reason": one.reason} for one in found if one.cause == cause]
+        held = holds.known(connection, period=period.first_day)
+    return [{"customer": hold.customer, "reason": hold.reason} for hold in held if hold.cause == cause]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def invoice_summary(billing: Billing, period: BillingPeriod) -> InvoiceSummary:
         return InvoiceSummary(
             documents=_sum(by_status, "documents"),
             final=_sum((row for row in by_status if row["status"] != "draft"), "documents"),
-            totals=_totals(by_status, "total"),
+            totals=totals(by_status, "total"),
             by_status=by_status,
             largest=summaries.largest_documents(connection, period.first_day),
             changed=_in_words(connection, summaries.changed_documents(connection, period.first_day)),
@@ -149,8 +148,8 @@ def payment_summary(billing: Billing, period: BillingPeriod) -> Sequence[Row]:
 def _in_words(connection: Connection, rows: Sequence[Row]) -> Sequence[Row]:
     """The reason of each change as a person says it, with the names of the files that made it."""
     reasons = [cast("dict[str, list[int]]", row["because"]) for row in rows]
-    named = causes.batches(connection, {number for one in reasons for number in one.get("batches", ())})
-    names = {one.number: f"batch {one.number} ({one.name})" for one in named}
+    named = causes.batches(connection, {number for reason in reasons for number in reason.get("batches", ())})
+    names = {batch.number: f"batch {batch.number} ({batch.name})" for batch in named}
     for row, reason in zip(rows, reasons, strict=True):
         words = [names[number] for number in reason.get("batches", ())]
         words += [f"catalog change {number}" for number in reason.get("changes", ())]
@@ -163,9 +162,10 @@ def _sum(rows: Iterable[Row], column: str) -> int:
     return sum(cast("int", row[column]) for row in rows)
 
 
-def _totals(rows: Iterable[Row], column: str) -> Sequence[Money]:
-    totals: dict[str, Money] = {}
+def totals(rows: Iterable[Row], column: str) -> list[Money]:
+    """An amount of these rows added up, one a currency."""
+    sums: dict[str, Money] = {}
     for row in rows:
         amount = cast("Money", row[column])
-        totals[amount.currency] = totals.get(amount.currency, Money(0, amount.currency)) + amount
-    return [totals[currency] for currency in sorted(totals)]
+        sums[amount.currency] = sums.get(amount.currency, Money(0, amount.currency)) + amount
+    return [sums[currency] for currency in sorted(sums)]

@@ -3,26 +3,25 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.catalog.customer import Exempt
 from billing_pipeline.catalog.terms import CatalogView
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import A_DAY, BillingCalendar
 from billing_pipeline.core.plain_text import maybe_plain
 from billing_pipeline.invoicing.render.document import Buyer, PaperDetail, PaperDocument, PaperLine, Seller
-from billing_pipeline.ledger.reading import documents, paper
+from billing_pipeline.ledger.reading import documents
+from billing_pipeline.ledger.reading.aftermath import Aftermath, aftermath, change_at_cutoff
 from billing_pipeline.ledger.reading.documents import KnownDocument
-from billing_pipeline.ledger.reading.paper import PaperFacts
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.explain import explain_invoice
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.rating.line import RatedLine
 
 Form = Literal["pdf", "html"]
-_A_DAY = timedelta(days=1)
 _ADJUSTMENT = re.compile(r"Adjustment of (\d{4}-\d\d-\d\d): ")
 
 
@@ -74,45 +73,48 @@ def render_invoice(
 def paper_document(billing: Billing, name: str, *, details: bool = False, version: int | None = None) -> PaperDocument:
     """What stands on the document's paper."""
     with documents.snapshot(billing.ledger) as connection:
-        one = known_document(connection, name, version)
-        beside = paper.facts(connection, one.id)
-        change = one.as_of_change if beside.change is None else beside.change
-        view = billing.view(connection, change, customers=[one.customer])
+        document = known_document(connection, name, version)
+        became = aftermath(connection, document.id)
+        change = change_at_cutoff(connection, document.id)
+        view = billing.view(
+            connection, document.as_of_change if change is None else change, customers=[document.customer]
+        )
     explained = explain_invoice(billing, name, version=version) if details else ()
-    return _Paper(one, beside, view, billing.calendar).document(explained, detailed=details)
+    return _Paper(document, became, view, billing.calendar).document(explained, detailed=details)
 
 
 @dataclass(frozen=True)
 class _Paper:
     known: KnownDocument
-    beside: PaperFacts
+    became: Aftermath
     view: CatalogView
     calendar: BillingCalendar
 
     def document(self, explained: Sequence[Mapping[str, Any]], *, detailed: bool) -> PaperDocument:
-        one, catalog = self.known, self._catalog
-        reasons = [tuple(_details(line["details"])) for line in explained] or [()] * len(one.lines)
-        period = self.calendar.period(one.period.isoformat())
+        document, catalog = self.known, self._catalog
+        note, void = self.became.credits, self.became.void
+        reasons = [tuple(_details(line["details"])) for line in explained] or [()] * len(document.lines)
+        period = self.calendar.period(document.period.isoformat())
         return PaperDocument(
-            name=one.number or str(one.id),
-            number=one.number,
-            status=one.status,
-            kind=one.kind,
-            version=one.version,
+            name=document.number or str(document.id),
+            number=document.number,
+            status=document.status,
+            kind=document.kind,
+            version=document.version,
             seller=_seller(catalog),
-            buyer=_buyer(catalog, one.customer),
-            issue_date=one.issue_date,
-            period=(period.first_day, period.next_day - _A_DAY),
-            currency=one.currency,
-            lines=tuple(self._line(line, its) for line, its in zip(one.lines, reasons, strict=True)),
-            subtotal=one.subtotal,
-            credits_applied=one.credits_applied,
-            total=one.total,
-            customer_credit_applied=one.customer_credit_applied,
-            amount_due=one.amount_due,
-            corrects=self.beside.corrects,
-            reason=self.beside.reason,
-            replaced_by=self.beside.replaced_by,
+            buyer=_buyer(catalog, document.customer),
+            issue_date=document.issue_date,
+            period=(period.first_day, period.next_day - A_DAY),
+            currency=document.currency,
+            lines=tuple(self._line(line, its) for line, its in zip(document.lines, reasons, strict=True)),
+            subtotal=document.subtotal,
+            credits_applied=document.credits_applied,
+            total=document.total,
+            customer_credit_applied=document.customer_credit_applied,
+            amount_due=document.amount_due,
+            corrects=note.credits if note else None,
+            reason=note.reason if note else None,
+            replaced_by=void.replaced_by if void else None,
             detailed=detailed,
         )
 
@@ -143,7 +145,7 @@ class _Paper:
         named = _ADJUSTMENT.match(line.description)
         day = date.fromisoformat(named[1]) if named else line.service_start
         period = self.calendar.period_of(self.calendar.midnight(day)) if day else None
-        return (period.first_day, period.next_day - _A_DAY) if period else None
+        return (period.first_day, period.next_day - A_DAY) if period else None
 
     def _unit(self, line: RatedLine) -> tuple[str, str]:
         """The meter's unit, and what the quantity counts after conversion: ``× 1000 GB-s``."""
@@ -151,8 +153,12 @@ class _Paper:
             return "", ""
         price = self.view.plan_versions[line.plan, line.plan_version].price(line.price or "")
         meter = self._catalog.meters[price.meter]
-        divisors = [one.divide_by for one in (meter.convert, price.convert) if one and one.divide_by != 1]
-        return meter.unit, " ".join([*(f"× {maybe_plain(one)}" for one in divisors), meter.unit]).strip()
+        divisors = [
+            conversion.divide_by
+            for conversion in (meter.convert, price.convert)
+            if conversion and conversion.divide_by != 1
+        ]
+        return meter.unit, " ".join([*(f"× {maybe_plain(divisor)}" for divisor in divisors), meter.unit]).strip()
 
 
 def _own_words(description: str, adjusts: tuple[date, date] | None, unit: str) -> str:
@@ -168,11 +174,11 @@ def _seller(catalog: Catalog) -> Seller:
 
 
 def _buyer(catalog: Catalog, customer: str) -> Buyer:
-    one = catalog.customers[customer]
-    return Buyer(one.id, one.name, one.locale, one.tax.exempt if isinstance(one.tax, Exempt) else None)
+    buyer = catalog.customers[customer]
+    return Buyer(buyer.id, buyer.name, buyer.locale, buyer.tax.exempt if isinstance(buyer.tax, Exempt) else None)
 
 
 def _details(explained: Sequence[Mapping[str, Any]]) -> Iterator[PaperDetail]:
-    for one in explained:
-        unit_amount = None if one["unit_amount"] is None else Decimal(one["unit_amount"])
-        yield PaperDetail(one["description"], Decimal(one["quantity"]), unit_amount, Decimal(one["amount"]))
+    for detail in explained:
+        unit_amount = None if detail["unit_amount"] is None else Decimal(detail["unit_amount"])
+        yield PaperDetail(detail["description"], Decimal(detail["quantity"]), unit_amount, Decimal(detail["amount"]))

@@ -5,22 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from billing_pipeline.core.plain_json import Json, JsonFields, fields_json
 from billing_pipeline.core.plain_text import instant, maybe_instant
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
 from billing_pipeline.ledger.documents.holds import Hold
 from billing_pipeline.ledger.reading import documents, overview
-from billing_pipeline.ledger.reading.overview import Run
+from billing_pipeline.ledger.reading.overview import QuarantinedRows, RefusedFile, Run
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.awaited_sources import Awaited, awaited
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.reading.obstacles import InTheWay, standing_in_the_way
+from billing_pipeline.operations.reading.obstacles import Obstacles, standing_obstacles
 
 OPEN, IN_GRACE, LOCKED = "open", "in grace", "locked"
-
-Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class PeriodStatus:
         changes: catalog changes that are not either.
         held: what keeps customers' documents.
         awaited: required sources that have not delivered it; asked only once it has ended.
-        in_the_way: what keeps documents whose time to lock has come.
+        obstacles: what keeps documents whose time to lock has come.
         runs: the last run of each stage.
     """
 
@@ -43,7 +42,7 @@ class PeriodStatus:
     changes: int
     held: tuple[Hold, ...]
     awaited: tuple[Awaited, ...]
-    in_the_way: InTheWay
+    obstacles: Obstacles
     runs: tuple[Run, ...]
 
     @property
@@ -70,34 +69,25 @@ class PeriodStatus:
                 "unclosed": self.standing.unclosed,
             },
             "held": [
-                {"hold": one.id, "customer": one.customer, "cause": one.cause, "reason": one.reason}
-                for one in self.held
+                {"hold": hold.id, "customer": hold.customer, "cause": hold.cause, "reason": hold.reason}
+                for hold in self.held
             ],
             "awaited": [
-                {"source": one.source, "until": maybe_instant(one.deadline), "reason": one.reason}
-                for one in self.awaited
+                {"source": source.source, "until": maybe_instant(source.deadline), "reason": source.reason}
+                for source in self.awaited
             ],
-            "in_the_way": self.in_the_way.to_json(),
-            "runs": [
-                {
-                    "stage": one.stage,
-                    "at": instant(one.at),
-                    "seconds": round(one.seconds, 3),
-                    "counts": dict(one.counts),
-                    "actor": one.actor,
-                }
-                for one in self.runs
-            ],
+            "in_the_way": self.obstacles.to_json(),
+            "runs": [fields_json(run, "stage", "at", "seconds", "counts", "actor") for run in self.runs],
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Status(JsonFields):
     """The whole ledger.
 
     Attributes:
-        quarantined: (source, code, rows) that wait to be mended.
-        refused: (URL, error, seen at) of files in the landing folder that could not be landed.
+        quarantined: rows that wait to be mended.
+        refused_files: what lies in the landing folder and could not be landed.
         payments: how many there are, by status.
     """
 
@@ -106,24 +96,9 @@ class Status:
     batch: int
     change: int
     periods: tuple[PeriodStatus, ...]
-    quarantined: Sequence[tuple[str, str, int]]
-    refused: Sequence[tuple[str, str, datetime]]
+    quarantined: Sequence[QuarantinedRows]
+    refused_files: Sequence[RefusedFile]
     payments: Mapping[str, int]
-
-    def to_json(self) -> Json:
-        """As the command line prints it."""
-        return {
-            "now": instant(self.now),
-            "sandbox": self.sandbox,
-            "batch": self.batch,
-            "change": self.change,
-            "periods": [one.to_json() for one in self.periods],
-            "quarantined": [{"source": source, "code": code, "rows": rows} for source, code, rows in self.quarantined],
-            "refused_files": [
-                {"url": url, "error": error, "seen_at": instant(seen_at)} for url, error, seen_at in self.refused
-            ],
-            "payments": dict(self.payments),
-        }
 
 
 def status(billing: Billing, *, every: bool = False) -> Status:
@@ -133,28 +108,29 @@ def status(billing: Billing, *, every: bool = False) -> Status:
         billing: the ledger.
         every: also the periods in which there is nothing.
     """
-    now, known = billing.now(), standings(billing)
+    now, by_period = billing.now(), standings(billing)
     with documents.snapshot(billing.ledger) as connection:
         newest = ledger_catalog.newest_change(connection)
-        by_period = _Found(billing, connection, now, newest)
-        periods = [by_period.status(one) for one in known]
+        reader = _Reader(billing, connection, now, newest)
+        periods = [reader.status(standing) for standing in by_period]
         return Status(
             now=now,
             sandbox=billing.facts.sandbox,
-            batch=manifest.newest_batch(connection),
+            batch=reader.batch,
             change=newest,
-            periods=tuple(one for one in periods if every or one.used),
+            periods=tuple(period for period in periods if every or period.used),
             quarantined=overview.quarantined(connection),
-            refused=overview.refused_files(connection),
+            refused_files=overview.refused_files(connection),
             payments=overview.payments(connection),
         )
 
 
-class _Found:
-    """What is known by period, read at once."""
+class _Reader:
+    """Reads what concerns a period; what concerns all of them is read once."""
 
     def __init__(self, billing: Billing, connection: Connection, now: datetime, change: int) -> None:
         self._billing, self._connection, self._now, self._change = billing, connection, now, change
+        self.batch = manifest.newest_batch(connection)
         self._held = defaultdict[date, list[Hold]](list)
         for hold in holds.known(connection):
             self._held[hold.period].append(hold)
@@ -162,43 +138,39 @@ class _Found:
         for run in overview.last_runs(connection):
             self._runs[run.period].append(run)
 
-    def status(self, one: Standing) -> PeriodStatus:
-        """One period's."""
-        first_day, progress = one.period.first_day, one.progress
-        late = (
-            manifest.touching(self._connection, first_day, progress.through_batch, self._newest)
-            if one.late_usage
+    def status(self, standing: Standing) -> PeriodStatus:
+        """One period's status."""
+        first_day, progress = standing.period.first_day, standing.progress
+        batches = (
+            manifest.touching(self._connection, first_day, progress.through_batch, self.batch)
+            if standing.late_usage
             else ()
         )
-        sources = self._awaited(one)
+        ended = standing.period.end <= self._now
+        final = not progress.documents.get("draft") and not standing.unclosed
+        state = state_of(ended=ended, final=final)
+        sources = tuple(
+            awaited(self._billing, self._connection, standing.period, self._change, self._now)
+            if state == IN_GRACE
+            else ()
+        )
+        is_due = progress.drafts is not None and progress.drafts.due
         return PeriodStatus(
-            standing=one,
-            state=self._state(one),
-            batches=len(late),
-            changes=self._change - progress.through_change if one.changed else 0,
+            standing=standing,
+            state=state,
+            batches=len(batches),
+            changes=self._change - progress.through_change if standing.changed else 0,
             held=tuple(self._held.get(first_day, ())),
             awaited=sources,
-            in_the_way=self._in_the_way(one, sources),
+            obstacles=standing_obstacles(self._connection, standing.period, sources, self._now)
+            if is_due
+            else Obstacles(),
             runs=tuple(self._runs.get(first_day, ())),
         )
 
-    @property
-    def _newest(self) -> int:
-        return manifest.newest_batch(self._connection)
 
-    def _state(self, one: Standing) -> str:
-        if one.period.end > self._now:
-            return OPEN
-        return IN_GRACE if one.progress.documents.get("draft") or one.unclosed else LOCKED
-
-    def _in_the_way(self, one: Standing, sources: tuple[Awaited, ...]) -> InTheWay:
-        """Looked for only where a document is due."""
-        if one.progress.drafts is None or not one.progress.drafts.due:
-            return InTheWay()
-        return standing_in_the_way(self._connection, one.period, sources, self._now)
-
-    def _awaited(self, one: Standing) -> tuple[Awaited, ...]:
-        """Nothing is awaited before the period's end, or once its documents are final."""
-        if self._state(one) != IN_GRACE:
-            return ()
-        return tuple(awaited(self._billing, self._connection, one.period, self._change, self._now))
+def state_of(*, ended: bool, final: bool) -> str:
+    """Open while the period runs, in grace while a document of it is not final, then locked."""
+    if not ended:
+        return OPEN
+    return LOCKED if final else IN_GRACE

@@ -13,7 +13,7 @@ import pytest
 
 from billing_pipeline.operations.exports.export_focus import FocusExport, export_focus
 from billing_pipeline.operations.exports.focus_row import COLUMNS
-from billing_pipeline.operations.exports.selection import Wanted
+from billing_pipeline.operations.exports.selection import Selection
 from billing_pipeline.operations.exports.table_file import FileFormat
 from billing_pipeline.operations.landing.land import land
 from billing_pipeline.usage.sources.focus import IDENTIFYING
@@ -27,9 +27,9 @@ Row = dict[str, str]
 SINCE_1_2 = {"InvoiceId"}
 
 
-def exported(books: Books, name: str = "focus.csv", wanted: Wanted | None = None) -> tuple[FocusExport, list[Row]]:
+def exported(books: Books, name: str = "focus.csv", wanted: Selection | None = None) -> tuple[FocusExport, list[Row]]:
     path = books.sandbox.folder / name
-    made = export_focus(books.sandbox.billing, wanted or Wanted(), str(path))
+    made = export_focus(books.sandbox.billing, wanted or Selection(), str(path))
     with path.open(newline="", encoding="utf-8") as file:
         return made, list(csv.DictReader(file))
 
@@ -140,7 +140,7 @@ def test_an_adjustment_corrects_an_earlier_billing_period_only(books: Books, cor
 def test_parquet_has_instants_and_exact_decimals(books: Books) -> None:
     every_kind(books)
     path = books.sandbox.folder / "focus.parquet"
-    made = export_focus(books.sandbox.billing, Wanted(), str(path), FileFormat.PARQUET)
+    made = export_focus(books.sandbox.billing, Selection(), str(path), FileFormat.PARQUET)
     table = pq.read_table(path)
     assert table.num_rows == made.rows
     assert table.schema.field("BilledCost").type == pa.decimal128(38, 4)
@@ -178,7 +178,7 @@ def test_who_resells_what_we_bill_lands_it_as_usage(
         line("tax", "2.48"),
     )  # fmt: skip
     path = books.sandbox.folder / f"focus.{file_format}"
-    export_focus(books.sandbox.billing, Wanted(), str(path), file_format)
+    export_focus(books.sandbox.billing, Selection(), str(path), file_format)
     with open_sandbox(postgres, tmp_path, RESELLER) as reseller:
         landed = land(reseller.at("2026-02-05").billing, "provider", str(path))
         assert (landed.rows, landed.accepted, landed.quarantined) == (3, 2, 1)  # tax is no usage
@@ -203,7 +203,7 @@ def test_a_month_of_the_real_pipeline(books: Books) -> None:
         use("acme", "calls", "2026-03-07", 1),
     )  # fmt: skip
     sandbox.at("2026-04-01").lock("2026-03-01")
-    _, rows = exported(books, wanted=Wanted(period="2026-03-01"))
+    _, rows = exported(books, wanted=Selection(period="2026-03-01"))
     usage = [row for row in rows if row["ChargeCategory"] == "Usage"]
     assert sum(Decimal(row["BilledCost"]) for row in usage) == Decimal("1.45")
     assert {row["PricingUnit"] for row in usage} == {"GB-s", "1000 calls"}

@@ -20,7 +20,7 @@ from billing_pipeline.ledger.reading.exported import FinalLine
 from billing_pipeline.operations.exports import table_file
 from billing_pipeline.operations.exports.export_ledger import COLUMNS, LedgerExport, export_ledger
 from billing_pipeline.operations.exports.journal import JournalLine, Totals, Unbalanced, journal
-from billing_pipeline.operations.exports.selection import Wanted
+from billing_pipeline.operations.exports.selection import Selection
 from billing_pipeline.operations.exports.table_file import FileFormat
 from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline_tests.operations.exports.final_documents import Books, every_kind, line
@@ -30,9 +30,9 @@ from billing_pipeline_tests.terms import UTC_MONTHS
 Row = dict[str, str]
 
 
-def exported(books: Books, name: str = "out.csv", wanted: Wanted | None = None) -> tuple[LedgerExport, list[Row]]:
+def exported(books: Books, name: str = "out.csv", wanted: Selection | None = None) -> tuple[LedgerExport, list[Row]]:
     path = books.sandbox.folder / name
-    made = export_ledger(books.sandbox.billing, wanted or Wanted(), str(path))
+    made = export_ledger(books.sandbox.billing, wanted or Selection(), str(path))
     with path.open(newline="", encoding="utf-8") as file:
         return made, list(csv.DictReader(file))
 
@@ -111,7 +111,7 @@ def test_entries_stand_in_the_order_of_booking_and_the_summary_adds_up(books: Bo
 
 def test_again_it_has_the_same_bytes_and_past_days_stay_as_they_are(books: Books) -> None:
     every_kind(books)
-    february = Wanted(first=date(2026, 2, 1), last=date(2026, 2, 28))
+    february = Selection(first=date(2026, 2, 1), last=date(2026, 2, 28))
     names = ("a.csv", "b.csv", "a.parquet", "b.parquet")
     contents = []
     for name in names:
@@ -128,14 +128,14 @@ def test_again_it_has_the_same_bytes_and_past_days_stay_as_they_are(books: Books
 @pytest.mark.parametrize(
     ("wanted", "entries"),
     [
-        (Wanted(first=date(2026, 2, 28), last=date(2026, 2, 28)), ["2026-000004"]),
-        (Wanted(first=date(2026, 3, 1)), ["2026-000005-void", "2026-000002"]),
-        (Wanted(last=date(2026, 2, 3)), []),
-        (Wanted(period="2026-02-01"), []),
-        (Wanted(period="2026-01-01", first=date(2026, 3, 2)), ["2026-000002"]),
+        (Selection(first=date(2026, 2, 28), last=date(2026, 2, 28)), ["2026-000004"]),
+        (Selection(first=date(2026, 3, 1)), ["2026-000005-void", "2026-000002"]),
+        (Selection(last=date(2026, 2, 3)), []),
+        (Selection(period="2026-02-01"), []),
+        (Selection(period="2026-01-01", first=date(2026, 3, 2)), ["2026-000002"]),
     ],
 )
-def test_days_and_period_choose_what_was_booked(books: Books, wanted: Wanted, entries: list[str]) -> None:
+def test_days_and_period_choose_what_was_booked(books: Books, wanted: Selection, entries: list[str]) -> None:
     every_kind(books)
     made, rows = exported(books, wanted=wanted)
     assert list(dict.fromkeys(row["entry"] for row in rows)) == entries
@@ -146,7 +146,7 @@ def test_parquet_says_the_same_as_csv(books: Books) -> None:
     every_kind(books)
     _, rows = exported(books)
     path = books.sandbox.folder / "out.parquet"
-    export_ledger(books.sandbox.billing, Wanted(), str(path), FileFormat.PARQUET)
+    export_ledger(books.sandbox.billing, Selection(), str(path), FileFormat.PARQUET)
     table = pq.read_table(path)
     assert table.schema.field("debit").type == pa.decimal128(38, 4)
     assert table.schema.field("date").type == pa.date32()
@@ -167,18 +167,18 @@ def test_a_document_that_does_not_balance_leaves_no_file(books: Books, file_form
     path = books.sandbox.folder / "kept"
     path.write_text("the last export")
     with pytest.raises(Unbalanced, match=r"2026-000006 does not balance: debits and credits differ by 0\.01 USD"):
-        export_ledger(books.sandbox.billing, Wanted(), str(path), file_format)
+        export_ledger(books.sandbox.billing, Selection(), str(path), file_format)
     assert path.read_text() == "the last export"
     assert not list(books.sandbox.folder.glob(".kept*"))
 
 
 def test_what_cannot_be_written_is_refused(books: Books, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot be written"):
-        export_ledger(books.sandbox.billing, Wanted(), str(tmp_path / "missing" / "out.csv"))
+        export_ledger(books.sandbox.billing, Selection(), str(tmp_path / "missing" / "out.csv"))
     with pytest.raises(Refused, match="lies after"):
-        export_ledger(books.sandbox.billing, Wanted(first=date(2026, 2, 2), last=date(2026, 2, 1)), "-")
+        export_ledger(books.sandbox.billing, Selection(first=date(2026, 2, 2), last=date(2026, 2, 1)), "-")
     with pytest.raises(Refused, match="No billing period starts"):
-        export_ledger(books.sandbox.billing, Wanted(period="2026-01-02"), "-")
+        export_ledger(books.sandbox.billing, Selection(period="2026-01-02"), "-")
 
 
 def test_there_is_a_column_for_each_field() -> None:
@@ -189,7 +189,7 @@ def test_progress_counts_documents(books: Books) -> None:
     every_kind(books)
     seen: list[tuple[int, int]] = []
     path = str(books.sandbox.folder / "out.csv")
-    export_ledger(books.sandbox.billing, Wanted(), path, progress=lambda done, of: seen.append((done, of)))
+    export_ledger(books.sandbox.billing, Selection(), path, progress=lambda done, of: seen.append((done, of)))
     assert seen == [(done, 6) for done in range(7)]
 
 
@@ -246,7 +246,7 @@ def test_rows_are_written_in_batches(monkeypatch: pytest.MonkeyPatch, books: Boo
     every_kind(books)
     monkeypatch.setattr(table_file, "_AT_ONCE", 4)
     path = books.sandbox.folder / "out.parquet"
-    made = export_ledger(books.sandbox.billing, Wanted(), str(path), FileFormat.PARQUET)
+    made = export_ledger(books.sandbox.billing, Selection(), str(path), FileFormat.PARQUET)
     with pq.ParquetFile(path) as file:
         assert file.metadata.num_row_groups == -(-made.totals.lines // 4)
         assert file.metadata.num_rows == made.totals.lines

@@ -13,7 +13,7 @@ from billing_pipeline.operations.corrections.credit_note import credit
 from billing_pipeline.operations.corrections.void import void
 from billing_pipeline.operations.exports.export_focus import export_focus
 from billing_pipeline.operations.exports.export_ledger import export_ledger
-from billing_pipeline.operations.exports.selection import Wanted
+from billing_pipeline.operations.exports.selection import Selection
 from billing_pipeline.operations.tick import tick
 from billing_pipeline_tests.sandbox import SOURCE, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
@@ -72,7 +72,7 @@ def rows_of(sandbox: Sandbox, name: str) -> list[dict[str, str]]:
 
 
 def test_the_books_say_what_the_documents_say(sandbox: Sandbox) -> None:
-    export_ledger(sandbox.billing, Wanted(), str(sandbox.folder / "ledger.csv"))
+    export_ledger(sandbox.billing, Selection(), str(sandbox.folder / "ledger.csv"))
     accounts = defaultdict[str, Decimal](Decimal)
     for row in rows_of(sandbox, "ledger.csv"):
         accounts[row["account"]] += Decimal(row["debit"] or 0) - Decimal(row["credit"] or 0)
@@ -99,7 +99,7 @@ def test_what_is_undone_by_hand_leaves_the_books_with_the_credit_that_customers_
         reissued = void(forked.billing, numbers["beta"], reason="wrong address", reissue=True)
         assert reissued.reissue is not None
         lowered = credit(forked.billing, numbers["acme"], Decimal(12), reason="goodwill")
-        export_ledger(forked.billing, Wanted(), str(forked.folder / "ledger.csv"))
+        export_ledger(forked.billing, Selection(), str(forked.folder / "ledger.csv"))
         rows = rows_of(forked, "ledger.csv")
         entries = {row["entry"] for row in rows}
         assert {numbers["beta"], f"{numbers['beta']}-void", reissued.reissue, lowered.number} <= entries
@@ -114,7 +114,7 @@ def test_what_is_undone_by_hand_leaves_the_books_with_the_credit_that_customers_
 
 
 def test_what_an_invoice_is_billed_in_focus_is_its_total(sandbox: Sandbox) -> None:
-    export_focus(sandbox.billing, Wanted(), str(sandbox.folder / "focus.csv"))
+    export_focus(sandbox.billing, Selection(), str(sandbox.folder / "focus.csv"))
     rows = rows_of(sandbox, "focus.csv")
     billed = defaultdict[str, Decimal](Decimal)
     for row in rows:

@@ -8,7 +8,7 @@ import pytest
 from billing_pipeline.operations.landing.watermark import record
 from billing_pipeline.operations.locking.holds import list_holds, place, release
 from billing_pipeline.operations.reading import obstacles
-from billing_pipeline.operations.reading.obstacles import InTheWay, waiting_documents
+from billing_pipeline.operations.reading.obstacles import Obstacles, waiting_documents
 from billing_pipeline.operations.reading.status import status
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, SOURCE, Sandbox, instant, open_sandbox, use
 from billing_pipeline_tests.servers import Server
@@ -39,22 +39,22 @@ def sandbox(postgres: Server, tmp_path: Path) -> Iterator[Sandbox]:
         yield made
 
 
-def found(sandbox: Sandbox) -> InTheWay:
+def found(sandbox: Sandbox) -> Obstacles:
     return waiting_documents(sandbox.billing, sandbox.period())[0]
 
 
 def test_before_its_time_nothing_is_in_the_way(sandbox: Sandbox) -> None:
     place(sandbox.billing, ["acme"], JANUARY, "disputed")
-    assert waiting_documents(sandbox.billing, sandbox.period()) == (InTheWay(), [])
-    assert waiting_documents(sandbox.billing, sandbox.at("2026-02-03").period(FEBRUARY)) == (InTheWay(), [])
+    assert waiting_documents(sandbox.billing, sandbox.period()) == (Obstacles(), [])
+    assert waiting_documents(sandbox.billing, sandbox.at("2026-02-03").period(FEBRUARY)) == (Obstacles(), [])
 
 
 def test_what_is_due_and_free_locks_with_the_next_run(sandbox: Sandbox) -> None:
     sandbox.at("2026-02-05")
-    assert found(sandbox) == InTheWay(due=7)
+    assert found(sandbox) == Obstacles(due=7)
     assert str(found(sandbox)) == "Due documents that wait: 0. That lock with the next run: 7."
     sandbox.lock()
-    assert found(sandbox) == InTheWay()
+    assert found(sandbox) == Obstacles()
 
 
 def test_each_cause_names_whom_it_keeps(sandbox: Sandbox) -> None:
@@ -63,7 +63,7 @@ def test_each_cause_names_whom_it_keeps(sandbox: Sandbox) -> None:
     place(sandbox.billing, ["acme"], JANUARY, "40 values, GB-s", cause="absurd_values")
     way, rows = waiting_documents(sandbox.at("2026-02-05").billing, sandbox.period())
     assert (way.due, way.waiting) == (7, 2)
-    assert [(one.kind, one.name, one.documents, one.customers) for one in way.causes] == [
+    assert [(one.kind, one.cause, one.documents, one.first_customers) for one in way.causes] == [
         ("hold", "manual", 2, ["acme", "beta"]),
         ("hold", "absurd_values", 1, ["acme"]),
     ]
@@ -80,7 +80,7 @@ def test_a_released_hold_is_in_nobodys_way(sandbox: Sandbox) -> None:
     place(sandbox.billing, ["acme", "beta"], JANUARY, "disputed")
     sandbox.at("2026-02-05")
     release(sandbox.billing, [list_holds(sandbox.billing)[0].id], "settled")
-    assert [one.customers for one in found(sandbox).causes] == [["beta"]]
+    assert [one.first_customers for one in found(sandbox).causes] == [["beta"]]
     sandbox.lock()
     assert (found(sandbox).due, found(sandbox).waiting) == (1, 1)
 
@@ -98,8 +98,8 @@ def test_a_source_keeps_everyone_with_usage_until_its_deadline(
     assert (way.due, way.waiting) == (7, 7)
     _, source = way.causes
     expected = until and instant(until)
-    assert (source.kind, source.name, source.documents, source.until) == ("source", "usage", 7, expected)
-    assert (source.customers, source.of_customers) == (["acme", "beta", "delta", "epsilon", "eta"], 7)
+    assert (source.kind, source.cause, source.documents, source.until) == ("source", "usage", 7, expected)
+    assert (source.first_customers, source.customers) == (["acme", "beta", "delta", "epsilon", "eta"], 7)
     by_customer = {row["customer"]: (row["waits for"], row["at the latest until"]) for row in rows}
     assert by_customer["acme"] == (f"hold 1, manual: disputed; {words}", None)  # the hold has no end
     assert by_customer["beta"] == (words, expected)
@@ -114,7 +114,7 @@ def test_what_is_delivered_or_past_its_deadline_is_awaited_no_longer(sandbox: Sa
         record(sandbox.billing, "usage", instant("2026-02-01"))
     else:
         sandbox.at("2026-02-07")
-    assert found(sandbox) == InTheWay(due=7)
+    assert found(sandbox) == Obstacles(due=7)
 
 
 def test_a_document_without_usage_waits_for_no_source(sandbox: Sandbox) -> None:
@@ -128,7 +128,7 @@ def test_a_document_without_usage_waits_for_no_source(sandbox: Sandbox) -> None:
     way = found(sandbox)
     assert (way.due, way.waiting, way.causes[0].documents) == (8, 7, 7)
     place(sandbox.billing, ["theta"], JANUARY, "disputed")
-    assert [(one.name, one.documents) for one in found(sandbox).causes] == [("manual", 1), ("usage", 7)]
+    assert [(one.cause, one.documents) for one in found(sandbox).causes] == [("manual", 1), ("usage", 7)]
     assert found(sandbox).waiting == 8
 
 
@@ -154,4 +154,4 @@ def test_the_status_says_it_of_each_period(sandbox: Sandbox) -> None:
             }
         ],
     }  # fmt: skip
-    assert february.in_the_way == InTheWay()
+    assert february.obstacles == Obstacles()

@@ -1,4 +1,4 @@
-"""What people ask about a document's end: whether it is void, what took its place, and which credit notes lower it."""
+"""What became of a document after it was final: whether it is void, what took its place, what lowers it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.core.plain_json import JsonFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class KnownCredit:
 
 
 @dataclass(frozen=True, slots=True)
-class Aftermath:
+class Aftermath(JsonFields):
     """What became of a document after it was final, or of what it is the end.
 
     Attributes:
@@ -59,7 +60,7 @@ class Aftermath:
 
 
 def aftermath(connection: Connection, document: UUID) -> Aftermath:
-    """Of one document."""
+    """What became of one document."""
     query = text("""
         SELECT v.voided_at, v.actor, v.reason, coalesce(f.number, v.replaced_by::text)
         FROM document_void AS v LEFT JOIN finalization AS f ON f.document = v.replaced_by WHERE v.document = :document
@@ -74,8 +75,8 @@ def aftermath(connection: Connection, document: UUID) -> Aftermath:
     return Aftermath(
         void=KnownVoid(*void) if void else None,
         replaces=replaces,
-        credits=next((one for note, one in notes if note == document), None),
-        credit_notes=[one for note, one in notes if note != document],
+        credits=next((credit for note, credit in notes if note == document), None),
+        credit_notes=[credit for note, credit in notes if note != document],
     )
 
 
@@ -89,8 +90,16 @@ def _notes(connection: Connection, document: UUID) -> list[tuple[UUID, KnownCred
         JOIN finalization AS lowered ON lowered.document = n.credits
         WHERE n.credits = :document OR n.document = :document ORDER BY f.finalized_at, f.number
     """)
-    found = []
+    credits_ = []
     for note, *said, minor, currency in connection.execute(query, {"document": document}):
         values: list[Any] = [*said, Money(int(minor), currency)]
-        found.append((note, KnownCredit(*values)))
-    return found
+        credits_.append((note, KnownCredit(*values)))
+    return credits_
+
+
+def change_at_cutoff(connection: Connection, document: UUID) -> int | None:
+    """The last catalog change recorded before a document's cutoff; None while it is a draft."""
+    change: int | None = connection.scalar(
+        text("SELECT change FROM finalization WHERE document = :document"), {"document": document}
+    )
+    return change

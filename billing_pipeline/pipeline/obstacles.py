@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from billing_pipeline.operations.reading.obstacles import InTheWay, waiting_documents
+from billing_pipeline.operations.reading.obstacles import Obstacles, waiting_documents
 from billing_pipeline.pipeline.metadata import Metadata, command, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
@@ -26,26 +26,26 @@ def spec(asset: str) -> dg.AssetCheckSpec:
 
 def shown(billing: BillingResource, partition_key: str) -> tuple[Metadata, dg.AssetCheckResult]:
     """Metadata for the asset, and its check's result."""
-    found, rows = waiting_documents(*billing.at(partition_key))
-    return {"stands in the way of a lock": table(rows)}, _result(found, rows)
+    standing, rows = waiting_documents(*billing.at(partition_key))
+    return {"stands in the way of a lock": table(rows)}, _result(standing, rows)
 
 
-def _result(found: InTheWay, rows: Sequence[Mapping[str, object]]) -> dg.AssetCheckResult:
+def _result(standing: Obstacles, rows: Sequence[Mapping[str, object]]) -> dg.AssetCheckResult:
     causes = [
         {
-            "cause": f"{one.kind} {one.name}",
-            "documents": one.documents,
-            "customers": one.of_customers,
-            "first": list(one.customers),
-            "until": one.until,
+            "cause": f"{cause.kind} {cause.cause}",
+            "documents": cause.documents,
+            "customers": cause.customers,
+            "first": list(cause.first_customers),
+            "until": cause.until,
         }
-        for one in found.causes
+        for cause in standing.causes
     ]
     waits: Metadata = {"because of": table(causes), "waiting": table(rows), "holds": command("hold list")}
     return dg.AssetCheckResult(
         check_name=NAME,
-        passed=not found.waiting,
+        passed=not standing.waiting,
         severity=dg.AssetCheckSeverity.WARN,
-        description=str(found),
-        metadata=waits if found.waiting else {},
+        description=str(standing),
+        metadata=waits if standing.waiting else {},
     )
