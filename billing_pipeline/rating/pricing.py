@@ -130,10 +130,8 @@ class Pricing:
         if not difference.minor:
             return None
         bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
-        service, counts_at = (
-            self.service(segment.start, segment.end),
-            segment.end - MOMENT,
-        )  # in the segment, and after all its usage
+        service = self.service(segment.start, segment.end)
+        counts_at = segment.end - MOMENT  # in the segment, and after all its usage
         line = self.line(LineKind.TRUE_UP, f"{bound}: {self.description}", service, difference, counts_at)
         if bounded is segment.price:
             return line
