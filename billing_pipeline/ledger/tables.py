@@ -1,506 +1,440 @@
-"""The ledger's tables, in the order of the data's path. Migrations create them; this module names them for queries.
+"""The ledger's tables, in the order of the data's path: names, types and what they are for, as queries need them.
 
-Three kinds, and what the application's role may do to each:
+The migrations' SQL makes them, and alone says what is required, unique or a key of another table. Three kinds say what
+the application's role may do to a table:
 
-- ``FACTS``: written once (SELECT, INSERT). What is final lives here; nothing is ever updated or deleted.
-- ``STATES``: a status that moves forward (SELECT, INSERT, UPDATE of the columns that say where it is).
-- ``WORK``: results that can be computed again from the facts (SELECT, INSERT, UPDATE, DELETE).
+- ``fact``: written once (SELECT, INSERT). What is final lives here; nothing is ever updated or deleted.
+- ``state``: a status that moves forward (SELECT, INSERT, UPDATE of the columns that say where it is).
+- ``work``: results that can be computed again from the facts (SELECT, INSERT, UPDATE, DELETE).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     Date,
     DateTime,
-    Float,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Identity,
-    Index,
+    Double,
     Integer,
     MetaData,
     Numeric,
     SmallInteger,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "pk": "%(table_name)s_pkey",
-    }
-)
+metadata = MetaData()
 INSTANT = DateTime(timezone=True)
 MINOR = Numeric(30, 0)  # minor units of the document's currency
 QUANTITY = Numeric  # exact, of any scale
 
 
-def _fact(name: str, *columns: object) -> Table:
-    return Table(name, metadata, *columns, info={"kind": "fact"})  # type: ignore[arg-type]
+def _fact(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, metadata, *columns, info={"kind": "fact"})
 
 
-def _state(name: str, *columns: object) -> Table:
-    return Table(name, metadata, *columns, info={"kind": "state"})  # type: ignore[arg-type]
+def _state(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, metadata, *columns, info={"kind": "state"})
 
 
-def _work(name: str, *columns: object) -> Table:
-    return Table(name, metadata, *columns, info={"kind": "work"})  # type: ignore[arg-type]
+def _work(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, metadata, *columns, info={"kind": "work"})
+
+
+def _rated_line_columns() -> Iterator[Column[Any]]:
+    """The columns of a rated line, wherever it stands."""
+    yield Column("kind", Text)
+    yield Column("subscription", Text)
+    yield Column("plan", Text)
+    yield Column("plan_version", Integer)
+    yield Column("price", Text)
+    yield Column("product", Text)
+    yield Column("description", Text)
+    yield Column("service_start", Date)
+    yield Column("service_end", Date)
+    yield Column("dimensions", JSONB)
+    yield Column("quantity", QUANTITY)
+    yield Column("amount_minor", MINOR)
+    yield Column("phase_start", INSTANT, comment="of the subscription's phase that is priced")
+    yield Column("start", INSTANT, comment="the instant from which its usage, or what a fee pays for, counts")
+
+
+def _document_line_columns() -> Iterator[Column[Any]]:
+    """The columns of a line on a document: its place there, the rated line, and what it adjusts."""
+    yield Column("line", Integer)
+    yield from _rated_line_columns()
+    yield Column("adjusts", Text)
+    yield Column("adjusts_document", Uuid, comment="the final document that an adjustment or a credit note corrects")
 
 
 # --- the ledger itself ------------------------------------------------------------------------------------------
 ledger = _state(
     "ledger",
-    Column("id", SmallInteger, CheckConstraint("id = 1", name="one_row"), primary_key=True),
-    Column("sandbox", Boolean, nullable=False),
+    Column("id", SmallInteger),
+    Column("sandbox", Boolean),
     Column("sandbox_now", INSTANT, comment="the sandbox clock, once it was set; never goes back"),
-    Column("time_zone", Text, nullable=False),
-    Column("cadence", Text, nullable=False),
-    Column("first_day", Date, nullable=False),
-    Column("buckets", SmallInteger, nullable=False),
-    Column("created_at", INSTANT, nullable=False),
+    Column("time_zone", Text),
+    Column("cadence", Text),
+    Column("first_day", Date),
+    Column("buckets", SmallInteger),
+    Column("created_at", INSTANT),
 )
 
 # --- catalog: every version of everything, with when and by whom it was recorded --------------------------------
 catalog_change = _fact(
     "catalog_change",
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("recorded_at", INSTANT, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False, comment="the verb, e.g. 'catalog apply'"),
+    Column("number", BigInteger),
+    Column("recorded_at", INSTANT),
+    Column("actor", Text),
+    Column("action", Text, comment="the verb, e.g. 'catalog apply'"),
 )
 catalog_entry = _fact(
     "catalog_entry",
-    Column("change", BigInteger, ForeignKey("catalog_change.number"), primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("change", BigInteger),
+    Column("kind", Text),
+    Column("id", Text),
     Column("customer", Text, comment="whom the entry concerns; null: possibly everyone"),
-    Column("content", JSONB, nullable=False),
-    Index("catalog_entry_kind_id_change_idx", "kind", "id", "change"),
+    Column("content", JSONB),
 )
 customer = _fact(
     "customer",
-    Column("code", Integer, primary_key=True, autoincrement=False),
-    Column("id", Text, nullable=False, unique=True),
-    Column("bucket", SmallInteger, nullable=False),
+    Column("code", Integer),
+    Column("id", Text),
+    Column("bucket", SmallInteger),
 )
 meter = _fact(
     "meter",
-    Column("code", SmallInteger, primary_key=True, autoincrement=False),
-    Column("id", Text, nullable=False, unique=True),
+    Column("code", SmallInteger),
+    Column("id", Text),
 )
 
 # --- usage: batches, the manifest of the lake, quarantine -------------------------------------------------------
 dimension = _fact(
     "dimension",
-    Column("name", Text, primary_key=True),
-    Index("dimension_lower_name_key", text("lower(name)"), unique=True),
+    Column("name", Text),
 )
 batch = _fact(
     "batch",
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("source", Text, nullable=False),
-    Column("content_hash", Text, nullable=False),
-    Column("repeat", Integer, nullable=False, server_default="0", comment="how often landed before with --again"),
-    Column("received_at", INSTANT, nullable=False),
-    Column("name", Text, nullable=False, comment="file name, or 'frame'"),
-    Column("rows", BigInteger, nullable=False, comment="input rows"),
-    Column("quarantined", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-    Column("replay_of", BigInteger, ForeignKey("batch.number")),
-    Column("actor", Text, nullable=False),
-    UniqueConstraint("source", "content_hash", "repeat"),
-    Index("batch_received_at_idx", "received_at"),
+    Column("number", BigInteger),
+    Column("source", Text),
+    Column("content_hash", Text),
+    Column("repeat", Integer, comment="how often landed before with --again"),
+    Column("received_at", INSTANT),
+    Column("name", Text, comment="file name, or 'frame'"),
+    Column("rows", BigInteger, comment="input rows"),
+    Column("quarantined", BigInteger),
+    Column("bytes", BigInteger),
+    Column("replay_of", BigInteger),
+    Column("actor", Text),
 )
 lake_file = _fact(
     "lake_file",
-    Column("path", Text, primary_key=True, comment="relative to the lake"),
-    Column("batch", BigInteger, ForeignKey("batch.number"), nullable=False),
-    Column("period", Date, nullable=False),
+    Column("path", Text, comment="relative to the lake"),
+    Column("batch", BigInteger),
+    Column("period", Date),
     Column("bucket", SmallInteger, comment="null: rows of all buckets"),
-    Column("rows", BigInteger, nullable=False),
-    Column("retractions", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-    Column("sha256", Text, nullable=False),
-    Column("dimensions", ARRAY(Text), nullable=False),
-    Column("meters", ARRAY(SmallInteger), nullable=False, comment="codes of the meters it has events of"),
-    Index("lake_file_period_batch_idx", "period", "batch"),
+    Column("rows", BigInteger),
+    Column("retractions", BigInteger),
+    Column("bytes", BigInteger),
+    Column("sha256", Text),
+    Column("dimensions", ARRAY(Text)),
+    Column("meters", ARRAY(SmallInteger), comment="codes of the meters it has events of"),
 )
 batch_period = _fact(
     "batch_period",
-    Column("period", Date, primary_key=True),
-    Column("batch", BigInteger, ForeignKey("batch.number"), primary_key=True),
-    Column("rows", BigInteger, nullable=False, comment="0: the batch only replaced a snapshot's rows here"),
+    Column("period", Date),
+    Column("batch", BigInteger),
+    Column("rows", BigInteger, comment="0: the batch only replaced a snapshot's rows here"),
 )
 snapshot_scope = _fact(
     "snapshot_scope",
-    Column("code", Integer, Identity(), primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("key", Text, nullable=False, comment="canonical JSON of the scope's columns"),
-    UniqueConstraint("source", "key"),
+    Column("code", Integer),
+    Column("source", Text),
+    Column("key", Text, comment="canonical JSON of the scope's columns"),
 )
 snapshot_delivery = _fact(
     "snapshot_delivery",
-    Column("scope", Integer, ForeignKey("snapshot_scope.code"), primary_key=True),
-    Column("batch", BigInteger, ForeignKey("batch.number"), primary_key=True),
-    Column("periods", ARRAY(Date), nullable=False, comment="periods this delivery has rows in"),
+    Column("scope", Integer),
+    Column("batch", BigInteger),
+    Column("periods", ARRAY(Date), comment="periods this delivery has rows in"),
 )
 quarantine = _fact(
     "quarantine",
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("batch", BigInteger, ForeignKey("batch.number"), nullable=False),
-    Column("row", BigInteger, nullable=False, comment="1-based data row in the delivery"),
+    Column("id", BigInteger),
+    Column("batch", BigInteger),
+    Column("row", BigInteger, comment="1-based data row in the delivery"),
     Column("column", Text),
     Column("value", Text),
-    Column("code", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("raw", Text, nullable=False, comment="the row as sent: JSON of its columns, or the line itself"),
-    Column("parsed", Boolean, nullable=False, comment="raw is JSON of columns"),
-    Index("quarantine_batch_row_idx", "batch", "row"),
+    Column("code", Text),
+    Column("reason", Text),
+    Column("raw", Text, comment="the row as sent: JSON of its columns, or the line itself"),
+    Column("parsed", Boolean, comment="raw is JSON of columns"),
 )
 quarantine_replay = _fact(
     "quarantine_replay",
-    Column("quarantine_id", BigInteger, ForeignKey("quarantine.id"), primary_key=True),
-    Column("batch", BigInteger, ForeignKey("batch.number"), nullable=False),
+    Column("quarantine_id", BigInteger),
+    Column("batch", BigInteger),
 )
 landing_file = _work(
     "landing_file",
-    Column("url", Text, primary_key=True),
-    Column("etag", Text, nullable=False, comment="size and modification time, or the store's etag"),
+    Column("url", Text),
+    Column("etag", Text, comment="size and modification time, or the store's etag"),
     Column("batch", BigInteger),
     Column("error", Text),
-    Column("seen_at", INSTANT, nullable=False),
+    Column("seen_at", INSTANT),
 )
 watermark = _fact(
     "watermark",
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("instant", INSTANT, nullable=False),
-    Column("recorded_at", INSTANT, nullable=False),
-    Column("actor", Text, nullable=False),
+    Column("id", BigInteger),
+    Column("source", Text),
+    Column("instant", INSTANT),
+    Column("recorded_at", INSTANT),
+    Column("actor", Text),
 )
 
 # --- metering and rating: results per customer and period, computed again whenever something is dirty ------------
 period_bucket = _work(
     "period_bucket",
-    Column("period", Date, primary_key=True),
-    Column("bucket", SmallInteger, primary_key=True),
-    Column("through_batch", BigInteger, nullable=False, server_default="0"),
-    Column("through_change", BigInteger, nullable=False, server_default="0"),
-    Column("closed", Boolean, nullable=False, server_default=text("false"), comment="invoiced at or after its end"),
+    Column("period", Date),
+    Column("bucket", SmallInteger),
+    Column("through_batch", BigInteger),
+    Column("through_change", BigInteger),
+    Column("closed", Boolean, comment="invoiced at or after its end"),
 )
 customer_period = _work(
     "customer_period",
-    Column("period", Date, primary_key=True),
-    Column("customer", Integer, ForeignKey("customer.code"), primary_key=True),
-    Column("bucket", SmallInteger, nullable=False),
-    Column("terms", Text, nullable=False, comment="fingerprint of the catalog entries that price this customer"),
-    Column("pending", Text, CheckConstraint("pending in ('rate', 'invoice')", name="stage"), comment="next stage"),
-    Column("batches", ARRAY(BigInteger), nullable=False, comment="why: batches not yet invoiced"),
-    Column("changes", ARRAY(BigInteger), nullable=False, comment="why: catalog changes not yet invoiced"),
-    Index("customer_period_pending_idx", "period", "bucket", postgresql_where=text("pending is not null")),
+    Column("period", Date),
+    Column("customer", Integer),
+    Column("bucket", SmallInteger),
+    Column("terms", Text, comment="fingerprint of the catalog entries that price this customer"),
+    Column("pending", Text, comment="next stage"),
+    Column("batches", ARRAY(BigInteger), comment="why: batches not yet invoiced"),
+    Column("changes", ARRAY(BigInteger), comment="why: catalog changes not yet invoiced"),
 )
 late_usage = _work(
     "late_usage",
-    Column("period", Date, primary_key=True),
-    Column("customer", Integer, primary_key=True),
-    Column("batch", BigInteger, primary_key=True, comment="received at or after the cutoff of one of its documents"),
+    Column("period", Date),
+    Column("customer", Integer),
+    Column("batch", BigInteger, comment="received at or after the cutoff of one of its documents"),
     Column("settled_by", Uuid, comment="the final document that carries the difference it made"),
-    Index("late_usage_customer_idx", "customer"),
 )
 revisit = _work(
     "revisit",
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("period", Date, nullable=False, comment="whose documents are to be computed again"),
-    Column("customer", Integer, nullable=False),
+    Column("id", BigInteger),
+    Column("period", Date, comment="whose documents are to be computed again"),
+    Column("customer", Integer),
     Column("batch", BigInteger, comment="late usage of an earlier period; null: another document became final"),
-    Index("revisit_period_customer_idx", "period", "customer"),
 )
 not_billable = _work(
     "not_billable",
-    Column("period", Date, nullable=False),
-    Column("customer", Integer, nullable=False),
-    Column("document", Uuid, nullable=False, comment="the final document that holds the price's line"),
-    Column("subscription", Text, nullable=False),
-    Column("price", Text, nullable=False),
-    Column("dimensions", JSONB, nullable=False),
-    Column("quantity", QUANTITY, nullable=False, comment="known now, less what was billed"),
-    Column("reason", Text, nullable=False),
-    Index("not_billable_period_customer_idx", "period", "customer"),
+    Column("period", Date),
+    Column("customer", Integer),
+    Column("document", Uuid, comment="the final document that holds the price's line"),
+    Column("subscription", Text),
+    Column("price", Text),
+    Column("dimensions", JSONB),
+    Column("quantity", QUANTITY, comment="known now, less what was billed"),
+    Column("reason", Text),
 )
 usage_count = _work(
     "usage_count",
-    Column("period", Date, primary_key=True),
-    Column("customer", Integer, primary_key=True),
-    Column("meter", SmallInteger, primary_key=True),
-    Column("landed", BigInteger, nullable=False),
-    Column("accepted", BigInteger, nullable=False),
-    Column("superseded", BigInteger, nullable=False),
-    Column("retracted", BigInteger, nullable=False),
-    Column("unpriced", BigInteger, nullable=False),
-    Column("pending", BigInteger, nullable=False, comment="stops of sessions whose start is not known"),
+    Column("period", Date),
+    Column("customer", Integer),
+    Column("meter", SmallInteger),
+    Column("landed", BigInteger),
+    Column("accepted", BigInteger),
+    Column("superseded", BigInteger),
+    Column("retracted", BigInteger),
+    Column("unpriced", BigInteger),
+    Column("pending", BigInteger, comment="stops of sessions whose start is not known"),
 )
 metered_quantity = _work(
     "metered_quantity",
-    Column("period", Date, nullable=False),
-    Column("customer", Integer, nullable=False),
-    Column("subscription", Text, nullable=False),
-    Column("phase_start", INSTANT, nullable=False),
-    Column("price", Text, nullable=False),
-    Column("start", INSTANT, nullable=False),
-    Column("cut", INSTANT, nullable=False, comment="the quantity counts usage of [start, cut)"),
-    Column("dimensions", JSONB, nullable=False),
-    Column("quantity", QUANTITY, nullable=False),
-    Column("events", BigInteger, nullable=False),
-    Column("provisional", BigInteger, nullable=False, comment="sessions that are open at the cut, or now"),
+    Column("period", Date),
+    Column("customer", Integer),
+    Column("subscription", Text),
+    Column("phase_start", INSTANT),
+    Column("price", Text),
+    Column("start", INSTANT),
+    Column("cut", INSTANT, comment="the quantity counts usage of [start, cut)"),
+    Column("dimensions", JSONB),
+    Column("quantity", QUANTITY),
+    Column("events", BigInteger),
+    Column("provisional", BigInteger, comment="sessions that are open at the cut, or now"),
     Column("counted_to", INSTANT, comment="what lasts counts to this instant, which was now; null: it is complete"),
     Column("measures", ARRAY(Numeric), comment="for prices of single events: their values in order, or their sum"),
-    Index("metered_quantity_period_customer_idx", "period", "customer"),
 )
 rated_line = _work(
     "rated_line",
-    Column("period", Date, nullable=False),
-    Column("customer", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("subscription", Text),
-    Column("plan", Text),
-    Column("plan_version", Integer),
-    Column("price", Text),
-    Column("product", Text),
-    Column("description", Text, nullable=False),
-    Column("service_start", Date),
-    Column("service_end", Date),
-    Column("dimensions", JSONB, nullable=False),
-    Column("quantity", QUANTITY),
-    Column("amount_minor", MINOR, nullable=False),
-    Column("phase_start", INSTANT),
-    Column("start", INSTANT, comment="the instant from which its usage, or what a fee pays for, counts"),
-    Index("rated_line_period_customer_idx", "period", "customer"),
+    Column("period", Date),
+    Column("customer", Integer),
+    *_rated_line_columns(),
 )
 
 # --- documents ---------------------------------------------------------------------------------------------------
 document = _fact(
     "document",
-    Column("id", Uuid, primary_key=True, comment="made from its identity: the same document always has the same id"),
-    Column("customer", Integer, ForeignKey("customer.code"), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("period", Date, nullable=False),
-    Column("issue_date", Date, nullable=False),
+    Column("id", Uuid, comment="made from its identity: the same document always has the same id"),
+    Column("customer", Integer),
+    Column("kind", Text),
+    Column("period", Date),
+    Column("issue_date", Date),
     Column("window_end", INSTANT, comment="of an on-demand document"),
-    Column("reissue", SmallInteger, nullable=False, server_default="0", comment="how often issued again"),
-    Column("bucket", SmallInteger, nullable=False),
-    Column("currency", Text, nullable=False),
-    UniqueConstraint(
-        "customer", "kind", "period", "issue_date", "window_end", "reissue", postgresql_nulls_not_distinct=True
-    ),
-    Index("document_period_bucket_idx", "period", "bucket"),
-    Index("document_customer_idx", "customer"),
+    Column("reissue", SmallInteger, comment="how often issued again"),
+    Column("bucket", SmallInteger),
+    Column("currency", Text),
 )
 
 
-def _version_columns() -> list[Column[Any]]:
-    """What one computed state of a document says; drafts and versions have the same columns."""
-    return [
-        Column("lock_at", INSTANT, nullable=False),
-        Column("subtotal_minor", MINOR, nullable=False),
-        Column("credits_applied_minor", MINOR, nullable=False),
-        Column("tax_minor", MINOR, nullable=False),
-        Column("total_minor", MINOR, nullable=False),
-        Column("customer_credit_applied_minor", MINOR, nullable=False),
-        Column("amount_due_minor", MINOR, nullable=False),
-        Column("has_usage", Boolean, nullable=False, comment="prices in force, not events received, decide"),
-        Column("covers", JSONB, nullable=False, comment="the prices whose usage this document bills"),
-        Column("content", Text, nullable=False, comment="sha256 of the lines, totals and lock_at"),
-        Column("as_of_batch", BigInteger, nullable=False),
-        Column("as_of_change", BigInteger, nullable=False),
-        Column("recorded_at", INSTANT, nullable=False),
-        Column("reason", JSONB, nullable=False, comment="why it differs from the version before"),
-        Column("code_version", Text, nullable=False),
-    ]
-
-
-def _line_columns() -> list[Column[Any]]:
-    return [
-        Column("line", Integer, primary_key=True, autoincrement=False),
-        Column("kind", Text, nullable=False),
-        Column("subscription", Text),
-        Column("plan", Text),
-        Column("plan_version", Integer),
-        Column("price", Text),
-        Column("product", Text),
-        Column("description", Text, nullable=False),
-        Column("service_start", Date),
-        Column("service_end", Date),
-        Column("dimensions", JSONB, nullable=False),
-        Column("quantity", QUANTITY),
-        Column("amount_minor", MINOR, nullable=False),
-        Column("adjusts", Text),
-        Column("phase_start", INSTANT, comment="of the subscription's phase that is priced"),
-        Column("start", INSTANT, comment="the instant from which its usage, or what a fee pays for, counts"),
-        Column("adjusts_document", Uuid, comment="the final document that an adjustment or a credit note corrects"),
-    ]
+def _state_columns() -> Iterator[Column[Any]]:
+    """The columns of one computed state of a document, be it a draft or a version."""
+    yield Column("lock_at", INSTANT)
+    yield Column("subtotal_minor", MINOR)
+    yield Column("credits_applied_minor", MINOR)
+    yield Column("tax_minor", MINOR)
+    yield Column("total_minor", MINOR)
+    yield Column("customer_credit_applied_minor", MINOR)
+    yield Column("amount_due_minor", MINOR)
+    yield Column("has_usage", Boolean, comment="prices in force, not events received, decide")
+    yield Column("covers", JSONB, comment="the prices whose usage this document bills")
+    yield Column("content", Text, comment="sha256 of the lines, totals and lock_at")
+    yield Column("as_of_batch", BigInteger)
+    yield Column("as_of_change", BigInteger)
+    yield Column("recorded_at", INSTANT)
+    yield Column("reason", JSONB, comment="why it differs from the version before")
+    yield Column("code_version", Text)
 
 
 draft_document = _work(
     "draft_document",
-    Column("document", Uuid, ForeignKey("document.id"), primary_key=True),
-    *_version_columns(),
+    Column("document", Uuid),
+    *_state_columns(),
 )
 draft_line = _work(
     "draft_line",
-    Column("document", Uuid, primary_key=True),
-    *_line_columns(),
+    Column("document", Uuid),
+    *_document_line_columns(),
 )
 document_version = _fact(
     "document_version",
-    Column("document", Uuid, ForeignKey("document.id"), primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    *_version_columns(),
-    Column(
-        "transaction",
-        Text,
-        nullable=False,
-        server_default=text("pg_current_xact_id()::text"),
-        comment="lines are accepted only in the transaction that wrote the version",
-    ),
-    Index(
-        "document_version_credit_idx",
-        "document",
-        postgresql_where=text("total_minor < 0 or customer_credit_applied_minor <> 0"),
-    ),
+    Column("document", Uuid),
+    Column("version", Integer),
+    *_state_columns(),
+    Column("transaction", Text, comment="lines are accepted only in the transaction that wrote the version"),
 )
-_VERSION, _OF_VERSION = ["document", "version"], ["document_version.document", "document_version.version"]
 document_line = _fact(
     "document_line",
-    Column("document", Uuid, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    *_line_columns(),
-    ForeignKeyConstraint(_VERSION, _OF_VERSION, name="document_line_version_fkey"),
-    Index(
-        "document_line_adjusts_document_idx",
-        "adjusts_document",
-        postgresql_where=text("adjusts_document is not null"),
-    ),
+    Column("document", Uuid),
+    Column("version", Integer),
+    *_document_line_columns(),
 )
 finalization = _fact(
     "finalization",
-    Column("document", Uuid, ForeignKey("document.id"), primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("number", Text, unique=True, comment="null: no lines, so not issued"),
-    Column("cutoff", INSTANT, nullable=False),
-    Column("batch", BigInteger, nullable=False, comment="the last one received before the cutoff"),
-    Column("change", BigInteger, nullable=False, comment="the last catalog change recorded before the cutoff"),
-    Column("terms", Text, nullable=False, comment="fingerprint of the customer's terms as known then"),
-    Column("finalized_at", INSTANT, nullable=False),
-    Column("fingerprint", Text, nullable=False, comment="sha256 over its inputs: files, catalog terms, code"),
-    Column("inputs", Text, ForeignKey("input_set.fingerprint"), nullable=False),
-    Column("actor", Text, nullable=False),
-    Index("finalization_cutoff_idx", "cutoff"),
-    ForeignKeyConstraint(_VERSION, _OF_VERSION, name="finalization_version_fkey"),
+    Column("document", Uuid),
+    Column("version", Integer),
+    Column("number", Text, comment="null: no lines, so not issued"),
+    Column("cutoff", INSTANT),
+    Column("batch", BigInteger, comment="the last one received before the cutoff"),
+    Column("change", BigInteger, comment="the last catalog change recorded before the cutoff"),
+    Column("terms", Text, comment="fingerprint of the customer's terms as known then"),
+    Column("finalized_at", INSTANT),
+    Column("fingerprint", Text, comment="sha256 over its inputs: files, catalog terms, code"),
+    Column("inputs", Text),
+    Column("actor", Text),
 )
 input_set = _fact(
     "input_set",
-    Column("fingerprint", Text, primary_key=True),
-    Column("content", JSONB, nullable=False, comment="the usage files: path, sha256"),
+    Column("fingerprint", Text),
+    Column("content", JSONB, comment="the usage files: path, sha256"),
 )
 number_counter = _state(
     "number_counter",
-    Column("year", Integer, primary_key=True, autoincrement=False),
-    Column("last", BigInteger, nullable=False),
+    Column("year", Integer),
+    Column("last", BigInteger),
 )
 document_void = _fact(
     "document_void",
-    Column("document", Uuid, ForeignKey("document.id"), primary_key=True),
-    Column("voided_at", INSTANT, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("replaced_by", Uuid, ForeignKey("document.id"), comment="its reissue; null: what it billed is waived"),
+    Column("document", Uuid),
+    Column("voided_at", INSTANT),
+    Column("actor", Text),
+    Column("reason", Text),
+    Column("replaced_by", Uuid, comment="its reissue; null: what it billed is waived"),
 )
 credit_note = _fact(
     "credit_note",
-    Column("document", Uuid, ForeignKey("document.id"), primary_key=True),
-    Column("credits", Uuid, ForeignKey("document.id"), nullable=False, comment="the document that it lowers"),
-    Column("correction", Boolean, nullable=False, comment="lowers what counts as billed; else it is goodwill"),
-    Column("reason", Text, nullable=False),
-    Column("actor", Text, nullable=False),
+    Column("document", Uuid),
+    Column("credits", Uuid, comment="the document that it lowers"),
+    Column("correction", Boolean, comment="lowers what counts as billed; else it is goodwill"),
+    Column("reason", Text),
+    Column("actor", Text),
 )
 
 # --- payments ----------------------------------------------------------------------------------------------------
 payment = _state(
     "payment",
-    Column("document", Uuid, ForeignKey("document.id"), primary_key=True),
-    Column("gateway", Text, nullable=False),
-    Column("collection", Text, nullable=False),
-    Column("amount_minor", MINOR, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("document", Uuid),
+    Column("gateway", Text),
+    Column("collection", Text),
+    Column("amount_minor", MINOR),
+    Column("status", Text),
     Column("reference", Text, comment="the gateway's own id"),
-    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer),
     Column("next_attempt_at", INSTANT),
-    Column("updated_at", INSTANT, nullable=False),
-    Index("payment_status_next_attempt_at_idx", "status", "next_attempt_at"),
+    Column("updated_at", INSTANT),
 )
 payment_event = _fact(
     "payment_event",
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("document", Uuid, ForeignKey("document.id"), nullable=False, index=True),
-    Column("status", Text, nullable=False),
-    Column("at", INSTANT, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("note", Text, nullable=False),
+    Column("id", BigInteger),
+    Column("document", Uuid),
+    Column("status", Text),
+    Column("at", INSTANT),
+    Column("actor", Text),
+    Column("note", Text),
 )
 
 # --- checks, holds, and what ran ---------------------------------------------------------------------------------
 check_result = _fact(
     "check_result",
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("period", Date, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("ran_at", INSTANT, nullable=False),
-    Column("severity", Text, nullable=False, comment="error or warning"),
-    Column("outcome", Text, nullable=False, comment="passed, failed or error (could not be computed)"),
-    Column("summary", Text, nullable=False),
-    Column("details", JSONB, nullable=False),
-    Index("check_result_period_name_id_idx", "period", "name", "id"),
+    Column("id", BigInteger),
+    Column("period", Date),
+    Column("name", Text),
+    Column("ran_at", INSTANT),
+    Column("severity", Text, comment="error or warning"),
+    Column("outcome", Text, comment="passed, failed or error (could not be computed)"),
+    Column("summary", Text),
+    Column("details", JSONB),
 )
 hold = _fact(
     "hold",
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("customer", Integer, ForeignKey("customer.code"), nullable=False),
-    Column("period", Date, nullable=False),
-    Column("cause", Text, nullable=False, comment="the check's name, or 'manual'"),
-    Column("reason", Text, nullable=False),
-    Column("created_at", INSTANT, nullable=False),
-    Column("actor", Text, nullable=False),
-    Index("hold_period_customer_idx", "period", "customer"),
+    Column("id", BigInteger),
+    Column("customer", Integer),
+    Column("period", Date),
+    Column("cause", Text, comment="the check's name, or 'manual'"),
+    Column("reason", Text),
+    Column("created_at", INSTANT),
+    Column("actor", Text),
 )
 hold_release = _fact(
     "hold_release",
-    Column("hold", BigInteger, ForeignKey("hold.id"), primary_key=True),
-    Column("released_at", INSTANT, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("hold", BigInteger),
+    Column("released_at", INSTANT),
+    Column("actor", Text),
+    Column("reason", Text),
 )
 stage_run = _fact(
     "stage_run",
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("period", Date, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("at", INSTANT, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("through_batch", BigInteger, nullable=False),
-    Column("counts", JSONB, nullable=False),
-    Column("actor", Text, nullable=False),
-    Index("stage_run_period_stage_id_idx", "period", "stage", "id"),
+    Column("id", BigInteger),
+    Column("period", Date),
+    Column("stage", Text),
+    Column("at", INSTANT),
+    Column("seconds", Double),
+    Column("through_batch", BigInteger),
+    Column("counts", JSONB),
+    Column("actor", Text),
 )

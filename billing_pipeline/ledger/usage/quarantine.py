@@ -78,7 +78,7 @@ def count(connection: Connection, which: Selection) -> int:
 
 def _selected(query: Select[Any], which: Selection) -> Select[Any]:
     replayed = exists().where(quarantine_replay.c.quarantine_id == quarantine.c.id)
-    query = query.select_from(quarantine.join(batch)).where(~replayed)
+    query = query.select_from(quarantine.join(batch, batch.c.number == quarantine.c.batch)).where(~replayed)
     conditions = (
         (batch.c.source, which.source),
         (quarantine.c.batch, which.batch),
