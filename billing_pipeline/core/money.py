@@ -126,6 +126,12 @@ def from_major(amount: Decimal, currency: str) -> Money:
     return money
 
 
+def percent_of(whole: Money, percent: Decimal, rounding: Rounding) -> Money:
+    """That many hundredths of an amount, rounded once: discounts and tax are such parts."""
+    exact = EXACT.scaleb(EXACT.multiply(whole.amount, percent), -2)
+    return round_amount(exact, whole.currency, rounding)
+
+
 def allocate(total: Money, weights: Sequence[int]) -> tuple[Money, ...]:
     """Split a sum of money in proportion to ``weights`` so that the parts add up to it exactly.
 

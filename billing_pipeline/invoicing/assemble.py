@@ -1,4 +1,8 @@
-"""Which documents a period gives a customer, and which line stands on which."""
+"""Which documents a period gives a customer, and which line stands on which.
+
+Prices and fees in force decide, not the events received: :func:`document_plans` says which documents there are, when
+each locks and what it bills; :func:`documents` puts the rated lines on them, with plans' true-ups and the discounts.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,18 +29,19 @@ from billing_pipeline.rating.fees.schedule import IN_ADVANCE, IN_ARREARS
 from billing_pipeline.rating.line import LineKind, RatedLine
 
 _NOTHING = Billed()
+_ELSEWHERE = -1  # the place of a line that stands on another period's document
 Keyed = tuple[Key, RatedLine]
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """Where something goes: kind and issue date."""
+    """A place for lines in a period: the document of this kind and issue date."""
 
     kind: DocumentKind
     issue_date: date
 
     def identity(self, terms: Terms, period: BillingPeriod) -> DocumentIdentity:
-        """The customer's document of this kind and date."""
+        """The customer's document that stands here."""
         return DocumentIdentity(terms.customer.id, self.kind, period.first_day, self.issue_date)
 
 
@@ -133,7 +138,7 @@ def lines_on(
     """
     in_force = list(segments(terms, period))
     whole = document_plans(terms, period, calendar, in_force)
-    others = [replace(one, covers=one.covers - plan.covers) for one in whole]
+    others = [replace(other, covers=other.covers - plan.covers) for other in whole]
     return _Composition(terms, period, calendar, in_force, [plan, *others]).compose(keyed)[0]
 
 
@@ -154,7 +159,7 @@ def segment_key(line: RatedLine) -> SegmentKey:
 
 @dataclass(frozen=True, slots=True)
 class _Composition:
-    """A customer's documents of a period, being filled.
+    """A customer's documents of a period, being filled with lines.
 
     Attributes:
         plans: all that its lines stand on, final or not.
@@ -178,12 +183,12 @@ class _Composition:
                     counted.append(line)
         for place, line in self._true_ups(counted):
             lines[place].append(line)
-        for some in lines:
-            some.sort(key=_order)
+        for on_document in lines:
+            on_document.sort(key=_order)
         if self.terms.discounts:
             for place, line in self._discounts(lines):
                 lines[place].append(line)
-        return [tuple(some) for some in lines]
+        return [tuple(on_document) for on_document in lines]
 
     def _true_ups(self, counted: Sequence[RatedLine]) -> Iterator[tuple[int, RatedLine]]:
         if any(has_bounds(plan) for plan in self.terms.plans.values()):
@@ -192,21 +197,24 @@ class _Composition:
                 yield where[id(plan)], line
 
     def _discounts(self, lines: Sequence[Sequence[RatedLine]]) -> list[tuple[int, RatedLine]]:
-        """By service period: each has an allowance of its own, which documents consume in their order."""
+        """The discount lines and their places, by service period: each has an allowance of its own.
+
+        Documents use it in their order, those of other periods with what they bill for the same service period, too.
+        """
         bases: dict[date, list[tuple[Order, int, RatedLine]]] = defaultdict(list)
         services: dict[date, BillingPeriod] = {}
-        for place, some in enumerate(lines):
-            for line in some:
+        for place, on_document in enumerate(lines):
+            for line in on_document:
                 service = self._service(line)
                 services[service.first_day] = service
                 bases[service.first_day].append((self.plans[place].order, place, line))
-        found: list[tuple[int, RatedLine]] = []
+        discounts: list[tuple[int, RatedLine]] = []
         for day, service in sorted(services.items()):
             competing = [*bases[day], *self._elsewhere(service)]
-            competing.sort(key=lambda one: one[0])
-            made = discount_lines(self.terms, self.calendar, service, [(place, line) for _, place, line in competing])
-            found += [(place, line) for place, line in made if place >= 0]
-        return found
+            competing.sort(key=lambda competitor: competitor[0])
+            based = [(place, line) for _, place, line in competing]
+            discounts += discount_lines(self.terms, self.calendar, service, based)
+        return [(place, line) for place, line in discounts if place != _ELSEWHERE]
 
     def _service(self, line: RatedLine) -> BillingPeriod:
         assert line.start is not None, "a rated line says from when it counts"  # noqa: S101
@@ -216,8 +224,8 @@ class _Composition:
 
     def _elsewhere(self, service: BillingPeriod) -> Iterator[tuple[Order, int, RatedLine]]:
         """Fees in advance for a service period that stand on other periods' documents: they may consume first."""
-        if not any(one.amount is not None for one in self.terms.discounts):
-            return
+        if all(discount.amount is None for discount in self.terms.discounts):
+            return  # only a fixed amount can be used up
         own = {key for plan in self.plans for key in plan.covers}
         for period in (self.calendar.previous(service), service):
             if period is None or period == self.period:
@@ -228,16 +236,19 @@ class _Composition:
                 if fees.in_advance and fees.key not in own:
                     for line in fees.lines:
                         if self._service(line) == service:
-                            yield orders[fees.key], -1, line
+                            yield orders[fees.key], _ELSEWHERE, line
 
 
 def _final_places(whole: Iterable[DocumentPlan], billed: Billed) -> list[DocumentPlan]:
-    """What is billed already, on the documents that the terms call for."""
+    """The documents that the terms call for, with what is billed already on each."""
     return [replace(plan, covers=plan.covers & billed.keys) for plan in whole if plan.covers & billed.keys]
 
 
 def _slot(terms: Terms, period: BillingPeriod, segment: Segment, billed: Billed) -> _Slot:
-    """By the product's delay; where that document is final already, because the delay was shortened, the next day."""
+    """The place of a segment's usage, by the product's delay; one day later where that document is final already.
+
+    It can be where the delay was shortened, or the price had no document yet.
+    """
     delay = terms.delay(segment.price)
     kind = DocumentKind.DELAYED if delay.days else DocumentKind.CLOSING
     slot = _Slot(kind, period.next_day + timedelta(days=delay.days))
@@ -252,34 +263,34 @@ def fee_home(fees: FeesDue, terms: Terms, period: BillingPeriod) -> DocumentIden
 
 
 def _fee_slot(fees: FeesDue, period: BillingPeriod) -> _Slot:
-    """An advance fee is issued on the day on which what it pays for starts; one in arrears as the period closes."""
+    """The place of fees: in advance the day on which what they pay for starts; in arrears as the period closes."""
     if fees.in_advance and fees.due < period.next_day:
         return _Slot(DocumentKind.OPENING, fees.due)
     return _Slot(DocumentKind.CLOSING, period.next_day)
 
 
 def _fee_locks(terms: Terms, period: BillingPeriod, calendar: BillingCalendar, fees: FeesDue) -> Iterator[datetime]:
-    """What keeps a document with these fees open: arrears have grace, an opening waits until it is recorded."""
+    """Until when fees keep their document open: arrears have grace, an opening waits until it is recorded."""
     if not fees.in_advance:
-        for version in {(line.plan, line.plan_version) for line in fees.lines}:
-            yield calendar.after(period.end, _fee_grace(terms, terms.plans[version[0] or "", version[1] or 0]))
+        for plan, version in {(line.plan or "", line.plan_version or 0) for line in fees.lines}:
+            yield calendar.after(period.end, _fee_grace(terms, terms.plans[plan, version]))
     for subscription in terms.subscriptions:
         if subscription.id == fees.key.subscription and subscription.recorded_at is not None:
             yield subscription.recorded_at
 
 
 def _fee_grace(terms: Terms, plan: Plan) -> Duration:
-    """A fee has no product: as the customer says, else the plan, else the account."""
-    return next((one for one in (terms.customer.grace, plan.grace) if one is not None), terms.account.grace)
+    """The grace of a fee, which has no product: as the customer says, else the plan, else the account."""
+    return next((grace for grace in (terms.customer.grace, plan.grace) if grace is not None), terms.account.grace)
 
 
 def _ends(terms: Terms, period: BillingPeriod) -> bool:
     """Whether a subscription with fees in advance ends in the period: what it did not use is credited as it closes."""
     return any(
-        one.end is not None
-        and period.start <= one.end < period.end
-        and any(fee.timing == IN_ADVANCE for phase in one.phases for fee in terms.plan(phase).fees)
-        for one in terms.subscriptions
+        subscription.end is not None
+        and period.start <= subscription.end < period.end
+        and any(fee.timing == IN_ADVANCE for phase in subscription.phases for fee in terms.plan(phase).fees)
+        for subscription in terms.subscriptions
     )
 
 
@@ -287,7 +298,7 @@ _RANKS = {LineKind.FEE: 0, LineKind.USAGE: 1}
 
 
 def _order(line: RatedLine) -> tuple[int | str, ...]:
-    """Fees, usage with the true-ups of its prices, true-ups of plans."""
+    """The order of lines on a document: fees, usage with the true-ups of its prices, true-ups of plans."""
     rank = 1 if line.kind == LineKind.TRUE_UP and line.price else _RANKS.get(line.kind, 2)
     return (
         rank,

@@ -5,19 +5,18 @@ part, a true-up at its end. A fixed amount is one allowance for a service period
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.money import Money, allocate, from_major
+from billing_pipeline.core.money import EXACT, Money, allocate, from_major, percent_of
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
-from billing_pipeline.invoicing.discount_line import discount_line
-from billing_pipeline.invoicing.percent import percent_of
-from billing_pipeline.rating.line import RatedLine
+from billing_pipeline.rating.line import LineKind, RatedLine
 
 Place = TypeVar("Place", bound=Hashable)  # a document, whatever stands for it
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +46,24 @@ def discount_lines(
         bases: its fee, usage and true-up lines, in the order in which their documents use allowances.
     """
     return [
-        (one.place, discount_line(one.discount, one.amount, [line for line, _ in one.shares], period))
-        for one in discounts_taken(terms, calendar, period, bases)
+        (taken.place, _discount_line(taken.discount, taken.amount, [line for line, _ in taken.shares], period))
+        for taken in discounts_taken(terms, calendar, period, bases)
     ]
 
 
 def discounts_taken(
     terms: Terms, calendar: BillingCalendar, period: BillingPeriod, bases: Sequence[tuple[Place, RatedLine]]
 ) -> Iterator[Taken[Place]]:
-    """What each discount takes, document by document, and from which lines; arguments as of ``discount_lines``."""
+    """What discounts take, document by document, and from which lines; arguments as of ``discount_lines``."""
     by_place: dict[Place, list[_Base]] = defaultdict(list)
     for place, line in bases if terms.discounts else ():
         by_place[place].append(_Base(line, line.amount.minor))
     for discount in terms.discounts:
         offer = _Offer(discount, terms, calendar, period)
-        for place, own in by_place.items():
-            eligible = [base for base in own if offer.applies(base.line)]
-            rooms = _rooms(own, eligible, offer.currency)
-            amount = Money(min(offer.wanted(sum(base.left for base in eligible)), sum(rooms)), offer.currency)
+        for place, on_document in by_place.items():
+            eligible = [base for base in on_document if offer.applies(base.line)]
+            rooms = _rooms(on_document, eligible, offer.currency)
+            amount = Money(min(offer.takes(sum(base.left for base in eligible)), sum(rooms)), offer.currency)
             if amount.minor:
                 yield Taken(discount, place, amount, _take(amount, eligible, rooms))
                 offer.used += amount.minor
@@ -104,8 +103,8 @@ class _Offer:
         assert line.start is not None, "a line says from when it counts"  # noqa: S101
         return self.discount.start <= line.start and (self._ends is None or line.start < self._ends)
 
-    def wanted(self, there_is: int) -> int:
-        """Minor units that it would take from what there is to take from."""
+    def takes(self, there_is: int) -> int:
+        """The minor units that the discount would take from what there is to take from."""
         if there_is <= 0:
             return 0
         if self.discount.percent is not None:
@@ -114,14 +113,14 @@ class _Offer:
         return min(from_major(self.discount.amount, self.currency).minor - self.used, there_is)
 
 
-def _rooms(own: Sequence[_Base], eligible: Sequence[_Base], currency: str) -> list[int]:
+def _rooms(on_document: Sequence[_Base], eligible: Sequence[_Base], currency: str) -> list[int]:
     """Minor units that each eligible line can lose so that no price costs less than zero.
 
     That is what is left of it, but for a price with a negative line, as the credit of its maximum: all its lines
     together lose no more than it costs.
     """
     costs: dict[object, int] = defaultdict(int)
-    for base in own:
+    for base in on_document:
         costs[_priced(base.line)] += base.left
     by_price: dict[object, list[int]] = defaultdict(list)
     for position, base in enumerate(eligible):
@@ -146,3 +145,37 @@ def _take(amount: Money, eligible: Sequence[_Base], rooms: Sequence[int]) -> tup
     for base, share in zip(eligible, shares, strict=True):
         base.left -= share
     return tuple((base.line, share) for base, share in zip(eligible, shares, strict=True))
+
+
+def _discount_line(discount: Discount, amount: Money, lines: Sequence[RatedLine], period: BillingPeriod) -> RatedLine:
+    """The line that states on a document what a discount takes: it has what the lines that it lowers have in common."""
+    plan, plan_version = _common((line.plan, line.plan_version) for line in lines) or (None, None)
+    return RatedLine(
+        kind=LineKind.DISCOUNT,
+        subscription=_common(line.subscription for line in lines),
+        plan=plan,
+        plan_version=plan_version,
+        price=discount.prices[0] if len(discount.prices) == 1 else None,
+        product=None,
+        # The id stands in it: versions of a document, and what adjusts it, tell discounts apart by their descriptions.
+        description=f"Discount {discount.id} ({_words(discount, amount.currency)})",
+        service_start=min(line.service_start for line in lines if line.service_start),
+        service_end=max(line.service_end for line in lines if line.service_end),
+        dimensions={},
+        quantity=None,
+        amount=-amount,
+        start=max(discount.start, period.start),
+    )
+
+
+def _common(values: Iterable[Value]) -> Value | None:
+    """The value that all have."""
+    different = set(values)
+    return different.pop() if len(different) == 1 else None
+
+
+def _words(discount: Discount, currency: str) -> str:
+    if discount.percent is not None:
+        return f"{EXACT.normalize(discount.percent):f}%"
+    assert discount.amount is not None, "a discount is a percentage or an amount"  # noqa: S101
+    return f"{from_major(discount.amount, currency)} {currency}"

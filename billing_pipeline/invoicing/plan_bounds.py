@@ -1,4 +1,4 @@
-"""A plan's minimum and maximum spend: one true-up line a phase, on the document of the period that locks last.
+"""The lines for a plan's minimum and maximum spend: a true-up a phase, on the document of the period that locks last.
 
 It looks at all usage and arrears of the phase that are known at that document's cutoff, whichever documents they stand
 on.
@@ -42,7 +42,7 @@ def plan_true_ups(
     for key, segment in _phases(in_force).items():
         if not has_bounds(segment.plan):
             continue
-        covering = [plan for plan in plans if any(_phase(one) == key for one in plan.covers)]
+        covering = [plan for plan in plans if any(_phase(covered) == key for covered in plan.covers)]
         last = max(covering, key=lambda plan: plan.order)
         amounts = [line.amount for line in lines if _phase_of(line) == key]
         pricing = Pricing.of(terms, segment, calendar)
@@ -53,10 +53,10 @@ def plan_true_ups(
 
 def _phases(in_force: Iterable[Segment]) -> dict[PhaseKey, Segment]:
     """One segment of each phase: they share plan, start and end."""
-    found: dict[PhaseKey, Segment] = {}
+    phases: dict[PhaseKey, Segment] = {}
     for segment in in_force:
-        found.setdefault((segment.subscription, segment.phase_start), segment)
-    return found
+        phases.setdefault((segment.subscription, segment.phase_start), segment)
+    return phases
 
 
 def _phase(key: Key) -> PhaseKey | None:

@@ -7,13 +7,12 @@ from datetime import date
 from typing import Protocol
 
 from billing_pipeline.catalog.customer import Customer, Exempt, TaxRate
-from billing_pipeline.core.money import EXACT, Money, Rounding
-from billing_pipeline.invoicing.percent import percent_of
+from billing_pipeline.core.money import EXACT, Money, Rounding, percent_of
 from billing_pipeline.rating.line import LineKind, RatedLine
 
 
 class TaxService(Protocol):
-    """Who says which taxes are due on a document."""
+    """A tax service: says which taxes are due on a document."""
 
     def lines(self, customer: Customer, taxable: Money, issue_date: date, rounding: Rounding) -> list[RatedLine]:
         """A document's tax lines, each rounded once.
@@ -27,7 +26,7 @@ class TaxService(Protocol):
 
 
 class CatalogTax:
-    """The rates that the customer's catalog entry names; none for who is exempt, and none on nothing."""
+    """Taxes by the rates that the customer's catalog entry names; none for who is exempt, and none on nothing."""
 
     def lines(
         self,
@@ -36,7 +35,7 @@ class CatalogTax:
         issue_date: date,  # noqa: ARG002 - the catalog's rates are those of today
         rounding: Rounding,
     ) -> list[RatedLine]:
-        """One line a rate; a rate of zero is stated, too."""
+        """Tax lines of a document, one a rate; a rate of zero is stated, too."""
         if isinstance(customer.tax, Exempt) or not taxable.minor:
             return []
         return [_line(rate, taxable, rounding) for rate in customer.tax]

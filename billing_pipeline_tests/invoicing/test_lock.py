@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind, DocumentPlan
-from billing_pipeline.invoicing.lock import Change, Cut, History, Interval, cut_off, free_from
+from billing_pipeline.invoicing.lock import Cut, HeldInterval, History, RecordedChange, cut_off, free_from
 from billing_pipeline.metering.segments import SegmentKey
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
@@ -20,8 +20,8 @@ def day(number: float) -> datetime:
     return FEBRUARY + timedelta(days=number - 1)
 
 
-def held(*days: tuple[float, float | None]) -> list[Interval]:
-    return [Interval(day(start), None if end is None else day(end)) for start, end in days]
+def held(*days: tuple[float, float | None]) -> list[HeldInterval]:
+    return [HeldInterval(day(start), None if end is None else day(end)) for start, end in days]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def cuts(
             if one.identity not in billed.documents and (one.covers - billed.keys or not one.covers)
         ]
 
-    history = History(min(by_change), [Change(one, day(at)) for one, at in changes], held(*holds), held(*waits))
+    history = History(min(by_change), [RecordedChange(one, day(at)) for one, at in changes], held(*holds), held(*waits))
     found: list[Cut] = list(cut_off(plans_at, Billed(), history, day(now)))
     return [(str(cut.plan.identity.kind), cut.cutoff, cut.change) for cut in found]
 
@@ -126,6 +126,25 @@ def test_the_catalog_that_counts_is_the_one_before_the_cutoff() -> None:
     assert cuts({0: BOTH[:1], 1: later}, 28, changes=[(1, 3)]) == [("closing", day(9), 1)]  # grace made longer in time
     assert cuts({0: BOTH[:1], 1: later}, 28, changes=[(1, 4)]) == [("closing", day(4), 0)]  # at the cutoff: too late
     assert cuts({0: BOTH[:1], 1: later}, 28, changes=[(1, 5)]) == [("closing", day(4), 0)]
+
+
+@pytest.mark.parametrize(
+    ("locks", "holds", "cutoff"),
+    [
+        ((4, 4), [], (day(4), 7)),
+        ((4, 4), [(3.5, 5.375)], (day(5.375), 8)),
+        ((4, 8), [(3.5, 5.375)], (day(8), 8)),
+        ((4, 8), [], (day(4), 7)),
+        ((4, 2), [(3.5, 6)], (day(6), 8)),
+        ((8, 2), [], (day(4.75) + MOMENT, 8)),
+    ],
+)
+def test_the_example_that_the_module_begins_with(
+    locks: tuple[float, float], holds: list[tuple[float, float | None]], cutoff: tuple[datetime, int]
+) -> None:
+    """Documents lock on the first day as change 7 has it, on the second as change 8, recorded on the 4th at 18:00."""
+    before, after = ([plan("closing", lock_at, "a")] for lock_at in locks)
+    assert cuts({7: before, 8: after}, 28, changes=[(8, 4.75)], holds=holds) == [("closing", *cutoff)]
 
 
 def test_a_change_that_brings_the_lock_forward_counts_itself() -> None:

@@ -9,7 +9,7 @@ from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.invoicing.complete import adjustment_plan
 from billing_pipeline.invoicing.document import Billed, DocumentKind, DocumentPlan
-from billing_pipeline.invoicing.lock import Change, Cut, History, Interval, cut_off
+from billing_pipeline.invoicing.lock import Cut, HeldInterval, History, RecordedChange, cut_off
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import final_documents, holds
 from billing_pipeline.ledger.documents.states import StoredDocument
@@ -54,10 +54,10 @@ class Cutoffs:
         for customer, code in sorted(customers.items()):
             plans = _Plans(views, customer, receipt=code in receipts)
             own = self._own.get(customer, ())
-            changes = [Change(*one) for one in sorted({*self._everyone, *own}) if one[1] < self._now]
+            changes = [RecordedChange(*one) for one in sorted({*self._everyone, *own}) if one[1] < self._now]
             known = self._first_step(plans, changes, own)
             changes = [one for one in changes if one.number > known]
-            intervals = [Interval(one.created_at, one.released_at) for one in held.get(code, ())]
+            intervals = [HeldInterval(one.created_at, one.released_at) for one in held.get(code, ())]
             history = History(known, changes, intervals, waits)
             cuts += (
                 replace(cut, terms=views.at(cut.change).terms(customer).fingerprint)
@@ -65,7 +65,9 @@ class Cutoffs:
             )
         return cuts
 
-    def _first_step(self, plans: "_Plans", changes: Sequence[Change], own: Sequence[tuple[int, datetime]]) -> int:
+    def _first_step(
+        self, plans: "_Plans", changes: Sequence[RecordedChange], own: Sequence[tuple[int, datetime]]
+    ) -> int:
         """The catalog change from which to look for cutoffs: only openings can have one before the period's end.
 
         Only a customer's own changes call for openings, or call for them no more; what was cut off before stays so.
@@ -131,7 +133,7 @@ class _Views:
         }
 
 
-def _waits(work: Work, known: int) -> Iterator[Interval]:
+def _waits(work: Work, known: int) -> Iterator[HeldInterval]:
     """When the period's documents with usage waited for required sources, as the catalog said at each time."""
     connection, period = work.connection, work.period
     changes = [(known, period.start), *ledger_catalog.changes_of(connection, "source", known)]
@@ -140,7 +142,7 @@ def _waits(work: Work, known: int) -> Iterator[Interval]:
         for complete_at in _complete_at(work, catalog) if catalog else ():
             end = min((one for one in (complete_at, until) if one is not None), default=None)
             if end is None or end > since:
-                yield Interval(since, end)
+                yield HeldInterval(since, end)
 
 
 def _complete_at(work: Work, catalog: Catalog) -> Iterator[datetime | None]:
