@@ -20,9 +20,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Row,
     Table,
     any_,
     create_engine,
+    delete,
     literal,
     text,
 )
@@ -38,6 +40,7 @@ __all__ = [
     "among",
     "copy_rows",
     "explained",
+    "fetch",
     "lock_key",
     "psycopg_url",
     "replace_rows",
@@ -114,8 +117,17 @@ def explained(error: DBAPIError | psycopg.Error, url: str) -> Exception:
     return error
 
 
+def fetch(connection: Connection, query: str, **values: object) -> Sequence[Row[Any]]:
+    """The rows of a query in SQL. It names each of ``values`` as ``:name``; a collection is one array there."""
+    arrays = {
+        name: list(value) if isinstance(value, Collection) and not isinstance(value, str) else value
+        for name, value in values.items()
+    }
+    return connection.execute(text(query), arrays).all()
+
+
 def copy_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    """COPY ``rows`` (in the order of ``columns``) into ``table``; returns how many.
+    """COPY rows (in the order of ``columns``) into ``table``; returns how many.
 
     Rendered to text here: several times faster than adapting value by value.
     """
@@ -199,9 +211,6 @@ def replace_rows(
     columns: Sequence[str],
     rows: Iterable[Sequence[object]],
 ) -> int:
-    """Put ``rows`` in the place of what these customers have in ``table`` for the period; returns how many."""
-    connection.execute(
-        text(f'DELETE FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)'),  # noqa: S608 - a table's name
-        {"period": period, "codes": list(codes)},
-    )
+    """Put rows in the place of what these customers have in ``table`` for the period; returns how many."""
+    connection.execute(delete(table).where(table.c.period == period, among(table.c.customer, codes)))
     return copy_rows(connection, table, columns, rows)

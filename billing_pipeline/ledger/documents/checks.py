@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select
 
+from billing_pipeline.ledger.database import among, fetch
 from billing_pipeline.ledger.documents import holds
 from billing_pipeline.ledger.tables import check_result, customer
 
@@ -16,7 +17,7 @@ ACTOR = "check"  # who places and releases the holds of checks
 
 @dataclass(frozen=True, slots=True)
 class StoredResult:
-    """How one check of a period ended.
+    """The result of one check of a period.
 
     Attributes:
         outcome: passed, failed, or error where it could not be computed.
@@ -34,7 +35,7 @@ class StoredResult:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a customer is to be held.
+    """The reason for which a check holds a customer.
 
     Attributes:
         text: what was found about the customer.
@@ -50,20 +51,20 @@ def store(connection: Connection, period: date, results: Iterable[StoredResult])
     rows = [
         {
             "period": period,
-            "name": one.name,
-            "ran_at": one.ran_at,
-            "severity": one.severity,
-            "outcome": one.outcome,
-            "summary": one.summary,
-            "details": dict(one.details),
+            "name": result.name,
+            "ran_at": result.ran_at,
+            "severity": result.severity,
+            "outcome": result.outcome,
+            "summary": result.summary,
+            "details": dict(result.details),
         }
-        for one in results
+        for result in results
     ]
     connection.execute(insert(check_result), rows)
 
 
 def newest(connection: Connection, period: date) -> dict[str, StoredResult]:
-    """The last result of each check of the period, by name."""
+    """The last result of each check of a period, by name."""
     query = (
         select(check_result)
         .distinct(check_result.c.name)
@@ -81,29 +82,29 @@ def hold(connection: Connection, period: date, cause: str, reasons: Mapping[int,
 
     Whom a person has released for the very same reason stays free: they looked, and let it go.
     """
-    judged = _released_by_people(connection, period, cause)
-    wanted = {code: reason for code, reason in reasons.items() if judged.get(code) != reason.text}
+    let_go = _released_by_people(connection, period, cause)
     by_instant = defaultdict[datetime, dict[int, str]](dict)
-    for code, reason in wanted.items():
-        by_instant[reason.since][code] = reason.text
+    for code, reason in reasons.items():
+        if let_go.get(code) != reason.text:
+            by_instant[reason.since][code] = reason.text
     for since, failed in sorted(by_instant.items()):
-        holds.settle(connection, period=period, cause=cause, checked=(), failed=failed, at=since, actor=ACTOR)
-    mended = holds.active(connection, period, cause).keys() - reasons.keys()
-    holds.settle(connection, period=period, cause=cause, checked=mended, failed={}, at=now, actor=ACTOR)
+        holds.apply_check(connection, period=period, cause=cause, checked=(), failed=failed, at=since, actor=ACTOR)
+    mended = holds.open_holds(connection, period, cause).keys() - reasons.keys()
+    holds.apply_check(connection, period=period, cause=cause, checked=mended, failed={}, at=now, actor=ACTOR)
 
 
 def _released_by_people(connection: Connection, period: date, cause: str) -> dict[int, str]:
-    """The reason of each customer's last hold, where not the check itself released it."""
-    query = text("""
+    """The reason of each customer's last hold by the cause, where not the check itself released it."""
+    query = """
         SELECT DISTINCT ON (hold.customer) hold.customer, hold.reason, r.actor
         FROM hold LEFT JOIN hold_release AS r ON r.hold = hold.id
         WHERE hold.period = :period AND hold.cause = :cause ORDER BY hold.customer, hold.id DESC
-    """)
-    rows = connection.execute(query, {"period": period, "cause": cause})
+    """
+    rows = fetch(connection, query, period=period, cause=cause)
     return {row.customer: row.reason for row in rows if row.actor not in {None, ACTOR}}
 
 
 def names(connection: Connection, codes: Sequence[int]) -> dict[int, str]:
-    """Ids of these customers, by code."""
-    query = select(customer.c.code, customer.c.id).where(customer.c.code == text("ANY(:codes)"))
-    return {row.code: row.id for row in connection.execute(query, {"codes": list(codes)})}
+    """The ids of these customers, by code."""
+    query = select(customer.c.code, customer.c.id).where(among(customer.c.code, codes))
+    return {row.code: row.id for row in connection.execute(query)}

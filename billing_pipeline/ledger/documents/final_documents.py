@@ -1,4 +1,4 @@
-"""Final documents and what was billed for them, as far as it is not settled: late usage, new terms, customer credit."""
+"""Final documents and what was billed for them; and the documents that are not final, which carry what adjusts them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,7 +11,10 @@ from sqlalchemy import Connection, text
 
 from billing_pipeline.invoicing.adjustment import FinalDocument
 from billing_pipeline.invoicing.complete import OtherDocument
-from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind, DocumentPlan, keys_from
+from billing_pipeline.invoicing.document import DocumentPlan, keys_from
+from billing_pipeline.ledger.database import fetch
+from billing_pipeline.ledger.documents.finalization import FINAL_BEFORE
+from billing_pipeline.ledger.documents.states import identity_of
 from billing_pipeline.ledger.documents.voids import VOID_BEFORE
 from billing_pipeline.ledger.lines import line_columns, stored_line
 from billing_pipeline.rating.line import RatedLine
@@ -45,7 +48,7 @@ _CORRECTING = f"""
     LEFT JOIN {VOID_BEFORE}
     LEFT JOIN credit_note AS n ON n.document = d.id
     WHERE r.replaced_by IS NULL AND coalesce(n.correction, true)
-      AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+      AND {FINAL_BEFORE}
 """
 
 
@@ -65,18 +68,18 @@ def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
         LEFT JOIN finalization AS s ON s.document = l.settled_by
         WHERE l.customer = ANY(:codes) AND l.batch <= :batch AND l.batch > f.batch AND v.has_usage
           AND (s.document IS NULL OR s.cutoff >= :at)
-          AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+          AND {FINAL_BEFORE}
         UNION
         SELECT d.customer, d.period FROM asked JOIN document AS d ON d.customer = asked.customer
         JOIN finalization AS f ON f.document = d.id
         WHERE asked.terms <> '' AND f.terms <> asked.terms AND d.issue_date > :since
-          AND d.kind IN ('opening', 'closing') AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+          AND d.kind IN ('opening', 'closing') AND {FINAL_BEFORE}
         UNION
         SELECT d.customer, d.period FROM asked JOIN document AS d ON d.customer = asked.customer
         JOIN document_line AS l ON l.adjusts_document = d.id
         JOIN finalization AS f ON f.document = l.document AND f.version = l.version
         WHERE asked.terms <> '' AND f.terms <> asked.terms AND l.adjusts = 'fee' AND d.issue_date > :since
-          AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+          AND {FINAL_BEFORE}
         UNION
         SELECT d.customer, d.period FROM document AS d JOIN document_void AS v ON v.document = d.id
         WHERE d.customer = ANY(:codes) AND v.replaced_by IS NOT NULL
@@ -105,19 +108,19 @@ def finals(
         batch: usage after it counts as not received.
         at: only what was final before this instant; None for all that is final.
     """
-    asked = sorted(of)
-    values = {"codes": [one[0] for one in asked], "periods": [one[1] for one in asked], "batch": batch, "at": at}
-    rows = connection.execute(_FINALS, values).all()
-    found: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
+    of = sorted(of)
+    codes, periods = [code for code, _ in of], [period for _, period in of]
+    rows = fetch(connection, _FINALS, codes=codes, periods=periods, batch=batch, at=at)
+    finals: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
     for row, final in zip(rows, _with_lines(connection, rows, at), strict=True):
-        found[row.customer, row.period].append(final)
-    return found
+        finals[row.customer, row.period].append(final)
+    return finals
 
 
 def finals_by_id(connection: Connection, ids: Collection[UUID]) -> list[FinalDocument]:
     """These final documents, of any kind, with what was billed for each so far."""
-    rows = connection.execute(_FINALS_BY_ID, {"ids": list(ids), "at": None}).all()
-    return _with_lines(connection, rows, None)
+    query = f"SELECT {_FINAL}, false AS late FROM document AS d {_OF_DOCUMENT} WHERE d.id = ANY(:ids)"  # noqa: S608
+    return _with_lines(connection, fetch(connection, query, ids=ids, at=None), None)
 
 
 _FINAL = """
@@ -130,7 +133,7 @@ _OF_DOCUMENT = f"""
     JOIN document_version AS v ON v.document = f.document AND v.version = f.version
     LEFT JOIN {VOID_BEFORE}
 """
-_FINALS = text(f"""
+_FINALS = f"""
     SELECT {_FINAL}, v.has_usage AND r.replaced_by IS NULL AND EXISTS (
             SELECT FROM late_usage AS l WHERE l.period = d.period AND l.customer = d.customer
             AND l.batch > f.batch AND l.batch <= :batch) AS late
@@ -138,54 +141,51 @@ _FINALS = text(f"""
     JOIN document AS d ON d.customer = asked.customer AND d.period = asked.period {_OF_DOCUMENT}
     WHERE d.kind IN ('opening', 'closing', 'delayed')
       AND (r.replaced_by IS NULL OR EXISTS (SELECT FROM document_line WHERE adjusts_document = d.id))
-      AND (CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)
+      AND {FINAL_BEFORE}
     ORDER BY v.lock_at, d.issue_date, d.kind
-""")  # noqa: S608 - column names
-_FINALS_BY_ID = text(f"SELECT {_FINAL}, false AS late FROM document AS d {_OF_DOCUMENT} WHERE d.id = ANY(:ids)")  # noqa: S608
+"""  # noqa: S608 - column names
 
 
 def _with_lines(connection: Connection, rows: Sequence[Any], at: datetime | None) -> list[FinalDocument]:
-    ids = [row.id for row in rows]
-    own, corrections = _own_lines(connection, ids), _corrections(connection, ids, at)
-    own = {row.id: own.get(row.id, []) for row in rows if not row.replaced}
-    found = []
+    own = _own_lines(connection, [row.id for row in rows if not row.replaced])
+    corrections = _corrections(connection, [row.id for row in rows], at)
+    finals = []
     for row in rows:
-        identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
-        plan = DocumentPlan(identity, row.currency, row.lock_at, keys_from(row.covers))
+        plan = DocumentPlan(identity_of(row), row.currency, row.lock_at, keys_from(row.covers))
         lines, corrected = tuple(own.get(row.id, ())), tuple(corrections.get(row.id, ()))
-        found.append(FinalDocument(plan, lines, corrected, row.batch, row.change, row.terms, row.late, row.replaced))
-    return found
+        finals.append(FinalDocument(plan, lines, corrected, row.batch, row.change, row.terms, row.late, row.replaced))
+    return finals
 
 
 def _own_lines(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, list[RatedLine]]:
-    query = text(f"""
+    query = f"""
         SELECT {_LINES}, l.document, d.currency FROM finalization AS f
         JOIN document AS d ON d.id = f.document
         JOIN document_line AS l ON l.document = f.document AND l.version = f.version
         WHERE f.document = ANY(:ids) ORDER BY l.document, l.line
-    """)  # noqa: S608 - column names
-    return _by_document(connection.execute(query, {"ids": list(ids)}))
+    """  # noqa: S608 - column names
+    return _by_document(fetch(connection, query, ids=ids))
 
 
 def _corrections(connection: Connection, ids: Collection[UUID], at: datetime | None) -> Mapping[UUID, list[RatedLine]]:
     """Adjustments on other final documents, and credit notes that correct."""
-    query = text(f"""
+    query = f"""
         SELECT {_LINES}, l.adjusts_document, d.currency {_CORRECTING} AND l.adjusts_document = ANY(:ids)
         ORDER BY f.cutoff, l.document, l.line
-    """)
-    return _by_document(connection.execute(query, {"ids": list(ids), "at": at}))
+    """
+    return _by_document(fetch(connection, query, ids=ids, at=at))
 
 
 def credited_lines(connection: Connection, document: UUID) -> list[RatedLine]:
     """The lines of all credit notes that lower a document."""
-    query = text(f"""
+    query = f"""
         SELECT {_LINES}, n.credits, d.currency FROM credit_note AS n
         JOIN document AS d ON d.id = n.document
         JOIN finalization AS f ON f.document = n.document
         JOIN document_line AS l ON l.document = f.document AND l.version = f.version
         WHERE n.credits = :document ORDER BY f.finalized_at, l.document, l.line
-    """)  # noqa: S608 - column names
-    return list(_by_document(connection.execute(query, {"document": document})).get(document, ()))
+    """  # noqa: S608 - column names
+    return list(_by_document(fetch(connection, query, document=document)).get(document, ()))
 
 
 def _by_document(rows: Iterable[Any]) -> Mapping[UUID, list[RatedLine]]:
@@ -200,26 +200,25 @@ def _by_document(rows: Iterable[Any]) -> Mapping[UUID, list[RatedLine]]:
 def others(
     connection: Connection, codes: Collection[int], period: date | None, at: datetime | None = None
 ) -> dict[int, list[OtherDocument]]:
-    """These customers' documents of all periods but one that are not final, or were not before ``at``."""
-    query = text("""
+    """Customers' documents of all periods but one that are not final, or were not before ``at``."""
+    query = """
         SELECT customer, customer_id, kind, period, issue_date, reissue, lock_at, customer_credit_applied_minor AS used
         FROM current_document
         WHERE customer = ANY(:codes) AND period IS DISTINCT FROM :period
           AND kind IN ('opening', 'closing', 'delayed', 'adjustment')
           AND reissue = 0  -- one issued again was never a draft
           AND (status = 'draft' OR cutoff >= :at)
-    """)
-    found: dict[int, list[OtherDocument]] = defaultdict(list)
-    for row in connection.execute(query, {"codes": list(codes), "period": period, "at": at}):
-        identity = DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
-        found[row.customer].append(OtherDocument(identity.order(row.lock_at), int(row.used)))
-    return found
+    """
+    by_customer: dict[int, list[OtherDocument]] = defaultdict(list)
+    for row in fetch(connection, query, codes=codes, period=period, at=at):
+        by_customer[row.customer].append(OtherDocument(identity_of(row).order(row.lock_at), int(row.used)))
+    return by_customer
 
 
 def receipts(connection: Connection, codes: Collection[int], period: date) -> set[int]:
     """Those of the customers that have a document of its own, not final, for late usage received in the period."""
-    query = text("""
+    query = """
         SELECT customer FROM current_document
         WHERE customer = ANY(:codes) AND period = :period AND kind = 'adjustment' AND status = 'draft'
-    """)
-    return set(connection.scalars(query, {"codes": list(codes), "period": period}))
+    """
+    return {row.customer for row in fetch(connection, query, codes=codes, period=period)}

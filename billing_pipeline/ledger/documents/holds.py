@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, select, text
+from sqlalchemy import Connection, select, text
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import MOMENT
@@ -15,7 +15,7 @@ from billing_pipeline.ledger.tables import customer, hold, hold_release
 
 
 class HoldInterval(NamedTuple):
-    """From when to when something held; ``released_at`` None: it still does."""
+    """The time in which a hold held; ``released_at`` None: it still does."""
 
     created_at: datetime
     released_at: datetime | None
@@ -25,7 +25,7 @@ class HoldInterval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One hold of one customer's documents of one period.
+    """A hold of one customer's documents of one period.
 
     Attributes:
         customer: the customer's id.
@@ -48,6 +48,14 @@ class Hold:
     release_reason: str | None = None
 
 
+class OpenHold(NamedTuple):
+    """A hold that nobody has released."""
+
+    id: int
+    created_at: datetime
+    reason: str
+
+
 def place(
     connection: Connection,
     customers: Collection[int],
@@ -58,28 +66,34 @@ def place(
     at: datetime,
     actor: str,
 ) -> int:
-    """Hold the period's documents of these customers (codes); returns how many are newly held.
+    """Hold the documents that these customers (codes) have in a period; returns how many are newly held.
 
     Who is held already, by the same cause, stays as they are.
     """
     lock_key(connection, f"hold {period}")  # two checks at once must not both find nothing
-    fresh = sorted(set(customers) - active(connection, period, cause).keys())
-    return copy_rows(
-        connection,
-        hold,
-        ("customer", "period", "cause", "reason", "created_at", "actor"),
-        ((code, period, cause, reason, at, actor) for code in fresh),
-    )
+    fresh = sorted(set(customers) - open_holds(connection, period, cause).keys())
+    return _add(connection, period, cause, dict.fromkeys(fresh, (reason, at)), actor)
 
 
-def active(connection: Connection, period: date, cause: str) -> dict[int, int]:
-    """Id of the hold of each customer (code) that ``cause`` holds now."""
+def _add(
+    connection: Connection, period: date, cause: str, reasons: Mapping[int, tuple[str, datetime]], actor: str
+) -> int:
+    """Add a hold of each customer (code), with why and since when."""
+    columns = ("customer", "period", "cause", "reason", "created_at", "actor")
+    rows = ((code, period, cause, reason, since, actor) for code, (reason, since) in reasons.items())
+    return copy_rows(connection, hold, columns, rows)
+
+
+def open_holds(connection: Connection, period: date, cause: str | None = None) -> dict[int, OpenHold]:
+    """The open hold of each customer (code) that is held now by ``cause``; without one, by anything."""
     query = (
-        select(hold.c.customer, hold.c.id)
+        select(hold.c.customer, hold.c.id, hold.c.created_at, hold.c.reason)
         .outerjoin(hold_release, hold_release.c.hold == hold.c.id)
-        .where(hold.c.period == period, hold.c.cause == cause, hold_release.c.hold.is_(None))
+        .where(hold.c.period == period, hold_release.c.hold.is_(None))
     )
-    return {row.customer: row.id for row in connection.execute(query)}
+    if cause is not None:
+        query = query.where(hold.c.cause == cause)
+    return {code: OpenHold(*row) for code, *row in connection.execute(query)}
 
 
 def release(connection: Connection, holds: Collection[int], reason: str, *, at: datetime, actor: str) -> int:
@@ -88,45 +102,42 @@ def release(connection: Connection, holds: Collection[int], reason: str, *, at: 
     Raises:
         Refused: there is no such hold; none is released.
     """
-    wanted = sorted(set(holds))
-    known = set(connection.scalars(select(hold.c.id).where(among(hold.c.id, wanted))))
-    if missing := [one for one in wanted if one not in known]:
-        raise Refused(f"There is no hold {', '.join(map(str, missing))}.", hint="List them with: billing hold list")
+    ids = sorted(set(holds))
+    existing = set(connection.scalars(select(hold.c.id).where(among(hold.c.id, ids))))
+    if missing := [str(number) for number in ids if number not in existing]:
+        raise Refused(f"There is no hold {', '.join(missing)}.", hint="List them with: billing hold list")
     released = connection.execute(
         text("""
             INSERT INTO hold_release (hold, released_at, actor, reason)
             SELECT id, greatest(created_at, :at), :actor, :reason FROM hold WHERE id = ANY(:holds)
             ON CONFLICT (hold) DO NOTHING
         """),
-        {"holds": wanted, "at": at, "actor": actor, "reason": reason},
+        {"holds": ids, "at": at, "actor": actor, "reason": reason},
     )
     return released.rowcount
 
 
-def known(connection: Connection, *, period: date | None = None, released: bool = False) -> list[Hold]:
+def placed(connection: Connection, *, period: date | None = None, released: bool = False) -> list[Hold]:
     """Holds in the order they were placed: those that hold, or with ``released`` all there ever were."""
-    query = _holds()
-    if period is not None:
-        query = query.where(hold.c.period == period)
-    if not released:
-        query = query.where(hold_release.c.hold.is_(None))
-    return [Hold(**row._mapping) for row in connection.execute(query.order_by(hold.c.id))]  # noqa: SLF001 - its public name
-
-
-def _holds() -> Select[tuple[object, ...]]:
     columns = (
         *(hold.c.id, customer.c.id.label("customer"), hold.c.period, hold.c.cause, hold.c.reason),
         *(hold.c.created_at, hold.c.actor, hold_release.c.released_at),
         *(hold_release.c.actor.label("released_by"), hold_release.c.reason.label("release_reason")),
     )
-    held = hold.join(customer, customer.c.code == hold.c.customer)
-    return select(*columns).select_from(held.outerjoin(hold_release, hold_release.c.hold == hold.c.id))
+    of_customers = hold.join(customer, customer.c.code == hold.c.customer)
+    with_release = of_customers.outerjoin(hold_release, hold_release.c.hold == hold.c.id)
+    query = select(*columns).select_from(with_release).order_by(hold.c.id)
+    if period is not None:
+        query = query.where(hold.c.period == period)
+    if not released:
+        query = query.where(hold_release.c.hold.is_(None))
+    return [Hold(*row) for row in connection.execute(query)]
 
 
 def intervals(
     connection: Connection, period: date, customers: Collection[int] | None = None
 ) -> Mapping[int, list[HoldInterval]]:
-    """What holds and held each customer (code) in a period, in the order it was placed.
+    """The holds that hold or held each customer (code) in a period, in the order in which they were placed.
 
     Args:
         connection: of the ledger.
@@ -143,10 +154,10 @@ def intervals(
     )
     if customers is not None:
         query = query.where(among(hold.c.customer, customers))
-    found = defaultdict[int, list[HoldInterval]](list)
+    by_customer = defaultdict[int, list[HoldInterval]](list)
     for code, *interval in connection.execute(query.order_by(hold.c.id)):
-        found[code].append(HoldInterval(*interval))
-    return dict(found)
+        by_customer[code].append(HoldInterval(*interval))
+    return dict(by_customer)
 
 
 def hold_since(
@@ -158,7 +169,7 @@ def hold_since(
     at: datetime,
     actor: str,
 ) -> None:
-    """Hold customers from an instant on that is past, where it turns out that the cause held already then.
+    """Hold customers from a past instant on, where it turns out that the cause held already then.
 
     Args:
         connection: of the ledger.
@@ -169,26 +180,25 @@ def hold_since(
         actor: who found out.
     """
     lock_key(connection, f"hold {period}")
-    standing = active(connection, period, cause)
-    query = select(hold.c.id, hold.c.created_at).where(among(hold.c.id, standing.values()))
-    began = {row.id: row.created_at for row in connection.execute(query)}
-    fresh = {code: found for code, found in reasons.items() if code not in standing or began[standing[code]] > found[1]}
-    release(connection, [standing[code] for code in fresh if code in standing], "held earlier", at=at, actor=actor)
-    columns = ("customer", "period", "cause", "reason", "created_at", "actor")
-    rows = ((code, period, cause, reason, since, actor) for code, (reason, since) in fresh.items())
-    copy_rows(connection, hold, columns, rows)
-    now_held = active(connection, period, cause)
-    over = [now_held[code] for code in fresh if code not in standing]
+    standing = open_holds(connection, period, cause)
+    earlier = {
+        code: reason
+        for code, reason in reasons.items()
+        if code not in standing or standing[code].created_at > reason[1]
+    }
+    replaced = [standing[code].id for code in earlier if code in standing]
+    release(connection, replaced, "held earlier", at=at, actor=actor)
+    _add(connection, period, cause, earlier, actor)
+    # Who was not held when this was found out is not held any more: the hold that was missing ends here.
+    over = [
+        held.id
+        for code, held in open_holds(connection, period, cause).items()
+        if code in earlier and code not in standing
+    ]
     release(connection, over, "passes now", at=at + MOMENT, actor=actor)
 
 
-def reasons(connection: Connection, period: date, cause: str) -> dict[int, str]:
-    """Why each customer (code) is held that ``cause`` holds now."""
-    query = select(hold.c.customer, hold.c.reason).where(among(hold.c.id, active(connection, period, cause).values()))
-    return {row.customer: row.reason for row in connection.execute(query)}
-
-
-def settle(
+def apply_check(
     connection: Connection,
     *,
     period: date,
@@ -198,7 +208,7 @@ def settle(
     at: datetime,
     actor: str,
 ) -> None:
-    """After a check: hold the customers (codes) that failed, each with their reason, release those that no longer do.
+    """Hold the customers (codes) that failed a check, each with their reason, and release those that no longer do.
 
     Args:
         connection: of the ledger.
@@ -209,27 +219,13 @@ def settle(
         at: the ledger's clock.
         actor: who checked.
     """
-    if not failed and not active(connection, period, cause):
+    if not failed and not open_holds(connection, period, cause):
         return  # as nearly always; nobody waits for anybody
     lock_key(connection, f"hold {period}")
-    held = active(connection, period, cause)
-    copy_rows(
-        connection,
-        hold,
-        ("customer", "period", "cause", "reason", "created_at", "actor"),
-        ((code, period, cause, failed[code], at, actor) for code in sorted(failed.keys() - held.keys())),
-    )
-    mended = [held[code] for code in held.keys() & set(checked) - failed.keys()]
+    held = open_holds(connection, period, cause)
+    fresh = {code: (failed[code], at) for code in sorted(failed.keys() - held.keys())}
+    _add(connection, period, cause, fresh, actor)
+    mended = [held[code].id for code in held.keys() & set(checked) - failed.keys()]
     if mended:
         # Held through this instant: what mended it may have been received at it, and must not be late.
         release(connection, mended, "passes now", at=at + MOMENT, actor=actor)
-
-
-def held(connection: Connection, period: date) -> set[int]:
-    """Codes of the customers that anything holds now."""
-    query = (
-        select(hold.c.customer)
-        .outerjoin(hold_release, hold_release.c.hold == hold.c.id)
-        .where(hold.c.period == period, hold_release.c.hold.is_(None))
-    )
-    return set(connection.scalars(query))

@@ -1,14 +1,14 @@
 """Usage that is known and cannot be billed any more: kept with its reason."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from billing_pipeline.ledger.database import copy_rows
+from billing_pipeline.ledger.database import copy_rows, fetch
 from billing_pipeline.ledger.tables import not_billable
 
 
@@ -31,30 +31,28 @@ class NotBillable:
     reason: str
 
 
+_NOT_BILLABLE = tuple(field.name for field in fields(NotBillable))
+
+
 def forget_not_billable(connection: Connection, period: date, codes: Collection[int]) -> None:
-    """What is computed again for these customers is kept again."""
+    """Forget what of these customers' usage cannot be billed: it is computed again, and kept again."""
     query = text("DELETE FROM not_billable WHERE period = :period AND customer = ANY(:codes)")
     connection.execute(query, {"period": period, "codes": list(codes)})
 
 
 def keep_not_billable(connection: Connection, period: date, rows: Iterable[NotBillable]) -> None:
     """Keep usage of a period that cannot be billed."""
-    columns = ("period", *_NOT_BILLABLE)
-    copy_rows(
-        connection, not_billable, columns, ((period, *(getattr(row, name) for name in _NOT_BILLABLE)) for row in rows)
-    )
+    values = ((period, *(getattr(row, name) for name in _NOT_BILLABLE)) for row in rows)
+    copy_rows(connection, not_billable, ("period", *_NOT_BILLABLE), values)
 
 
 def kept_not_billable(connection: Connection, period: date) -> list[tuple[str, NotBillable]]:
-    """(customer id, usage that cannot be billed) of a period, in the order of customer and price."""
-    query = text("""
+    """Usage of a period that cannot be billed, with the customer's id, in the order of customer and price."""
+    query = """
         SELECT c.id AS customer_id, n.* FROM not_billable AS n JOIN customer AS c ON c.code = n.customer
-        WHERE n.period = :period ORDER BY c.id, n.subscription, n.price, n.dimensions::text
-    """)
+        WHERE n.period = :period ORDER BY c.id, n.subscription, n.price, CAST(n.dimensions AS text)
+    """
     return [
         (row.customer_id, NotBillable(*(getattr(row, name) for name in _NOT_BILLABLE)))
-        for row in connection.execute(query, {"period": period})
+        for row in fetch(connection, query, period=period)
     ]
-
-
-_NOT_BILLABLE = ("customer", "document", "subscription", "price", "dimensions", "quantity", "reason")

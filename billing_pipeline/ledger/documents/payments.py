@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, text, update
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.ledger.database import copy_rows
+from billing_pipeline.ledger.database import copy_rows, fetch
 from billing_pipeline.ledger.tables import payment, payment_event
 from billing_pipeline.payments.gateways import DEFAULT_GATEWAY
 from billing_pipeline.payments.handoff import Collection, PaymentRequest, PaymentStatus
@@ -19,7 +19,7 @@ from billing_pipeline.payments.handoff import Collection, PaymentRequest, Paymen
 
 @dataclass(frozen=True, slots=True)
 class PaymentDue:
-    """What a finalized document asks for.
+    """The payment that a finalized document asks for.
 
     Attributes:
         document: the document's id.
@@ -49,7 +49,7 @@ class TakenPayment:
 
 @dataclass(frozen=True, slots=True)
 class PaymentStep:
-    """What became of a payment.
+    """A step of a payment: what became of it.
 
     Attributes:
         status: where it is now.
@@ -101,24 +101,24 @@ def _collection(row: PaymentDue) -> Collection:
 
 
 def due_by_gateway(connection: Connection, now: datetime) -> dict[str, int]:
-    """How many payments may be due, by gateway in order of name. Some may still wait for a payment method."""
-    query = text(
-        "SELECT gateway, count(*) AS due FROM payment WHERE status IN ('queued', 'awaiting_payment_method') "
-        "OR (status = 'failed' AND next_attempt_at <= :now) GROUP BY gateway ORDER BY gateway"
-    )
-    return {row.gateway: row.due for row in connection.execute(query, {"now": now})}
+    """How many payments may be due, by gateway in order of name; some may still wait for a payment method."""
+    query = """
+        SELECT gateway, count(*) AS due FROM payment WHERE status IN ('queued', 'awaiting_payment_method')
+        OR (status = 'failed' AND next_attempt_at <= :now) GROUP BY gateway ORDER BY gateway
+    """
+    return {row.gateway: row.due for row in fetch(connection, query, now=now)}
 
 
 def last_event(connection: Connection) -> int:
-    """Number of the last thing that happened to any payment; 0: nothing yet."""
+    """The number of the last thing that happened to any payment; 0: nothing yet."""
     return connection.scalar(text("SELECT max(id) FROM payment_event")) or 0
 
 
 # The payment method is the customer's newest one. Rows that another deliverer holds are its business. A void document
 # is not collected. `after` walks through the payments once, so that one that cannot move does not stop the others.
-_DUE = text("""
+_DUE = """
     SELECT p.document, p.amount_minor, p.collection, p.attempts, d.currency, d.issue_date, c.id AS customer, f.number,
-           known.reference,
+           method.reference,
            (SELECT min(at) FROM payment_event WHERE document = p.document AND status = 'failed') AS refused_at
     FROM payment AS p
     JOIN document AS d ON d.id = p.document
@@ -127,27 +127,29 @@ _DUE = text("""
     LEFT JOIN LATERAL (
         SELECT nullif(content -> 'payment' ->> 'reference', '') AS reference FROM catalog_entry
         WHERE kind = 'customer' AND id = c.id ORDER BY change DESC LIMIT 1
-    ) AS known ON true
+    ) AS method ON true
     WHERE p.gateway = :gateway AND p.document > :after AND (
         p.status = 'queued'
         OR (p.status = 'failed' AND p.next_attempt_at <= :now)
-        OR (p.status = 'awaiting_payment_method' AND (known.reference IS NOT NULL OR NOT :needs_payment_method))
+        OR (p.status = 'awaiting_payment_method' AND (method.reference IS NOT NULL OR NOT :needs_payment_method))
     ) AND NOT EXISTS (SELECT FROM document_void AS v WHERE v.document = p.document)
     ORDER BY p.document LIMIT :limit FOR UPDATE OF p SKIP LOCKED
-""")
+"""
 
 
 def take(
     connection: Connection, gateway: str, now: datetime, *, needs_payment_method: bool, after: UUID, limit: int
 ) -> list[TakenPayment]:
     """The next payments that are due at ``now``, in order of their document, locked against other deliverers."""
-    values = {
-        "gateway": gateway,
-        "now": now,
-        "needs_payment_method": needs_payment_method,
-        "after": after,
-        "limit": limit,
-    }
+    due = fetch(
+        connection,
+        _DUE,
+        gateway=gateway,
+        now=now,
+        needs_payment_method=needs_payment_method,
+        after=after,
+        limit=limit,
+    )
     return [
         TakenPayment(
             PaymentRequest(
@@ -162,7 +164,7 @@ def take(
             ),
             row.refused_at,
         )
-        for row in connection.execute(_DUE, values)
+        for row in due
     ]
 
 

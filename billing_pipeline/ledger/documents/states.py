@@ -1,7 +1,7 @@
-"""Documents, their versions and their finalization. Facts are only added; drafts of an open period are replaced."""
+"""Documents and their states. Versions are facts and only added; drafts of a period that has not ended are replaced."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,24 +11,18 @@ from sqlalchemy import Connection, Table, delete, select, text
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, Key, keys_from, stored_keys
-from billing_pipeline.ledger.database import among, copy_rows
+from billing_pipeline.ledger.database import among, copy_rows, fetch
 from billing_pipeline.ledger.lines import LINE_COLUMNS, line_values
-from billing_pipeline.ledger.tables import (
-    document,
-    document_line,
-    document_version,
-    draft_document,
-    draft_line,
-)
+from billing_pipeline.ledger.tables import document, document_line, document_version, draft_document, draft_line
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """What the ledger says of a document now.
+    """A document as the ledger has it now.
 
     Attributes:
         version: of the state that stands; 1 also for a draft that is still replaced.
-        replaceable: its period has not ended when it was computed: no version is kept.
+        replaceable: its period had not ended when it was computed: no version is kept.
         content: compares equal to ``Document.content`` where nothing changed.
         covers: keys of the segments whose usage it bills.
         amount_due: in minor units of ``currency``.
@@ -62,9 +56,14 @@ class StoredDocument:
         return DocumentIdentity(self.customer, DocumentKind(self.kind), self.period, self.issue_date, self.reissue)
 
 
+def identity_of(row: Any) -> DocumentIdentity:
+    """The identity of a document whose columns a row has, with ``customer_id``."""
+    return DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
+
+
 @dataclass(frozen=True, slots=True)
 class NewState:
-    """A computed state to be written.
+    """A computed state of a document, to be written.
 
     Attributes:
         version: its number; 1 for a draft.
@@ -81,15 +80,14 @@ class NewState:
 
 
 def current(connection: Connection, period: date, codes: Collection[int]) -> dict[UUID, StoredDocument]:
-    """These customers' documents of the period, by id, in the order of customer, issue date and kind."""
-    query = text("""
+    """The documents of these customers and a period, by id, in the order of customer, issue date and kind."""
+    query = """
         SELECT d.*, (SELECT count(*) FROM draft_line WHERE document = d.id AND d.replaceable)
              + (SELECT count(*) FROM document_line WHERE document = d.id AND version = d.version) AS lines
         FROM current_document AS d WHERE d.period = :period AND d.customer = ANY(:codes)
         ORDER BY d.customer_id, d.issue_date, d.kind
-    """)
-    rows = connection.execute(query, {"period": period, "codes": list(codes)})
-    return {row.id: _stored(row) for row in rows.all()}
+    """
+    return {row.id: _stored(row) for row in fetch(connection, query, period=period, codes=codes)}
 
 
 def _stored(row: Any) -> StoredDocument:
@@ -118,6 +116,7 @@ def _stored(row: Any) -> StoredDocument:
     )
 
 
+_DOCUMENT_COLUMNS = ("id", "customer", "bucket", "kind", "period", "issue_date", "reissue", "currency")
 _STATE_COLUMNS = (
     "document", "lock_at", "subtotal_minor", "credits_applied_minor", "tax_minor", "total_minor",
     "customer_credit_applied_minor", "amount_due_minor", "has_usage", "covers", "content", "as_of_batch",
@@ -128,28 +127,26 @@ _LINE_COLUMNS = ("document", "line", *LINE_COLUMNS)
 
 def replace_drafts(connection: Connection, states: Sequence[NewState], at: datetime, code_version: str) -> None:
     """Put these drafts in the place of the ones before; nothing of those is kept."""
-    _register(connection, states)
+    _register_new(connection, states)
     remove_drafts(connection, [state.computed.id for state in states])
-    _copy_states(connection, draft_document, states, at, code_version, versioned=False)
-    _copy_lines(connection, draft_line, states, versioned=False)
+    _write(connection, draft_document, draft_line, states, at, code_version)
 
 
 def remove_drafts(connection: Connection, ids: Collection[UUID]) -> None:
-    """Drafts that no longer exist, or that become a version in this transaction."""
+    """Remove drafts that no longer exist, or that become a version in this transaction."""
     for table in (draft_line, draft_document):
         connection.execute(delete(table).where(among(table.c.document, ids)))
 
 
 def add_versions(connection: Connection, states: Sequence[NewState], at: datetime, code_version: str) -> None:
     """Write versions with their lines, in this transaction, for good."""
-    _register(connection, states)
+    _register_new(connection, states)
     remove_drafts(connection, [state.computed.id for state in states if state.version == 1])
-    _copy_states(connection, document_version, states, at, code_version, versioned=True)
-    _copy_lines(connection, document_line, states, versioned=True)
+    _write(connection, document_version, document_line, states, at, code_version)
 
 
 def promote_drafts(connection: Connection, period: date, buckets: Collection[int]) -> int:
-    """The period has ended: its drafts become version 1 as they stand, and are kept. Returns how many."""
+    """Keep a period's drafts as version 1, as they stand, because the period has ended; returns how many."""
     columns, line_columns = ", ".join(_STATE_COLUMNS), ", ".join(_LINE_COLUMNS)
     of_buckets = "document IN (SELECT id FROM document WHERE period = :period AND bucket = ANY(:buckets))"
     values = {"period": period, "buckets": list(buckets)}
@@ -175,54 +172,54 @@ def promote_drafts(connection: Connection, period: date, buckets: Collection[int
 
 def register(connection: Connection, identity: DocumentIdentity, code: int, bucket: int, currency: str) -> None:
     """Make a document known before it has a state."""
-    connection.execute(
-        document.insert().values(id=identity.id, customer=code, bucket=bucket, **_identity(identity, currency))
-    )
+    copy_rows(connection, document, _DOCUMENT_COLUMNS, [_document_row(identity, code, bucket, currency)])
 
 
-def _register(connection: Connection, states: Sequence[NewState]) -> None:
+def _register_new(connection: Connection, states: Sequence[NewState]) -> None:
     ids = [state.computed.id for state in states]
-    known = set(connection.scalars(select(document.c.id).where(among(document.c.id, ids))))
-    rows = [  # two versions of a document may be written at once
-        {
-            "id": document_id,
-            "customer": state.code,
-            "bucket": state.bucket,
-            **_identity(state.computed.plan.identity, state.computed.plan.currency),
-        }
-        for document_id, state in {state.computed.id: state for state in states}.items()
-        if document_id not in known
-    ]
-    if rows:
-        columns = tuple(rows[0])
-        copy_rows(connection, document, columns, (tuple(row.values()) for row in rows))
-
-
-def _identity(identity: DocumentIdentity, currency: str) -> dict[str, object]:
-    return {
-        "kind": str(identity.kind),
-        "period": identity.period,
-        "issue_date": identity.issue_date,
-        "reissue": identity.reissue,
-        "currency": currency,
+    registered = set(connection.scalars(select(document.c.id).where(among(document.c.id, ids))))
+    rows = {  # two versions of a document may be written at once
+        state.computed.id: _document_row(
+            state.computed.plan.identity, state.code, state.bucket, state.computed.plan.currency
+        )
+        for state in states
+        if state.computed.id not in registered
     }
+    if rows:
+        copy_rows(connection, document, _DOCUMENT_COLUMNS, rows.values())
 
 
-def _copy_states(
+def _document_row(identity: DocumentIdentity, code: int, bucket: int, currency: str) -> tuple[object, ...]:
+    return (
+        identity.id, code, bucket, str(identity.kind), identity.period, identity.issue_date, identity.reissue, currency,
+    )  # fmt: skip
+
+
+def _write(
     connection: Connection,
-    table: Table,
-    states: Iterable[NewState],
+    of_states: Table,
+    of_lines: Table,
+    states: Sequence[NewState],
     at: datetime,
     code_version: str,
-    *,
-    versioned: bool,
 ) -> None:
-    columns = (*_STATE_COLUMNS, "version") if versioned else _STATE_COLUMNS
+    """Write states with their lines, as drafts or as versions."""
+    first = 0 if "version" in of_states.c else 1  # a draft has no number
     copy_rows(
         connection,
-        table,
-        columns,
-        ((*_state_row(state, at, code_version), *([state.version] if versioned else ())) for state in states),
+        of_states,
+        ("version", *_STATE_COLUMNS)[first:],
+        ((state.version, *_state_row(state, at, code_version))[first:] for state in states),
+    )
+    copy_rows(
+        connection,
+        of_lines,
+        ("version", *_LINE_COLUMNS)[first:],
+        (
+            (state.version, state.computed.id, number, *line_values(line))[first:]
+            for state in states
+            for number, line in enumerate(state.computed.lines, start=1)
+        ),
     )
 
 
@@ -236,26 +233,8 @@ def _state_row(state: NewState, at: datetime, code_version: str) -> tuple[object
 
 
 def amounts_minor(computed: Document) -> tuple[int, ...]:
-    """Subtotal, credits applied, tax, total, customer credit applied and amount due."""
-    amounts = (
-        computed.subtotal, computed.credits_applied, computed.tax, computed.total,
-        Money(computed.customer_credit, computed.plan.currency), computed.amount_due,
+    """A document's subtotal, credits applied, tax, total, customer credit applied and amount due, in minor units."""
+    return (
+        computed.subtotal.minor, computed.credits_applied.minor, computed.tax.minor, computed.total.minor,
+        computed.customer_credit, computed.amount_due.minor,
     )  # fmt: skip
-    return tuple(one.minor for one in amounts)
-
-
-def _copy_lines(connection: Connection, table: Table, states: Iterable[NewState], *, versioned: bool) -> None:
-    columns = (*_LINE_COLUMNS, "version") if versioned else _LINE_COLUMNS
-    copy_rows(
-        connection,
-        table,
-        columns,
-        (
-            (state.computed.id, number, *line_values(line), *([state.version] if versioned else ()))
-            for state in states
-            for number, line in enumerate(state.computed.lines, start=1)
-        ),
-    )
-
-
-# --- finalization ------------------------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert
 
 from billing_pipeline.invoicing.document import DocumentIdentity
+from billing_pipeline.ledger.database import fetch
 from billing_pipeline.ledger.documents.payments import PaymentStep
 from billing_pipeline.ledger.documents.payments import record as record_steps
 from billing_pipeline.ledger.documents.states import StoredDocument, register
@@ -26,7 +27,7 @@ def record(
     actor: str,
     reason: str,
 ) -> None:
-    """Void a document for good; with ``replaced_by``, name the document that takes its place."""
+    """Void a document for good; ``replaced_by`` names the document that takes its place."""
     if replaced_by is not None:
         register(connection, replaced_by, stored.code, stored.bucket, stored.currency)
     connection.execute(
@@ -42,31 +43,29 @@ def record(
 
 def stop_payment(connection: Connection, document: UUID, at: datetime, actor: str) -> str | None:
     """Stop asking for a document's payment; returns the status in which it cannot be stopped any more, else None."""
-    query = text("SELECT status, gateway, attempts, reference FROM payment WHERE document = :document FOR UPDATE")
-    row = connection.execute(query, {"document": document}).one_or_none()
-    if row is None:
-        return None
-    nobody_asked = row.status == PaymentStatus.SUBMITTED and row.gateway == DEFAULT_GATEWAY  # a person looks for money
-    if row.status in _STOPPED or nobody_asked:
+    query = "SELECT status, gateway, attempts, reference FROM payment WHERE document = :document FOR UPDATE"
+    for row in fetch(connection, query, document=document):  # one, or none where nothing was due
+        by_hand = row.status == PaymentStatus.SUBMITTED and row.gateway == DEFAULT_GATEWAY  # a person looks for money
+        if row.status not in _STOPPED and not by_hand:
+            return str(row.status)
         step = PaymentStep(document, PaymentStatus.NOT_DUE, "the invoice is void", row.attempts, row.reference)
         record_steps(connection, [step], at, actor)
-        return None
-    return str(row.status)
+    return None
 
 
 def credit_notes(connection: Connection, document: UUID) -> list[str]:
     """Numbers of the credit notes that lower a document."""
-    query = text("""
+    query = """
         SELECT f.number FROM credit_note AS n JOIN finalization AS f ON f.document = n.document
         WHERE n.credits = :document ORDER BY f.number
-    """)
-    return list(connection.scalars(query, {"document": document}))
+    """
+    return [row.number for row in fetch(connection, query, document=document)]
 
 
 def record_credit_note(
     connection: Connection, document: UUID, credits_document: UUID, actor: str, reason: str, *, correction: bool
 ) -> None:
-    """Say what a credit note lowers, and whether what counts as billed is lowered with it."""
+    """Record which document a credit note lowers, and whether what counts as billed is lowered with it."""
     connection.execute(
         insert(credit_note).values(
             document=document, credits=credits_document, correction=correction, reason=reason, actor=actor

@@ -1,23 +1,19 @@
-"""How far each period's buckets are computed, what is pending, and the results between the stages."""
+"""How far each period's buckets are computed, and where its customers stand between the stages."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_pipeline.ledger.database import among, replace_rows
-from billing_pipeline.ledger.tables import (
-    customer,
-    customer_period,
-    period_bucket,
-)
+from billing_pipeline.ledger.tables import customer, customer_period, period_bucket
 
 
 @dataclass(frozen=True, slots=True)
 class BucketProgress:
-    """How far one bucket of a period is metered."""
+    """How far a bucket of a period is metered."""
 
     bucket: int
     through_batch: int
@@ -27,7 +23,7 @@ class BucketProgress:
 
 @dataclass(frozen=True, slots=True)
 class CustomerState:
-    """Where one customer stands in a period.
+    """A customer's state: where they stand in a period.
 
     Attributes:
         terms: fingerprint of the terms that the stored quantities were measured by.
@@ -46,27 +42,28 @@ class CustomerState:
 
 
 def lock_buckets(connection: Connection, period: date, buckets: Sequence[int]) -> list[BucketProgress]:
-    """The buckets' progress, locked until the transaction ends: whoever computes or locks them goes one by one."""
+    """The progress of a period's buckets, locked until the transaction ends: who computes or locks them takes turns."""
     rows = [{"period": period, "bucket": bucket} for bucket in sorted(buckets)]
     connection.execute(upsert(period_bucket).on_conflict_do_nothing(), rows)
-    query = select(period_bucket).where(period_bucket.c.period == period, period_bucket.c.bucket.in_(list(buckets)))
-    locked = connection.execute(query.order_by(period_bucket.c.bucket).with_for_update())
+    query = select(period_bucket).where(*_of_buckets(period, buckets)).order_by(period_bucket.c.bucket)
+    locked = connection.execute(query.with_for_update())
     return [BucketProgress(row.bucket, row.through_batch, row.through_change, row.closed) for row in locked]
+
+
+def _of_buckets(period: date, buckets: Collection[int]) -> tuple[ColumnElement[bool], ...]:
+    return period_bucket.c.period == period, among(period_bucket.c.bucket, buckets)
 
 
 def lock_everywhere(connection: Connection, buckets: Sequence[int]) -> None:
     """Lock these buckets in every period that knows them, in the order in which a run of several periods does."""
-    query = select(period_bucket.c.bucket).where(period_bucket.c.bucket.in_(list(buckets)))
+    query = select(period_bucket.c.bucket).where(among(period_bucket.c.bucket, buckets))
     connection.execute(query.order_by(period_bucket.c.period, period_bucket.c.bucket).with_for_update())
 
 
 def advance(connection: Connection, period: date, buckets: Sequence[int], batch: int, change: int) -> None:
     """Note that the buckets are metered through a batch and a catalog change."""
-    connection.execute(
-        update(period_bucket)
-        .where(period_bucket.c.period == period, period_bucket.c.bucket.in_(list(buckets)))
-        .values(through_batch=batch, through_change=change)
-    )
+    progress = {"through_batch": batch, "through_change": change}
+    connection.execute(update(period_bucket).where(*_of_buckets(period, buckets)).values(progress))
 
 
 def customers(
@@ -76,7 +73,7 @@ def customers(
     query = (
         select(customer_period, customer.c.id)
         .join(customer, customer.c.code == customer_period.c.customer)
-        .where(customer_period.c.period == period, customer_period.c.bucket.in_(list(buckets)))
+        .where(customer_period.c.period == period, among(customer_period.c.bucket, buckets))
     )
     if pending is not None:
         query = query.where(customer_period.c.pending == pending)
@@ -89,16 +86,19 @@ def customers(
 
 
 def mark(connection: Connection, period: date, states: Iterable[CustomerState]) -> None:
-    """Write these customers' states, replacing what they were."""
+    """Write customers' states, in place of what they were."""
     states = list(states)
     columns = ("period", "customer", "bucket", "terms", "pending", "batches", "changes")
     replace_rows(
         connection,
         customer_period,
         period,
-        [one.code for one in states],
+        [state.code for state in states],
         columns,
-        ((period, one.code, one.bucket, one.terms, one.pending, one.batches, one.changes) for one in states),
+        (
+            (period, state.code, state.bucket, state.terms, state.pending, state.batches, state.changes)
+            for state in states
+        ),
     )
 
 
@@ -108,7 +108,7 @@ def advance_customers(connection: Connection, period: date, codes: Collection[in
 
 
 def forget_causes(connection: Connection, period: date, codes: Collection[int]) -> None:
-    """These customers' documents say all that is known: why they were dirty matters no more."""
+    """Forget why these customers were dirty: their documents say all that is known."""
     _update_customers(connection, period, codes, batches=[], changes=[])
 
 
@@ -131,9 +131,5 @@ def waiting(connection: Connection, period: date, stage: str) -> int:
 
 
 def note_closed(connection: Connection, period: date, buckets: Sequence[int]) -> None:
-    """These buckets' documents were computed at or after the period's end."""
-    connection.execute(
-        update(period_bucket)
-        .where(period_bucket.c.period == period, period_bucket.c.bucket.in_(list(buckets)))
-        .values(closed=True)
-    )
+    """Note that the buckets' documents were computed at or after the period's end."""
+    connection.execute(update(period_bucket).where(*_of_buckets(period, buckets)).values(closed=True))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class PeriodProgress:
-    """How far one period is computed.
+    """How far a period is computed.
 
     Attributes:
         buckets: how many buckets were computed at all.
@@ -62,36 +62,36 @@ class Drafts:
 
 
 def progress(connection: Connection, buckets: int, now: datetime) -> dict[date, PeriodProgress]:
-    """All periods of which anything is known, by first local day.
+    """The progress of all periods of which anything is known, by first local day.
 
     Args:
         connection: of the ledger.
         buckets: how many there are in all.
         now: the ledger's clock.
     """
-    found = defaultdict[date, dict[str, Any]](dict)
+    by_period = defaultdict[date, dict[str, Any]](dict)
     for row in connection.execute(_BUCKETS):
         whole = row.buckets == buckets
-        found[row.period] |= {
+        by_period[row.period] |= {
             "buckets": row.buckets,
             "through_batch": row.through_batch if whole else 0,
             "through_change": row.through_change if whole else 0,
             "closed": whole and row.closed,
         }
     for row in connection.execute(_BATCHES):
-        found[row.period]["newest_batch"] = row.newest_batch
+        by_period[row.period]["newest_batch"] = row.newest_batch
     for row in connection.execute(_PENDING):
-        found[row.period]["pending"] = row.pending
+        by_period[row.period]["pending"] = row.pending
     for period, (documents, drafts) in _documents(connection, now).items():
-        found[period] |= {"documents": documents, "drafts": drafts}
-    return {period: PeriodProgress(**known) for period, known in found.items()}
+        by_period[period] |= {"documents": documents, "drafts": drafts}
+    return {period: PeriodProgress(**fields) for period, fields in by_period.items()}
 
 
 def _documents(connection: Connection, now: datetime) -> dict[date, tuple[Mapping[str, int], Drafts | None]]:
-    """By period: documents by status, and the drafts among them. What is final is only counted."""
+    """The documents of each period by status, and the drafts among them. What is final is only counted."""
     void = {row.period: row.documents for row in connection.execute(_VOID)}
     open_ = {row.period: row for row in connection.execute(_NOT_FINAL, {"now": now})}
-    found: dict[date, tuple[Mapping[str, int], Drafts | None]] = {}
+    by_period: dict[date, tuple[Mapping[str, int], Drafts | None]] = {}
     for period, documents in connection.execute(_DOCUMENTS):
         row, gone = open_.get(period), void.get(period, 0)
         final = documents - gone - (row.documents if row else 0)
@@ -99,8 +99,8 @@ def _documents(connection: Connection, now: datetime) -> dict[date, tuple[Mappin
         if row and row.drafts:
             drafts = Drafts(row.next_lock_at, row.due, row.due_and_free, row.due_without_usage)
         counts = {"draft": row.drafts if row else 0, "finalized": final, "void": gone}
-        found[period] = {name: count for name, count in counts.items() if count}, drafts
-    return found
+        by_period[period] = {name: count for name, count in counts.items() if count}, drafts
+    return by_period
 
 
 _BUCKETS = text("""

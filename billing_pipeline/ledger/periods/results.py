@@ -1,12 +1,12 @@
 """Results between the stages: the quantities, usage counts and rated lines of a period's customers."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Table
 
-from billing_pipeline.ledger.database import replace_rows
+from billing_pipeline.ledger.database import fetch, replace_rows
 from billing_pipeline.ledger.lines import RATED_COLUMNS, line_values, stored_line
 from billing_pipeline.ledger.tables import metered_quantity, rated_line, usage_count
 from billing_pipeline.metering.measurement import UsageCount
@@ -30,8 +30,8 @@ def replace_quantities(
             period, code, *quantity.segment, quantity.start, quantity.cut, dict(quantity.dimensions),
             quantity.quantity, quantity.events, quantity.provisional, quantity.counted_to, quantity.measures,
         )
-        for code, some in quantities.items()
-        for quantity in some
+        for code, of_customer in quantities.items()
+        for quantity in of_customer
     )  # fmt: skip
     return replace_rows(connection, metered_quantity, period, quantities, (*_WHOSE, *_QUANTITY), rows)
 
@@ -56,33 +56,37 @@ def replace_counts(
 
 def replace_lines(connection: Connection, period: date, lines: Mapping[int, Sequence[RatedLine]]) -> int:
     """Store customers' rated lines, by customer code, in place of the ones before; returns how many."""
-    rows = ((period, code, *line_values(line)[: len(RATED_COLUMNS)]) for code, some in lines.items() for line in some)
+    rows = (
+        (period, code, *line_values(line)[: len(RATED_COLUMNS)])
+        for code, of_customer in lines.items()
+        for line in of_customer
+    )
     return replace_rows(connection, rated_line, period, lines, (*_WHOSE, *RATED_COLUMNS), rows)
 
 
 def quantities(connection: Connection, period: date, codes: Collection[int]) -> dict[int, list[MeteredQuantity]]:
     """Customers' stored quantities, by customer code."""
-    found: dict[int, list[MeteredQuantity]] = {code: [] for code in codes}
+    by_customer: dict[int, list[MeteredQuantity]] = {code: [] for code in codes}
     for code, subscription, phase_start, price, *measured, measures in _rows(
         connection, metered_quantity, _QUANTITY, period, codes
     ):
         measured.append(None if measures is None else tuple(measures))
-        found[code].append(MeteredQuantity(SegmentKey(subscription, phase_start, price), *measured))
-    return found
+        by_customer[code].append(MeteredQuantity(SegmentKey(subscription, phase_start, price), *measured))
+    return by_customer
 
 
 def lines(connection: Connection, period: date, currencies: Mapping[int, str]) -> dict[int, list[RatedLine]]:
     """Customers' stored rated lines, by customer code; ``currencies`` are the customers' own, by code."""
-    found: dict[int, list[RatedLine]] = {code: [] for code in currencies}
+    by_customer: dict[int, list[RatedLine]] = {code: [] for code in currencies}
     for code, *values in _rows(connection, rated_line, RATED_COLUMNS, period, currencies):
-        found[code].append(stored_line(values, currencies[code]))
-    return found
+        by_customer[code].append(stored_line(values, currencies[code]))
+    return by_customer
 
 
 def _rows(
     connection: Connection, table: Table, columns: Sequence[str], period: date, codes: Collection[int]
-) -> Iterator[Any]:
+) -> Sequence[Any]:
     """Rows of customers: their code, then these columns."""
     names = ", ".join(f'"{name}"' for name in columns)
-    query = text(f'SELECT customer, {names} FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)')  # noqa: S608 - names
-    return iter(connection.execute(query, {"period": period, "codes": list(codes)}).all())  # one by one takes longer
+    query = f'SELECT customer, {names} FROM "{table.name}" WHERE period = :period AND customer = ANY(:codes)'  # noqa: S608 - names
+    return fetch(connection, query, period=period, codes=codes)

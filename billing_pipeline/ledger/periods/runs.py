@@ -1,14 +1,13 @@
-"""What ran in a period, and where its rows ended."""
+"""What ran in a period, and where the rows of its usage ended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert
 
-from billing_pipeline.ledger.tables import (
-    stage_run,
-)
+from billing_pipeline.ledger.database import fetch
+from billing_pipeline.ledger.tables import stage_run
 
 
 def note_run(
@@ -22,7 +21,7 @@ def note_run(
     counts: Mapping[str, int | str],
     actor: str,
 ) -> None:
-    """Keep what a stage did, for people: what ran, when, how long, how much."""
+    """Keep what a stage of a period did, for people: what ran, when, how long, how much."""
     connection.execute(
         insert(stage_run).values(
             period=period,
@@ -38,7 +37,7 @@ def note_run(
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """Where every row that landed in a period ended; quarantined ones are counted by batch.
+    """Where every row of usage that landed in a period ended; quarantined ones are counted by batch.
 
     Attributes:
         files: rows of the manifest's files, i.e. what landed in the period and was not quarantined.
@@ -57,18 +56,16 @@ class Reconciliation:
 
 
 def reconciliation(connection: Connection, period: date) -> Reconciliation:
-    """Count the period's rows in the manifest, and in what metering said of them."""
-    row = connection.execute(
-        text("""
-            WITH reached AS (
-                SELECT coalesce(min(through_batch), 0) AS batch FROM period_bucket WHERE period = :period
-            )
-            SELECT (SELECT coalesce(sum(rows), 0) FROM lake_file, reached
-                    WHERE period = :period AND lake_file.batch <= reached.batch) AS files,
-                   coalesce(sum(accepted), 0) AS accepted, coalesce(sum(superseded), 0) AS superseded,
-                   coalesce(sum(retracted), 0) AS retracted, coalesce(sum(unpriced), 0) AS unpriced
-            FROM usage_count WHERE period = :period
-        """),
-        {"period": period},
-    ).one()
-    return Reconciliation(*(int(value) for value in row))
+    """Count a period's rows of usage in the manifest, and in what metering said of them."""
+    query = """
+        WITH reached AS (
+            SELECT coalesce(min(through_batch), 0) AS batch FROM period_bucket WHERE period = :period
+        )
+        SELECT (SELECT coalesce(sum(rows), 0) FROM lake_file, reached
+                WHERE period = :period AND lake_file.batch <= reached.batch) AS files,
+               coalesce(sum(accepted), 0) AS accepted, coalesce(sum(superseded), 0) AS superseded,
+               coalesce(sum(retracted), 0) AS retracted, coalesce(sum(unpriced), 0) AS unpriced
+        FROM usage_count WHERE period = :period
+    """
+    (row,) = fetch(connection, query, period=period)
+    return Reconciliation(*(int(count) for count in row))

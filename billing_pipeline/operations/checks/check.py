@@ -117,5 +117,5 @@ def _reasons(
 def _held(connection: Connection, period: BillingPeriod, expected: Sequence[Check]) -> tuple[str, ...]:
     """Ids of the customers that a check holds now."""
     causes = {check.name for check in expected}
-    open_holds = holds.known(connection, period=period.first_day)
+    open_holds = holds.placed(connection, period=period.first_day)
     return tuple(sorted({hold.customer for hold in open_holds if hold.cause in causes}))

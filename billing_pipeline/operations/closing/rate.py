@@ -57,7 +57,7 @@ def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: da
     lines = results.replace_lines(connection, work.first_day, by_code)
     counted = note_not_billable(work, codes, rated)
     problems = {codes[one]: "; ".join(found.problems) for one, found in rated.items() if found.problems}
-    holds.settle(
+    holds.apply_check(
         connection, period=work.first_day, cause=UNRATED, checked=codes.values(), failed=problems, at=now,
         actor=work.billing.actor,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from billing_pipeline.invoicing.document import Document, DocumentIdentity
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization, payments, revisits, states
-from billing_pipeline.ledger.documents.finalization import Final
+from billing_pipeline.ledger.documents.finalization import Finalization
 from billing_pipeline.ledger.documents.payments import PaymentDue
 from billing_pipeline.ledger.documents.states import NewState, StoredDocument
 from billing_pipeline.ledger.periods import periods
@@ -101,7 +101,7 @@ class ByHand:
         payments.queue(connection, [due], self.now, billing.actor)
         inputs = self._keep_inputs()
         whole = sha256(f"{inputs} {terms.fingerprint} {code_version()}".encode()).hexdigest()
-        final = Final(
+        final = Finalization(
             id=made.id,
             version=1,
             issued=bool(made.lines),

@@ -129,8 +129,8 @@ def _computed(hand: ByHand, plan: DocumentPlan) -> Document:
 def _reissue(hand: ByHand, plan: DocumentPlan) -> tuple[str | None, Money]:
     """Issue it, and note that it carries the late usage that the void one did, and all else; its number and total."""
     connection, stored = hand.work.connection, hand.stored
-    late_usage.unsettle(connection, stored.id)
+    late_usage.mark_not_carried(connection, stored.id)
     made = _computed(hand, plan)
     number = hand.issue(made, {"reissue_of": hand.number})
-    late_usage.settle(connection, {stored.code: (made.id, hand.as_of.batch)})
+    late_usage.mark_carried(connection, {stored.code: (made.id, hand.as_of.batch)})
     return number, made.total

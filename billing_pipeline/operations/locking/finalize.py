@@ -12,7 +12,7 @@ from billing_pipeline.catalog import Catalog
 from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import finalization, late_usage, payments
-from billing_pipeline.ledger.documents.finalization import Final
+from billing_pipeline.ledger.documents.finalization import Finalization
 from billing_pipeline.ledger.documents.payments import PaymentDue
 from billing_pipeline.ledger.documents.states import StoredDocument
 from billing_pipeline.ledger.usage import manifest
@@ -83,19 +83,19 @@ class _Inputs:
         self._late = late_usage.unsettled_periods(work.connection, codes)
         self._kept: dict[tuple[int, datetime, tuple[date, ...]], tuple[int, str]] = {}
 
-    def final(self, stored: StoredDocument, cut: Cut) -> Final:
+    def final(self, stored: StoredDocument, cut: Cut) -> Finalization:
         """The document's finalization, with the fingerprint of all that it depends on."""
         return self._final(stored, cut.cutoff, cut.change, cut.terms)
 
-    def withdrawn(self, stored: StoredDocument) -> Final:
+    def withdrawn(self, stored: StoredDocument) -> Finalization:
         """That of a document that nothing calls for."""
         return self._final(stored, stored.lock_at, stored.as_of_change, "")
 
-    def _final(self, stored: StoredDocument, cutoff: datetime, change: int, terms: str) -> Final:
+    def _final(self, stored: StoredDocument, cutoff: datetime, change: int, terms: str) -> Finalization:
         key = stored.bucket, cutoff, self._late.get(stored.code, ())
         batch, inputs = self._kept.get(key) or self._kept.setdefault(key, self._keep(*key))
         whole = sha256(f"{inputs} {terms} {code_version()}".encode()).hexdigest()
-        return Final(stored.id, stored.version, stored.lines > 0, cutoff, inputs, whole, batch, change, terms)
+        return Finalization(stored.id, stored.version, stored.lines > 0, cutoff, inputs, whole, batch, change, terms)
 
     def _keep(self, bucket: int, cutoff: datetime, late: tuple[date, ...]) -> tuple[int, str]:
         """The last batch before a cutoff, and the usage files of a bucket until it, identified by what is in them.

@@ -44,7 +44,7 @@ def list_holds(billing: Billing, *, period: str | None = None, released: bool = 
     """What holds now, in the order it was placed; with ``released`` also what held before."""
     first_day = None if period is None else billing.calendar.period(period).first_day
     with billing.ledger.begin() as connection:
-        return holds.known(connection, period=first_day, released=released)
+        return holds.placed(connection, period=first_day, released=released)
 
 
 def _require_reason(reason: str) -> None:

@@ -179,7 +179,7 @@ def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
     present = locking.documents()
     concerned = _concerned(locking, cuts)
     unrated = _bring_to_cutoff(locking, present, cuts, concerned)
-    held = holds.held(work.connection, work.first_day) | unrated
+    held = holds.open_holds(work.connection, work.first_day).keys() | unrated
     ready = [cut for cut in cuts if locking.states[cut.plan.identity.customer].code not in held]
     standing = locking.documents()
     counts = finalize(work, standing, ready, now=locking.now)
@@ -233,7 +233,7 @@ def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int])
             first = waiting is None or (cut.plan.identity.kind in CARRIERS and cut.plan.order < waiting)
             if code in late and code not in carriers and first:
                 carriers[code] = (cut.plan.identity.id, manifest.batch_before(work.connection, cut.cutoff))
-        late_usage.settle(work.connection, carriers)
+        late_usage.mark_carried(work.connection, carriers)
     newest = AsOf(manifest.newest_batch(work.connection), ledger_catalog.newest_change(work.connection))
     again = {*concerned, *unsettled(work, codes, newest)}
     visits = revisits.to_visit(work.connection, again, work.billing.calendar, locking.now)
@@ -264,12 +264,13 @@ def _hold_unrated(
     """Hold whom a quantity without a rate held at the cutoff, whoever found it when: what mends it comes before."""
     work, states = locking.work, locking.states
     problems = {one: found.problems for at in snapshots for one, found in at.computed.items() if found.problems}
-    known = holds.reasons(work.connection, work.first_day, UNRATED)  # of the others what stands is as of the cutoff
+    open_holds = holds.open_holds(work.connection, work.first_day, UNRATED)
+    standing = {code: hold.reason for code, hold in open_holds.items()}  # of the others it is as of the cutoff
     reasons: dict[int, tuple[str, datetime]] = {}
     for cut in cuts:
         customer = cut.plan.identity.customer
         code = states[customer].code
-        reason = "; ".join(problems.get(customer, ())) if customer in stale else known.get(code)
+        reason = "; ".join(problems.get(customer, ())) if customer in stale else standing.get(code)
         if reason:
             reasons.setdefault(code, (reason, cut.cutoff))
     if reasons:

@@ -38,7 +38,7 @@ def period_report(billing: Billing, period: BillingPeriod) -> str:
         sold = revenue.revenue(connection, first_day)
         moved = revenue.movers(connection, first_day, before.first_day, _MOVERS) if before else []
         changed = revenue.changed(connection, first_day)
-        held = holds.known(connection, period=first_day)
+        held = holds.placed(connection, period=first_day)
         sources = awaited_sources(billing, connection, period, now)
         progress = period_progress.progress(connection, len(billing.buckets), now).get(first_day)
         batch = manifest.newest_batch(connection)

@@ -101,7 +101,7 @@ def price_summary(billing: Billing, period: BillingPeriod) -> PriceSummary:
 def held_for(billing: Billing, period: BillingPeriod, cause: str) -> Sequence[Row]:
     """The customers that a cause holds now, with its reason."""
     with billing.ledger.begin() as connection:
-        held = holds.known(connection, period=period.first_day)
+        held = holds.placed(connection, period=period.first_day)
     return [{"customer": hold.customer, "reason": hold.reason} for hold in held if hold.cause == cause]
 
 

@@ -132,7 +132,7 @@ class _Reader:
         self._billing, self._connection, self._now, self._change = billing, connection, now, change
         self.batch = manifest.newest_batch(connection)
         self._held = defaultdict[date, list[Hold]](list)
-        for hold in holds.known(connection):
+        for hold in holds.placed(connection):
             self._held[hold.period].append(hold)
         self._runs = defaultdict[date, list[Run]](list)
         for run in overview.last_runs(connection):

@@ -381,7 +381,7 @@ def test_two_checks_at_once_hold_a_customer_once(month: Month) -> None:
         reports = [*pool.map(lambda _: check(month.billing, month.period), range(2))]
     assert [report.held for report in reports] == [("acme",), ("acme",)]
     with month.billing.ledger.begin() as connection:
-        assert len(holds.known(connection, released=True)) == 1
+        assert len(holds.placed(connection, released=True)) == 1
 
 
 def test_a_table_shows_the_worst_and_how_many_more(month: Month) -> None:

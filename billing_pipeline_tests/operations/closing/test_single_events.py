@@ -100,7 +100,7 @@ def test_an_amount_that_cannot_be_read_holds_its_customer_only(sandbox: Sandbox)
     send(sandbox, ("resold", "2026-01-07", "1", "us", "3.50"), customer="beta")
     sandbox.at("2026-02-04").lock()
     with sandbox.billing.ledger.begin() as connection:
-        (held,) = holds.known(connection, period=date(2026, 1, 1))
+        (held,) = holds.placed(connection, period=date(2026, 1, 1))
     assert held.customer == "acme"
     assert "payg/resold: The price needs the amounts" in held.reason
     assert "in 'cost', in major units" in held.reason

@@ -417,7 +417,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(sandbox: Sandbox) -> None:
     assert replace(done, reissue=None, dry_run=True) == made
 
 
-@pytest.mark.parametrize("place", ["finalization.finalize", "late_usage.settle", "revisits.ask_again"])
+@pytest.mark.parametrize("place", ["finalization.finalize", "late_usage.mark_carried", "revisits.ask_again"])
 def test_what_ends_in_the_middle_leaves_nothing_and_can_be_repeated(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -156,7 +156,7 @@ def settle(billing: Billing, checked: list[str], failed: dict[str, str]) -> None
     """As a check does that looked at some customers."""
     with billing.ledger.begin() as connection:
         codes = customer_codes(connection)
-        holds.settle(
+        holds.apply_check(
             connection,
             period=PERIOD,
             cause="volume",
@@ -172,7 +172,7 @@ def held(billing: Billing) -> dict[str, str]:
     by_name = {hold.customer: hold.reason for hold in list_holds(billing, period=JANUARY)}
     with billing.ledger.begin() as connection:
         codes = customer_codes(connection)
-        assert holds.held(connection, PERIOD) == {codes[name] for name in by_name}
+        assert holds.open_holds(connection, PERIOD).keys() == {codes[name] for name in by_name}
     return by_name
 
 
