@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, func, select
 
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger.tables import batch, quarantine, quarantine_replay
 from billing_pipeline.usage.quarantine import QuarantinedRow
 
@@ -41,20 +42,12 @@ class WaitingRow:
     received_at: datetime
     row: QuarantinedRow
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
         return {
-            "id": self.id,
-            "batch": self.batch,
-            "source": self.source,
-            "name": self.name,
+            **fields_json(self, "id", "batch", "source", "name"),
             "received_at": self.received_at.isoformat(),
-            "row": self.row.row,
-            "column": self.row.column,
-            "value": self.row.value,
-            "code": self.row.code,
-            "reason": self.row.reason,
-            "raw": self.row.raw,
+            **fields_json(self.row, "row", "column", "value", "code", "reason", "raw"),
         }
 
 

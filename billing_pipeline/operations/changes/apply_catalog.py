@@ -39,19 +39,9 @@ class ApplyResult:
     notes: tuple[str, ...]
     dry_run: bool
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        return {
-            "change": self.number,
-            "dry_run": self.dry_run,
-            "changes": changes_json(self.changes),
-            "notes": list(self.notes),
-        }
-
-
-def changes_json(changes: Sequence[ObjectChange]) -> list[Json]:
-    """Changed objects, as the command line prints them."""
-    return [fields_json(change) for change in changes]
+        return {"change": self.number, **fields_json(self, "dry_run", "changes", "notes")}
 
 
 def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[ObjectChange, ...]:
