@@ -13,8 +13,8 @@ from billing_pipeline.usage.quarantine import QuarantinedRow
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rows; what is None does not matter."""
+class RowSelection:
+    """Which rows of the quarantine are meant; what is None does not matter."""
 
     source: str | None = None
     batch: int | None = None
@@ -51,25 +51,27 @@ class WaitingRow:
         }
 
 
-def waiting(connection: Connection, which: Selection, *, after: int = 0, limit: int | None = None) -> list[WaitingRow]:
+def waiting(
+    connection: Connection, which: RowSelection, *, after: int = 0, limit: int | None = None
+) -> list[WaitingRow]:
     """The waiting rows with an id beyond ``after``, in the order of their ids."""
     columns = (quarantine, batch.c.source, batch.c.name, batch.c.received_at)
     query = _selected(select(*columns), which).where(quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)
     return [_row(row) for row in connection.execute(query)]
 
 
-def batches_with(connection: Connection, which: Selection) -> list[tuple[str, int, str]]:
+def batches_with(connection: Connection, which: RowSelection) -> list[tuple[str, int, str]]:
     """(source, batch, name) of the batches that have waiting rows, the oldest first."""
     query = _selected(select(batch.c.source, batch.c.number, batch.c.name).distinct(), which)
     return [(row.source, row.number, row.name) for row in connection.execute(query.order_by(batch.c.number))]
 
 
-def count(connection: Connection, which: Selection) -> int:
+def count(connection: Connection, which: RowSelection) -> int:
     """How many rows wait."""
     return connection.scalar(_selected(select(func.count()), which)) or 0
 
 
-def _selected(query: Select[Any], which: Selection) -> Select[Any]:
+def _selected(query: Select[Any], which: RowSelection) -> Select[Any]:
     replayed = exists().where(quarantine_replay.c.quarantine_id == quarantine.c.id)
     query = query.select_from(quarantine.join(batch)).where(~replayed)
     conditions = (
