@@ -38,7 +38,7 @@ class Catalog:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ObjectKind:
     """One kind of catalog object.
 
     Attributes:
@@ -52,17 +52,17 @@ class Kind:
     shape: type[Any]
 
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, ObjectKind] = {
     kind.name: kind
     for kind in (
-        Kind("account", "account", Account),
-        Kind("source", "sources", Source),
-        Kind("meter", "meters", Meter),
-        Kind("product", "products", Product),
-        Kind("plan", "plans", Plan),
-        Kind("customer", "customers", Customer),
-        Kind("subscription", "subscriptions", Subscription),
-        Kind("discount", "discounts", Discount),
-        Kind("credit_grant", "credit_grants", CreditGrant),
+        ObjectKind("account", "account", Account),
+        ObjectKind("source", "sources", Source),
+        ObjectKind("meter", "meters", Meter),
+        ObjectKind("product", "products", Product),
+        ObjectKind("plan", "plans", Plan),
+        ObjectKind("customer", "customers", Customer),
+        ObjectKind("subscription", "subscriptions", Subscription),
+        ObjectKind("discount", "discounts", Discount),
+        ObjectKind("credit_grant", "credit_grants", CreditGrant),
     )
 }

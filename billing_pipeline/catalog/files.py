@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from billing_pipeline.catalog.catalog import KINDS, Kind
+from billing_pipeline.catalog.catalog import KINDS, ObjectKind
 from billing_pipeline.catalog.document import Block, Items, locate, read
 from billing_pipeline.catalog.problems import Problem
 from billing_pipeline.core.errors import CatalogError, nearest
@@ -18,7 +18,7 @@ _SECTIONS = {kind.section: kind for kind in KINDS.values()}
 class Entry:
     """One object as a file says it, unchecked."""
 
-    kind: Kind
+    kind: ObjectKind
     content: Block
     file: str
 
@@ -109,7 +109,7 @@ def _entries(document: Block, file: str, problems: list[Problem]) -> Iterator[En
 
 
 def _objects(
-    kind: Kind, contents: Sequence[object], lines: Sequence[int], file: str, problems: list[Problem]
+    kind: ObjectKind, contents: Sequence[object], lines: Sequence[int], file: str, problems: list[Problem]
 ) -> Iterator[Entry]:
     for content, line in zip(contents, lines, strict=True):
         if isinstance(content, Block):

@@ -103,3 +103,25 @@ class Subscription:
             first = phases[0] if phases[0].get("start") is not None else {**phases[0], "start": content.get("start")}
             expanded["phases"] = [first, *phases[1:]]
         return expanded
+
+
+def first_difference(old: Subscription | None, new: Subscription) -> datetime | None:
+    """The first instant at which the subscription is billed otherwise: by another plan, none, or other quantities.
+
+    None where it is billed the same.
+    """
+    if old is None:
+        return new.start
+    instants = {phase.start for version in (old, new) for phase in version.phases}
+    instants |= {change.start for version in (old, new) for change in version.quantity_changes}
+    instants |= {instant for version in (old, new) for instant in (version.start, version.end) if instant}
+    return next((instant for instant in sorted(instants) if _billed_by(old, instant) != _billed_by(new, instant)), None)
+
+
+def _billed_by(subscription: Subscription, instant: datetime) -> tuple[object, ...] | None:
+    """What a subscription is billed by at an instant; None outside it."""
+    phase = subscription.phase_at(instant)
+    if phase is None or instant < subscription.start or (subscription.end and instant >= subscription.end):
+        return None
+    quantities = subscription.quantities_at(instant)
+    return phase.plan, phase.plan_version, phase.start, subscription.billing_time, quantities

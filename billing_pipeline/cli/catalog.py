@@ -34,11 +34,12 @@ def add_to(app: typer.Typer) -> None:
 
 def check(files: Files, as_json: Json = False, actor: Actor = None) -> None:
     """Check files against each other and the ledger; name each problem's file, line, field and remedy."""
-    from billing_pipeline.operations.changes.apply_catalog import changes_json, check_files
+    from billing_pipeline.core.plain_json import plain_json
+    from billing_pipeline.operations.changes.apply_catalog import check_files
 
     changes = check_files(open_billing(actor), files)
     if as_json:
-        print_json({"changes": changes_json(changes)})
+        print_json({"changes": plain_json(changes)})
         return
     say(f"Nothing is wrong. Applying would change {len(changes)} objects.")
 

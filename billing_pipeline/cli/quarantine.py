@@ -10,7 +10,7 @@ from billing_pipeline.cli.options import Actor, Json, example, group, open_billi
 from billing_pipeline.cli.show import counts, print_json, progress, say, table
 
 if TYPE_CHECKING:
-    from billing_pipeline.ledger.usage.quarantine import Selection, WaitingRow
+    from billing_pipeline.ledger.usage.quarantine import RowSelection, WaitingRow
 
 Source = Annotated[str | None, typer.Option("--source", help="Only this source's.")]
 Batch = Annotated[int | None, typer.Option("--batch", help="Only this batch's.")]
@@ -61,10 +61,10 @@ def list_(
         _print(rows, count(billing, which))
 
 
-def _selection(source: str | None, batch: int | None, code: str | None) -> "Selection":
-    from billing_pipeline.ledger.usage.quarantine import Selection
+def _selection(source: str | None, batch: int | None, code: str | None) -> "RowSelection":
+    from billing_pipeline.ledger.usage.quarantine import RowSelection
 
-    return Selection(source, batch, code)
+    return RowSelection(source, batch, code)
 
 
 def _print(rows: "list[WaitingRow]", in_all: int) -> None:

@@ -11,7 +11,7 @@ from billing_pipeline.metering.answer import answers
 from billing_pipeline.metering.measurement import Measured, Measurement, Quantity, Timeline, UsageCount
 from billing_pipeline.metering.questions import Questions
 from billing_pipeline.metering.usage_counts import usage_counts
-from billing_pipeline.usage.deduplicate import Deliveries, as_of, deduplicate, events
+from billing_pipeline.usage.deduplicate import Deliveries, deduplicate, events, standing
 from billing_pipeline.usage.engine import PERIOD, Engine, Overflow, dimensions_of
 from billing_pipeline.usage.event import LakeFile, dimension_column
 
@@ -54,7 +54,7 @@ def measure(
     retractions = any(file.retractions for file in [*files, *timeline.earlier])
     reports = _of_meters(events(engine, [*files, *timeline.earlier], deliveries, customers), timeline, by_code)
     # One report of each event is accepted, whoever asks: several prices and cut points look at the same ones.
-    winners = deduplicate(as_of(reports), by_code, retractions=retractions, within=["earlier"])
+    winners = deduplicate(standing(reports), by_code, retractions=retractions, within=["earlier"])
     with (
         engine.stored(_with_dimensions(winners, questions, by_code)) as accepted,
         engine.stored(questions.table) as table,

@@ -10,7 +10,7 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.metering.aggregations.duration import waiting_stops
 from billing_pipeline.metering.measurement import UsageCount
 from billing_pipeline.metering.questions import PAIR
-from billing_pipeline.usage.deduplicate import RETRACTED, as_of, status
+from billing_pipeline.usage.deduplicate import RETRACTED, standing, status
 from billing_pipeline.usage.engine import Engine
 
 _FIGURES = ("landed", "accepted", "retracted", "measured", "pending")
@@ -60,7 +60,7 @@ def _count(row: Mapping[str, Any], meter: str) -> UsageCount:
 
 def _retracted(reports: ir.Table, meters: Mapping[int, Meter]) -> ir.Table:
     """The reports that are retractions or were retracted; looks only at those whom a retraction names."""
-    now = as_of(reports)
+    now = standing(reports)
     touched = now.filter(now.retract).select(PAIR).distinct()
     stated = status(now.semi_join(touched, PAIR), meters)
     gone = stated.filter(stated.status == RETRACTED)

@@ -19,10 +19,11 @@ accepted; that of a segment that a retraction ended is retracted, as is the retr
 superseded.
 
 A snapshot's delivery stands in the place of all earlier deliveries of its scope: if batch 20 restates what batch 7 was
-about, batch 7 is *replaced* from arrival 20 x ROWS_PER_BATCH on, also where batch 20 does not name the event any more.
+about, the reports of batch 7 are *replaced*, also where batch 20 does not name the event any more. Replaced reports are
+put aside first (:func:`standing`); the rule above looks at those that stand. What was known as of a batch is found by
+giving only the files and deliveries through it.
 """
 
-from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 
 import ibis
@@ -38,7 +39,7 @@ ACCEPTED, SUPERSEDED, RETRACTED = "accepted", "superseded", "retracted"
 # Batches of the deliveries of a snapshot scope, by the scope's code.
 Deliveries = Mapping[int, Sequence[int]]
 
-_REPLACED = pa.schema([("scope", pa.int32()), (BATCH, pa.int64()), ("replaced_at", pa.int64())])
+_REPLACED = pa.schema([("scope", pa.int32()), (BATCH, pa.int64())])
 
 
 def events(
@@ -53,41 +54,31 @@ def events(
         customers: whose reports, or None for all.
 
     Returns:
-        The lake's columns, ``batch``, ``period`` and two more, both int64: ``arrival``, unique and increasing, and
-        ``replaced_at``, the arrival from which on a newer delivery of its snapshot scope stands in its place; null
-        where none does.
+        The lake's columns, ``batch``, ``period`` and two more: ``arrival`` (int64), unique and increasing, and
+        ``replaced``, whether a newer delivery of its snapshot scope stands in its place.
     """
     table = engine.read(files, customers)
     arrival = table[BATCH] * ROWS_PER_BATCH + table.row
     table = table.mutate(arrival=arrival)
     replaced = _replaced(deliveries, {file.batch for file in files})
     if not replaced.num_rows:
-        return table.mutate(replaced_at=ibis.null("int64"))
-    return table.left_join(ibis.memtable(replaced), ["scope", BATCH]).select(*table.columns, "replaced_at")
+        return table.mutate(replaced=ibis.literal(False))  # noqa: FBT003 - ibis has no other way
+    joined = table.left_join(ibis.memtable(replaced), ["scope", BATCH])
+    return joined.select(*table.columns, replaced=joined[f"{BATCH}_right"].notnull())
 
 
 def _replaced(deliveries: Deliveries, batches: Collection[int]) -> pa.Table:
-    """For each scope and batch, the arrival from which on the next delivery of the scope stands in its place."""
-    # The first newer delivery of the scope decides, whichever came after it: a scope with deliveries 7, 20 and 25 has
-    # batch 7 replaced by 20 and batch 20 by 25; batch 25 stands, and has no row here. The deliveries of a batch's scope
-    # need no row in these files: an empty delivery replaces, too. Rows for
-    # batches of another scope do no harm: nothing joins with them.
-    rows = [
-        {"scope": scope, BATCH: batch, "replaced_at": newer[bisect_right(newer, batch)] * ROWS_PER_BATCH}
-        for scope, newer in ((scope, sorted(batches)) for scope, batches in deliveries.items())
-        for batch in batches
-        if newer and batch < newer[-1]
-    ]
+    """The scope and batch of deliveries in whose place a newer one of the scope stands."""
+    # Of a scope with the deliveries 7, 20 and 25 only 25 stands. The newest need not have rows in these files: an empty
+    # delivery replaces, too. Pairs of a scope with a batch of another scope do no harm: no report joins with them.
+    newest = {scope: max(of_scope) for scope, of_scope in deliveries.items() if of_scope}
+    rows = [{"scope": scope, BATCH: batch} for scope, last in newest.items() for batch in batches if batch < last]
     return pa.Table.from_pylist(rows, _REPLACED)
 
 
-def as_of(reports: ir.Table, before_arrival: ir.IntegerValue | int | None = None) -> ir.Table:
-    """What stood at an arrival: received before it, and in no delivery that was replaced before it."""
-    if before_arrival is None:
-        return reports.filter(reports.replaced_at.isnull())
-    received = reports.arrival < before_arrival
-    standing = reports.replaced_at.isnull() | (reports.replaced_at >= before_arrival)
-    return reports.filter(received, standing)
+def standing(reports: ir.Table) -> ir.Table:
+    """Reports of deliveries that no newer one replaced."""
+    return reports.filter(~reports.replaced)
 
 
 def deduplicate(
@@ -96,7 +87,7 @@ def deduplicate(
     """The accepted reports.
 
     Args:
-        reports: as :func:`events` gives them, as of one arrival.
+        reports: as :func:`standing` gives them.
         meters: by code; a meter that is not among them keeps the latest by identity.
         retractions: whether there may be any; a plain aggregation is enough where there are none.
         within: further columns that keep histories apart, e.g. of several instants that are looked at in one go.

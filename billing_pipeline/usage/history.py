@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.usage.deduplicate import SUPERSEDED, Deliveries, as_of, events, status
+from billing_pipeline.usage.deduplicate import SUPERSEDED, Deliveries, events, standing, status
 from billing_pipeline.usage.engine import Engine, dimensions_of
 from billing_pipeline.usage.event import DIMENSION_PREFIX, ROWS_PER_BATCH, LakeFile
 
@@ -61,8 +61,8 @@ def history(
     reports = events(engine, files, deliveries, [customer])
     reports = reports.filter(reports.meter == meter[0])
     columns = (*reports.columns, "status")
-    replaced = reports.filter(reports.replaced_at.notnull()).mutate(status=ibis.literal(SUPERSEDED))
-    stated = status(as_of(reports), dict([meter])).select(columns).union(replaced.select(columns))
+    replaced = reports.filter(reports.replaced).mutate(status=ibis.literal(SUPERSEDED))
+    stated = status(standing(reports), dict([meter])).select(columns).union(replaced.select(columns))
     named = _named(stated, timestamp, dimensions, event_id)
     if meter[1].deduplicate_by == "event_id" and event_id is None:
         named = stated.filter(stated.event_id.isin(named.event_id) | stated.arrival.isin(named.arrival))

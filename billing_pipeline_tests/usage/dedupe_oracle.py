@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.usage.event import ROWS_PER_BATCH
 from billing_pipeline_tests.usage.lake_writer import Row
 
 
@@ -12,16 +11,12 @@ def statuses(
     rows: Iterable[Row],
     meters: Mapping[int, Meter],
     deliveries: Mapping[int, Sequence[int]] | None = None,
-    before_arrival: int | None = None,
 ) -> dict[int, str]:
     """What became of each report, by its arrival."""
-    now = 2**63 if before_arrival is None else before_arrival
-    seen = sorted((row for row in rows if row.arrival < now), key=lambda row: row.arrival)
     result: dict[int, str] = {}
     histories = defaultdict(list)
-    for row in seen:
-        newer = [b for b in (deliveries or {}).get(row.scope or 0, []) if b > row.batch and b * ROWS_PER_BATCH < now]
-        if newer:
+    for row in sorted(rows, key=lambda row: row.arrival):
+        if any(batch > row.batch for batch in (deliveries or {}).get(row.scope or 0, [])):
             result[row.arrival] = "superseded"
         else:
             histories[key_of(row, meters[row.meter])].append(row)

@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, func, select
 
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger.tables import batch, quarantine, quarantine_replay
 from billing_pipeline.usage.quarantine import QuarantinedRow
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rows; what is None does not matter."""
+class RowSelection:
+    """Which rows of the quarantine are meant; what is None does not matter."""
 
     source: str | None = None
     batch: int | None = None
@@ -41,42 +42,36 @@ class WaitingRow:
     received_at: datetime
     row: QuarantinedRow
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
         return {
-            "id": self.id,
-            "batch": self.batch,
-            "source": self.source,
-            "name": self.name,
+            **fields_json(self, "id", "batch", "source", "name"),
             "received_at": self.received_at.isoformat(),
-            "row": self.row.row,
-            "column": self.row.column,
-            "value": self.row.value,
-            "code": self.row.code,
-            "reason": self.row.reason,
-            "raw": self.row.raw,
+            **fields_json(self.row, "row", "column", "value", "code", "reason", "raw"),
         }
 
 
-def waiting(connection: Connection, which: Selection, *, after: int = 0, limit: int | None = None) -> list[WaitingRow]:
+def waiting(
+    connection: Connection, which: RowSelection, *, after: int = 0, limit: int | None = None
+) -> list[WaitingRow]:
     """The waiting rows with an id beyond ``after``, in the order of their ids."""
     columns = (quarantine, batch.c.source, batch.c.name, batch.c.received_at)
     query = _selected(select(*columns), which).where(quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)
     return [_row(row) for row in connection.execute(query)]
 
 
-def batches_with(connection: Connection, which: Selection) -> list[tuple[str, int, str]]:
+def batches_with(connection: Connection, which: RowSelection) -> list[tuple[str, int, str]]:
     """(source, batch, name) of the batches that have waiting rows, the oldest first."""
     query = _selected(select(batch.c.source, batch.c.number, batch.c.name).distinct(), which)
     return [(row.source, row.number, row.name) for row in connection.execute(query.order_by(batch.c.number))]
 
 
-def count(connection: Connection, which: Selection) -> int:
+def count(connection: Connection, which: RowSelection) -> int:
     """How many rows wait."""
     return connection.scalar(_selected(select(func.count()), which)) or 0
 
 
-def _selected(query: Select[Any], which: Selection) -> Select[Any]:
+def _selected(query: Select[Any], which: RowSelection) -> Select[Any]:
     replayed = exists().where(quarantine_replay.c.quarantine_id == quarantine.c.id)
     query = query.select_from(quarantine.join(batch, batch.c.number == quarantine.c.batch)).where(~replayed)
     conditions = (

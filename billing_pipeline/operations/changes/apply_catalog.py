@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from billing_pipeline.catalog.catalog import KINDS
+from billing_pipeline.catalog.catalog import KINDS, Catalog
 from billing_pipeline.catalog.check import check
 from billing_pipeline.catalog.content import to_content
 from billing_pipeline.catalog.difference import ObjectChange
@@ -39,19 +39,9 @@ class ApplyResult:
     notes: tuple[str, ...]
     dry_run: bool
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
-        return {
-            "change": self.number,
-            "dry_run": self.dry_run,
-            "changes": changes_json(self.changes),
-            "notes": list(self.notes),
-        }
-
-
-def changes_json(changes: Sequence[ObjectChange]) -> list[Json]:
-    """Changed objects, as the command line prints them."""
-    return [fields_json(change) for change in changes]
+        return {"change": self.number, **fields_json(self, "dry_run", "changes", "notes")}
 
 
 def check_files(billing: Billing, paths: Sequence[Path]) -> tuple[ObjectChange, ...]:
@@ -96,9 +86,7 @@ def show(billing: Billing, kind: str | None = None, object_id: str | None = None
     Raises:
         Refused: there is no such kind or object.
     """
-    catalog = billing.catalog()
-    if catalog is None:
-        raise Refused("The ledger has no catalog yet.", hint="Run: billing catalog apply FILE…")
+    catalog = _recorded(billing)
     if kind is None:
         return {
             name: {key: to_content(catalog_object) for key, catalog_object in catalog.of_kind(name).items()}
@@ -118,15 +106,19 @@ def show(billing: Billing, kind: str | None = None, object_id: str | None = None
 
 def export_yaml(billing: Billing) -> str:
     """The recorded catalog as a file that applies to the same catalog."""
-    catalog = billing.catalog()
-    if catalog is None:
-        raise Refused("The ledger has no catalog yet.", hint="Run: billing catalog apply FILE…")
-    return export(catalog, billing.calendar)
+    return export(_recorded(billing), billing.calendar)
 
 
 def export_json(billing: Billing) -> str:
     """The recorded catalog as JSON, which is read back alike."""
     return json.dumps(yaml.safe_load(export_yaml(billing)), default=str, ensure_ascii=False, indent=2)
+
+
+def _recorded(billing: Billing) -> Catalog:
+    catalog = billing.catalog()
+    if catalog is None:
+        raise Refused("The ledger has no catalog yet.", hint="Run: billing catalog apply FILE…")
+    return catalog
 
 
 def schema() -> dict[str, object]:

@@ -21,11 +21,10 @@ from billing_pipeline.catalog.scalars import written
 from billing_pipeline.catalog.versions import with_versions
 from billing_pipeline.core.errors import BillingError, Refused
 from billing_pipeline.core.period import BillingCalendar
-from billing_pipeline.core.plain_json import Json
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.operations.changes.apply_catalog import changes_json
 from billing_pipeline.operations.changes.preview import DocumentChange, preview
 from billing_pipeline.operations.changes.record_change import CAN, record_change, refuse_locked_start
 from billing_pipeline.operations.changes.start import parse_start
@@ -136,13 +135,10 @@ class ChangeResult:
         """As the command line prints it."""
         return {
             "change": self.number,
-            "dry_run": self.dry_run,
-            "customer": self.customer,
+            **fields_json(self, "dry_run", "customer"),
             self.change.kind: self.change.object.id,
             "start": self.since,
-            "changes": changes_json(self.changes),
-            "documents": None if self.documents is None else [document.to_json() for document in self.documents],
-            "notes": list(self.notes),
+            **fields_json(self, "changes", "documents", "notes"),
         }
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from billing_pipeline.catalog import Catalog, Subscription, discount
+from billing_pipeline.catalog import Catalog, ObjectChange, discount, subscription
 from billing_pipeline.catalog.checks.check_context import Registries
 from billing_pipeline.catalog.content import to_content
-from billing_pipeline.catalog.difference import ObjectChange, difference
+from billing_pipeline.catalog.difference import difference
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -84,17 +84,14 @@ def _refuse_locked(
     now: datetime,
 ) -> None:
     """What a customer is billed by cannot change inside a period whose usage is locked for them."""
-    current = billing.calendar.period_of(now)
     for change in changes:
-        if change.kind not in _FIRST_DIFFERENCE or current is None:
-            continue
-        new = catalog.of_kind(change.kind)[change.id]
-        old = existing.of_kind(change.kind).get(change.id) if existing else None
-        affected = _FIRST_DIFFERENCE[change.kind](old, new, billing.calendar)
-        if affected is None or affected >= current.start:
-            continue
-        whose = f"{change.kind.capitalize()} {new.id}"
-        refuse_locked_start(billing, connection, catalog, new.customer, affected, now, whose, _taking_over(old))
+        if change.kind in _FIRST_DIFFERENCE:
+            new = catalog.of_kind(change.kind)[change.id]
+            old = existing.of_kind(change.kind).get(change.id) if existing else None
+            affected = _FIRST_DIFFERENCE[change.kind](old, new, billing.calendar)
+            if affected is not None:
+                whose, hint = f"{change.kind.capitalize()} {new.id}", "" if old else _TAKING_OVER
+                refuse_locked_start(billing, connection, catalog, new.customer, affected, now, whose, hint)
 
 
 def refuse_locked_start(
@@ -131,45 +128,12 @@ def refuse_locked_start(
         )
 
 
-def _taking_over(old: object | None) -> str:
-    if old is not None:
-        return ""
-    return " A new ledger that takes over running subscriptions sets BILLING_FIRST_PERIOD to the first period it bills."
-
-
-def _first_difference(old: Subscription | None, new: Subscription) -> datetime | None:
-    """The first instant at which it is billed otherwise than before: another plan, none, or other quantities.
-
-    None where it is billed the same.
-    """
-    if old is None:
-        return new.start
-    instants = sorted(
-        {instant for sub in (old, new) for phase in sub.phases for instant in (phase.start, phase.end) if instant}
-        | {instant for sub in (old, new) for instant in (sub.start, sub.end) if instant}
-        | {change.start for sub in (old, new) for change in sub.quantity_changes}
-    )
-    for instant in instants:
-        before, after = _in_force(old, instant), _in_force(new, instant)
-        if before != after:
-            return instant
-    return None
-
-
-def _in_force(subscription: Subscription, instant: datetime) -> tuple[object, ...] | None:
-    """What it is billed by at an instant."""
-    if instant < subscription.start or (subscription.end and instant >= subscription.end):
-        return None
-    phase = subscription.phase_at(instant)
-    if phase is None:
-        return None
-    quantities = subscription.quantities_at(instant)
-    return phase.plan, phase.plan_version, phase.start, subscription.billing_time, quantities
-
-
+_TAKING_OVER = (
+    " A new ledger that takes over running subscriptions sets BILLING_FIRST_PERIOD to the first period it bills."
+)
 # By kind: from when a changed object bills its customer otherwise than before; None: it does not.
 _FIRST_DIFFERENCE: Mapping[str, Callable[[Any, Any, BillingCalendar], datetime | None]] = {
-    "subscription": lambda old, new, _: _first_difference(old, new),
+    "subscription": lambda old, new, _: subscription.first_difference(old, new),
     "discount": discount.first_difference,
 }
 
@@ -182,8 +146,8 @@ def notes(existing: Catalog | None, catalog: Catalog, changes: Sequence[ObjectCh
         newest = catalog.plans[change.id].version
         older = sum(
             phase.plan == change.id and phase.plan_version != newest
-            for subscription in catalog.subscriptions.values()
-            for phase in subscription.phases
+            for subscribed in catalog.subscriptions.values()
+            for phase in subscribed.phases
         )
         if older:
             yield (

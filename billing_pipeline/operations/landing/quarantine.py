@@ -16,7 +16,7 @@ import pyarrow as pa
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger.usage import quarantine
 from billing_pipeline.ledger.usage.batches import Delivery
-from billing_pipeline.ledger.usage.quarantine import Selection, WaitingRow
+from billing_pipeline.ledger.usage.quarantine import RowSelection, WaitingRow
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.accept import accept, staged
 from billing_pipeline.operations.landing.delivery import working_folder
@@ -74,21 +74,21 @@ class ReplayResult:
         return fields_json(self, "replayed", "waiting", "reasons", "snapshots", "batches")
 
 
-def waiting(billing: Billing, which: Selection | None = None, *, limit: int | None = None) -> list[WaitingRow]:
+def waiting(billing: Billing, which: RowSelection | None = None, *, limit: int | None = None) -> list[WaitingRow]:
     """The rows that wait, the oldest first."""
     with billing.ledger.begin() as connection:
-        return quarantine.waiting(connection, which or Selection(), limit=limit)
+        return quarantine.waiting(connection, which or RowSelection(), limit=limit)
 
 
-def count(billing: Billing, which: Selection | None = None) -> int:
+def count(billing: Billing, which: RowSelection | None = None) -> int:
     """How many rows wait."""
     with billing.ledger.begin() as connection:
-        return quarantine.count(connection, which or Selection())
+        return quarantine.count(connection, which or RowSelection())
 
 
 def replay(
     billing: Billing,
-    which: Selection | None = None,
+    which: RowSelection | None = None,
     *,
     corrected: Mapping[int, Mapping[str, str]] | None = None,
     overrides: Mapping[str, str] | None = None,
@@ -106,7 +106,7 @@ def replay(
     Raises:
         Refused: somebody else replays the same rows.
     """
-    which = which or Selection()
+    which = which or RowSelection()
     if corrected is not None and which.ids is None:
         which = replace(which, ids=list(corrected))
     with billing.ledger.begin() as connection:
@@ -137,7 +137,7 @@ class _Replay:
     """
 
     billing: Billing
-    which: Selection
+    which: RowSelection
     source: str
     batch: int
     name: str

@@ -24,7 +24,7 @@ def cells(reports: ir.Table, facts: PeriodFacts, thresholds: Thresholds) -> ir.T
         ``values``, ``missing`` (and since which batch), ``negative`` and
         ``future``.
     """
-    standing = reports.replaced_at.isnull() & ~reports.retract
+    standing = ~reports.replaced & ~reports.retract
     late = ibis.literal(facts.now + timedelta(minutes=thresholds.future_minutes), "timestamp('UTC')")
     # A float is exact enough to find the power of ten; what is near a limit is compared exactly later.
     exponent = reports["value"].abs().cast("float64").nullif(0).log10().floor().cast("int32")

@@ -15,17 +15,17 @@ _YOUNG = Decimal("0.1")  # of the period: before that, one delivery more or less
 
 def unpriced_figures(facts: PeriodFacts) -> Iterator[Figure]:
     """Accepted events inside no price in force, by customer and meter."""
-    unpriced = facts.counts.filter(pc.field("unpriced") > 0)
-    for row in unpriced.to_pylist():
-        note = f"of {row['accepted']} accepted"
-        yield Figure("unpriced_events", row["unpriced"], (row["customer"],), row["meter"], note=note)
+    return _counted(facts, "unpriced", "unpriced_events")
 
 
 def pending_figures(facts: PeriodFacts) -> Iterator[Figure]:
     """Events that stop sessions whose start is not known, by customer and meter."""
-    for row in facts.counts.filter(pc.field("pending") > 0).to_pylist():
-        note = f"of {row['accepted']} accepted"
-        yield Figure("waiting_stops", row["pending"], (row["customer"],), row["meter"], note=note)
+    return _counted(facts, "pending", "waiting_stops")
+
+
+def _counted(facts: PeriodFacts, column: str, figure: str) -> Iterator[Figure]:
+    for row in facts.counts.filter(pc.field(column) > 0).to_pylist():
+        yield Figure(figure, row[column], (row["customer"],), row["meter"], note=f"of {row['accepted']} accepted")
 
 
 def negative_figures(facts: PeriodFacts) -> Iterator[Figure]:

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS, Meter
-from billing_pipeline.usage.deduplicate import as_of, deduplicate, events
+from billing_pipeline.usage.deduplicate import deduplicate, events, standing
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import ROWS_PER_BATCH, VALUE_PRECISION, VALUE_SCALE
 from billing_pipeline.usage.expectations import Thresholds
@@ -83,7 +83,7 @@ def value_figures(
     suspects = _suspects(engine, cells, absurd)
     if suspects:
         late = facts.now + timedelta(minutes=thresholds.future_minutes)
-        reports = as_of(events(engine, facts.files, facts.deliveries, suspects))
+        reports = standing(events(engine, facts.files, facts.deliveries, suspects))
         accepted = deduplicate(reports, facts.meters, retractions=any(file.retractions for file in facts.files))
         measured = _measured(_limited(accepted, absurd), ibis.literal(late, "timestamp('UTC')"))
         for row in engine.fetch(measured).to_pylist():
@@ -143,7 +143,7 @@ def _later_figures(engine: Engine, facts: PeriodFacts) -> Iterator[Figure]:
     """Events of periods that have not begun: no other period's check would ever show them."""
     if not facts.later_files:
         return
-    reports = as_of(events(engine, facts.later_files, facts.deliveries))
+    reports = standing(events(engine, facts.later_files, facts.deliveries))
     accepted = deduplicate(reports, facts.meters, retractions=any(file.retractions for file in facts.later_files))
     late = accepted.group_by("customer", "meter").agg(events=accepted.count(), latest=accepted.timestamp.max())
     for row in engine.fetch(late).to_pylist():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.ledger.usage.quarantine import Selection
+from billing_pipeline.ledger.usage.quarantine import RowSelection
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.land import land
 from billing_pipeline.operations.landing.quarantine import count, replay, waiting
@@ -49,8 +49,10 @@ def test_waiting_rows_say_what_is_wrong_and_where(waits: Billing) -> None:
         (4, None, None, "wrong_columns"),
         (5, "timestamp", "2026-01-05T13:00:00", "timestamp_without_zone"),
     ]
-    assert [one.row.raw for one in waiting(waits, Selection(code="wrong_columns"))] == ["acme,gb,2026-01-05T12:00:00Z"]
-    assert (waiting(waits, limit=1)[0].name, count(waits, Selection(source="lines"))) == ("usage.csv", 0)
+    assert [one.row.raw for one in waiting(waits, RowSelection(code="wrong_columns"))] == [
+        "acme,gb,2026-01-05T12:00:00Z"
+    ]
+    assert (waiting(waits, limit=1)[0].name, count(waits, RowSelection(source="lines"))) == ("usage.csv", 0)
 
 
 def test_a_replay_takes_over_what_the_catalog_now_allows(waits: Billing, tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_a_replay_takes_over_what_the_catalog_now_allows(waits: Billing, tmp_pat
 
 def test_replaying_twice_changes_nothing(waits: Billing) -> None:
     assert replay(
-        waits, Selection(code="timestamp_without_zone"), overrides={"timestamp": "2026-01-05T13:00Z"}
+        waits, RowSelection(code="timestamp_without_zone"), overrides={"timestamp": "2026-01-05T13:00Z"}
     ).replayed
     assert replay(waits).replayed == 0
     assert rows_of(waits, "SELECT count(*) FROM batch") == [(2,)]
@@ -85,14 +87,14 @@ def test_rows_can_be_mended_in_a_file(waits: Billing, tmp_path: Path, suffix: st
 
 
 def test_a_line_that_is_no_row_can_be_mended_too(waits: Billing, tmp_path: Path) -> None:
-    (row,) = waiting(waits, Selection(code="wrong_columns"))
+    (row,) = waiting(waits, RowSelection(code="wrong_columns"))
     path = write(tmp_path / "mended.csv", [f"_id,{HEADER}", f"{row.id},acme,gb,2026-01-05T12:00:00Z,3,"])
     assert replay(waits, corrected=read_corrections(path)).replayed == 1
     assert events(waits, "row", "value", "dim_region", batch=2) == [(4, Decimal(3), None)]
 
 
 def test_a_correction_that_is_no_better_stays_in_quarantine(waits: Billing) -> None:
-    result = replay(waits, Selection(code="bad_value"), overrides={"value": "NaN"})
+    result = replay(waits, RowSelection(code="bad_value"), overrides={"value": "NaN"})
     assert (result.replayed, result.reasons) == (0, {"value_not_finite": 1})
     assert count(waits) == 4
 
