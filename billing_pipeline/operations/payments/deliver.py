@@ -19,7 +19,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.parallel import Progress, no_progress
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
 from billing_pipeline.payments.handoff import GatewayUnreachable, PaymentGateway, PaymentStatus
-from billing_pipeline.payments.outbox import next_attempt_at
+from billing_pipeline.payments.retries import next_attempt_at
 
 _BATCH = 100  # payments locked at once: what a kill makes us submit again …
 _BATCH_SECONDS = 5  # … and for how long: who marks one of them paid waits
