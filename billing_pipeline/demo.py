@@ -70,7 +70,7 @@ class Demo:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Say what is done, and how long it took."""
+        """Time one step, and say what it does."""
         self.console.print(f"[bold]{title}[/bold] …", end=" ")
         started = time.monotonic()
         yield
@@ -78,7 +78,7 @@ class Demo:
         self.console.print(f"[dim]{self.seconds[title]:.1f} s[/dim]")
 
     def run(self) -> None:
-        """All of it."""
+        """All steps, in their order."""
         with self.step("Start PostgreSQL and make a sandbox ledger"):
             prepare(self.home / "dagster")
             os.environ["BILLING_NOW"] = BEGIN.isoformat()
@@ -115,7 +115,7 @@ class Demo:
             print(json.dumps(self.result(period), indent=2))  # noqa: T201 - for machines
 
     def result(self, period: BillingPeriod) -> dict[str, object]:
-        """What happened, for machines."""
+        """The demonstration's result, for machines."""
         metered = usage_summary(self.billing, period).reconciliation
         ended = ("files", "accepted", "superseded", "retracted")
         return {

@@ -66,7 +66,7 @@ def parsed_instant(billing: "Billing", text: str) -> "datetime":
 
 
 def pairs(words: list[str] | None) -> dict[str, str]:
-    """``["region=eu"]`` → ``{"region": "eu"}``."""
+    """Pairs of names and values: ``["region=eu"]`` → ``{"region": "eu"}``."""
     values = {}
     for word in words or ():
         name, equals, value = word.partition("=")

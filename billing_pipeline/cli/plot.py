@@ -67,7 +67,7 @@ def _in_terminal(points: Sequence["Point"], currency: str) -> None:
 
 
 def _rows(title: str, points: Sequence[tuple[float, float]]) -> list[str]:
-    """A grid of characters; the highest value of a column is its dot."""
+    """A plot as lines of characters; the highest value of a column is its dot."""
     if not points:
         raise BillingError("There is nothing to draw.", hint="Draw up to a quantity above zero.")
     right, top = max(x for x, _ in points) or 1.0, max(y for _, y in points) or 1.0

@@ -36,7 +36,7 @@ def print_json_list(items: Iterable[object]) -> None:
 
 
 def console() -> "Console":
-    """Where people read."""
+    """The terminal where people read."""
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
@@ -49,7 +49,7 @@ def say(*lines: str) -> None:
 
 
 def tell(content: object, *lines: str, as_json: bool) -> None:
-    """The content for machines, or the lines for people."""
+    """Print JSON content for machines, or lines for people."""
     if as_json:
         print_json(content)
     else:

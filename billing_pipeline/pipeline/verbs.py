@@ -17,7 +17,7 @@ Done = TypeVar("Done")
 
 
 class Verb(dg.Config):
-    """What every verb asks."""
+    """The config that every verb's job has."""
 
     dry_run: bool = Field(default=False, description="Show what it changes, in documents too; change nothing.")
     actor: str | None = Field(default=None, description="Who asks: recorded with it. Default: the resource's actor.")
@@ -30,7 +30,7 @@ def ask(
     verb: Callable[[Billing], Done],
     shown: Callable[[Done], Metadata],
 ) -> None:
-    """Ask as whoever asks, and show what came of it."""
+    """Run a verb as whoever asks, and show its result."""
     ledger = billing.open()
     try:
         done = verb(replace(ledger, actor=config.actor or ledger.actor))

@@ -48,7 +48,7 @@ def _refuse_a_copy(root: Path, place: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Written beside, mode 0600, then renamed: nobody sees half of it, and nobody else any of it."""
+    """Write a file beside, mode 0600, then rename it: nobody sees half of it, and nobody else any of it."""
     half = path.with_name(f"{path.name}.half")
     half.unlink(missing_ok=True)
     with os.fdopen(os.open(half, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:

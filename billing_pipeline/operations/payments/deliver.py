@@ -1,4 +1,4 @@
-"""Deliver what is queued to the payment gateways: at least once, each invoice with one key.
+"""Deliver queued payments to their gateways: at least once, each invoice with one key.
 
 A batch of payments is locked, submitted and recorded in one transaction. Who is killed between submitting and
 recording leaves the payment queued: the next delivery submits it again with the same key, and the gateway answers with

@@ -95,7 +95,7 @@ class _Events:
 
     @classmethod
     def of(cls, quantities: Iterable[MeteredQuantity]) -> "_Events":
-        """From what was measured."""
+        """The measures of these quantities."""
         return cls(
             {
                 (
