@@ -50,7 +50,7 @@ def job(name: str, op: dg.OpDefinition, verb: type[Verb]) -> dg.JobDefinition:
         return {"ops": {op.name: {"config": config}}}
 
     @dg.job(name=name, description=verb.__doc__, config=run_config, executor_def=dg.in_process_executor)
-    def made() -> None:
+    def verb_job() -> None:
         op()
 
-    return made
+    return verb_job
