@@ -9,12 +9,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from rich.console import Console
@@ -49,6 +50,7 @@ BEGIN, MIDDLE, LAST, ENDED, GRACE, AFTER = (
 RESTATED_FROM, RESTATED_BY = "2024-09-29", Decimal("1.1")
 
 Row = dict[str, str]
+Content = dict[str, Any]  # as machines read it
 
 
 class Demo:
@@ -70,7 +72,7 @@ class Demo:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Say what is done, and how long it took."""
+        """Time one step, and say what it does."""
         self.console.print(f"[bold]{title}[/bold] …", end=" ")
         started = time.monotonic()
         yield
@@ -78,7 +80,7 @@ class Demo:
         self.console.print(f"[dim]{self.seconds[title]:.1f} s[/dim]")
 
     def run(self) -> None:
-        """All of it."""
+        """All steps, in their order."""
         with self.step("Start PostgreSQL and make a sandbox ledger"):
             prepare(self.home / "dagster")
             os.environ["BILLING_NOW"] = BEGIN.isoformat()
@@ -115,13 +117,13 @@ class Demo:
             print(json.dumps(self.result(period), indent=2))  # noqa: T201 - for machines
 
     def result(self, period: BillingPeriod) -> dict[str, object]:
-        """What happened, for machines."""
+        """The demonstration's result, for machines."""
         metered = usage_summary(self.billing, period).reconciliation
         ended = ("files", "accepted", "superseded", "retracted")
         return {
             "period": PERIOD,
             "home": str(self.home),
-            "invoices": list_invoices(self.billing, period=PERIOD),
+            "invoices": self.invoices(),
             "reconciliation": {name: getattr(metered, name) for name in ended},
             "seconds": {title.strip(): round(seconds, 3) for title, seconds in self.seconds.items()},
         }
@@ -144,24 +146,27 @@ class Demo:
             if clock.now(connection) < instant:
                 clock.set_clock(connection, instant)
 
+    def invoices(self) -> list[Content]:
+        """The period's documents, as machines read them."""
+        return list_invoices(self.billing, period=PERIOD)
+
     def show_change(self) -> None:
         """The invoice that the restatement changed most: what changed, and why."""
-        changed = [document for document in list_invoices(self.billing, period=PERIOD) if document["version"] == 2]  # noqa: PLR2004
-        differences = [diff_invoice(self.billing, str(document["id"])) for document in changed]
-        largest = max(differences, key=lambda difference: abs(Decimal(str(_of(difference, "total")["difference"]))))
-        total, old, new = _of(largest, "total"), _of(largest, "old"), _of(largest, "new")
+        changed = [document for document in self.invoices() if document["version"] == 2]  # noqa: PLR2004
+        differences: list[Content] = [diff_invoice(self.billing, document["id"]) for document in changed]
+        largest = max(differences, key=lambda difference: abs(Decimal(difference["total"]["difference"])))
+        total, old, new = largest["total"], largest["old"], largest["new"]
         table = Table(
             "line", "quantity before", "after", "amount before", "after",
             title=f"{len(changed)} invoices changed in grace. Customer {new['customer']}, version 1 to 2",
         )  # fmt: skip
-        for line in _list(largest, "lines"):
-            quantity, amount = _of(line, "quantity"), _of(line, "amount")
-            unit = ", ".join(str(value) for value in _of(line, "dimensions").values())
+        for line in largest["lines"]:
+            quantity, amount = line["quantity"], line["amount"]
             cells = (quantity["old"], quantity["new"], amount["old"], amount["new"])
-            table.add_row(f"{line['description']} {unit}", *(str(cell or "") for cell in cells))
+            table.add_row(f"{line['description']} {', '.join(line['dimensions'].values())}", *cells)
         table.add_row("total", "", "", f"{total['old']} {old['currency']}", f"{total['new']} {new['currency']}")
         self.console.print(table)
-        for batch in _list(_of(largest, "reasons"), "batches"):
+        for batch in largest["reasons"]["batches"]:
             self.console.print(
                 f"  Why: batch {batch['number']} of source {batch['source']}, {batch['name']}, "
                 f"received {batch['received_at']}"
@@ -169,20 +174,18 @@ class Demo:
 
     def show_invoices(self) -> None:
         """The largest invoices."""
-        issued = [document for document in list_invoices(self.billing, period=PERIOD) if document["number"]]
-        issued.sort(key=lambda document: Decimal(str(document["total"])), reverse=True)
+        issued = [document for document in self.invoices() if document["number"]]
+        issued.sort(key=lambda document: Decimal(document["total"]), reverse=True)
         table = Table(
             "number", "customer", "version", "lines", "total", "status", "payment", title="The largest invoices"
         )
         for document in issued[:10]:
-            lines = document["lines"]
-            assert isinstance(lines, list)  # noqa: S101
             table.add_row(
-                str(document["number"]), str(document["customer"])[-40:], str(document["version"]), str(len(lines)),
-                f"{document['total']} {document['currency']}", str(document["status"]), str(document["payment_status"]),
+                document["number"], document["customer"][-40:], str(document["version"]), str(len(document["lines"])),
+                f"{document['total']} {document['currency']}", document["status"], document["payment_status"],
             )  # fmt: skip
         self.console.print(table)
-        total = sum(Decimal(str(document["total"])) for document in issued)
+        total = sum(Decimal(document["total"]) for document in issued)
         outbox = self.billing.settings.outbox
         self.console.print(f"{len(issued)} invoices, {total} USD in all. Payment requests lie in {outbox}.\n")
 
@@ -248,18 +251,6 @@ def _write(file: Path, rows: list[Row]) -> None:
         writer = csv.DictWriter(opened, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _of(content: Mapping[str, object], name: str) -> dict[str, object]:
-    inner = content[name]
-    assert isinstance(inner, dict), name  # noqa: S101
-    return inner
-
-
-def _list(content: Mapping[str, object], name: str) -> list[dict[str, object]]:
-    inner = content[name]
-    assert isinstance(inner, list), name  # noqa: S101
-    return inner
 
 
 def main() -> None:

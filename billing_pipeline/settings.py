@@ -172,7 +172,7 @@ def load_settings() -> Settings:
 
 
 def _refuse_misspelt(names: Iterable[str]) -> None:
-    """A slip in BILLING_DATABASE_URL would quietly bill into another ledger."""
+    """A misspelt setting is refused: a slip in BILLING_DATABASE_URL would quietly bill into another ledger."""
     variables = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
     for name in names:
         if name.startswith(PREFIX) and name not in variables and not name.startswith(f"{PREFIX}TEST_"):

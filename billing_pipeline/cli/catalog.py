@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
-from billing_pipeline.cli.show import print_json, say
+from billing_pipeline.cli.show import print_json, say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,10 +38,8 @@ def check(files: Files, as_json: Json = False, actor: Actor = None) -> None:
     from billing_pipeline.operations.changes.apply_catalog import check_files
 
     changes = check_files(open_billing(actor), files)
-    if as_json:
-        print_json({"changes": plain_json(changes)})
-        return
-    say(f"Nothing is wrong. Applying would change {len(changes)} objects.")
+    told = f"Nothing is wrong. Applying would change {len(changes)} objects."
+    tell({"changes": plain_json(changes)}, told, as_json=as_json)
 
 
 def apply(files: Files, dry_run: DryRun = False, as_json: Json = False, actor: Actor = None) -> None:

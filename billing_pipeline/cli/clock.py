@@ -1,11 +1,14 @@
 """billing clock: the ledger's one clock."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, example, open_billing, parsed_instant
-from billing_pipeline.cli.show import print_json, say
+from billing_pipeline.cli.show import tell
+
+if TYPE_CHECKING:
+    from billing_pipeline.operations.clock import ClockReading
 
 Instant = Annotated[str, typer.Argument(metavar="INSTANT", help="With its zone, or a day: its local midnight.")]
 
@@ -29,7 +32,7 @@ def show(as_json: Json = False, actor: Actor = None) -> None:
     """Show the clock."""
     from billing_pipeline.operations.clock import read_clock
 
-    _print(read_clock(open_billing(actor)).to_json(), as_json=as_json)
+    _print(read_clock(open_billing(actor)), as_json=as_json)
 
 
 def set_(instant: Instant, as_json: Json = False, actor: Actor = None) -> None:
@@ -37,11 +40,9 @@ def set_(instant: Instant, as_json: Json = False, actor: Actor = None) -> None:
     from billing_pipeline.operations.clock import set_clock
 
     billing = open_billing(actor)
-    _print(set_clock(billing, parsed_instant(billing, instant)).to_json(), as_json=as_json)
+    _print(set_clock(billing, parsed_instant(billing, instant)), as_json=as_json)
 
 
-def _print(reading: dict[str, object], *, as_json: bool) -> None:
-    if as_json:
-        print_json(reading)
-    else:
-        say(f"{reading['now']}{' (sandbox)' if reading['sandbox'] else ''}")
+def _print(reading: "ClockReading", *, as_json: bool) -> None:
+    content = reading.to_json()
+    tell(content, f"{content['now']}{' (sandbox)' if reading.sandbox else ''}", as_json=as_json)

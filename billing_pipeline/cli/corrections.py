@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, example, open_billing
+from billing_pipeline.cli.options import Actor, Invoice, Json, example, open_billing
 from billing_pipeline.cli.show import print_json, say
 
-Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Number or id.")]
 Amount = Annotated[
     str | None,
     typer.Argument(metavar="[AMOUNT]", help="Before tax, in major units. Default: all that is left of it."),

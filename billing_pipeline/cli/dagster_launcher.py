@@ -50,7 +50,7 @@ class Launcher:
         self._asked_to_stop = 0
 
     def start(self) -> DagsterGroup:
-        """Start both and note that they run.
+        """Start both processes and note that they run.
 
         Raises:
             Refused: one of them ended before the page answered, or it did not answer in time.

@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from billing_pipeline.cli.changed import DryRun, End, Start, ask
-from billing_pipeline.cli.options import Actor, Json, example, group
+from billing_pipeline.cli.options import Actor, Customer, Json, example, group
 
-Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 NewId = Annotated[str, typer.Option("--id", metavar="ID", help="The id that the discount gets.")]
 Percent = Annotated[str | None, typer.Option("--percent", metavar="P", help="Percent off.")]
 Amount = Annotated[

@@ -85,7 +85,7 @@ def focus(
 def _asked(
     first: datetime | None, last: datetime | None, period: str | None, named: str | None, output: str, *, as_json: bool
 ) -> "tuple[Selection, FileFormat]":
-    """What is asked for; refuses what cannot be told apart from the rest of the output."""
+    """The selection and file format asked for; refuses rows that could not be told apart from other output."""
     import sys
 
     from billing_pipeline.operations.exports.selection import Selection
@@ -102,7 +102,7 @@ def _asked(
 
 
 def _told(export: "Export", *, as_json: bool) -> bool:
-    """Whether all is said: machines have their JSON, and beside rows on standard output nothing else is printed."""
+    """Whether the export is told: machines have their JSON, and beside rows on standard output nothing is printed."""
     if as_json:
         print_json(export.to_json())
     return as_json or export.output == "-"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
-from billing_pipeline.cli.show import print_json, say, table
+from billing_pipeline.cli.show import print_json, table, tell
 
 OfPeriod = Annotated[str, typer.Option("--period", help="The period's first day.")]
 MaybePeriod = Annotated[str | None, typer.Option("--period", help="Only this period's.")]
@@ -46,10 +46,7 @@ def place(customers: Customers, period: OfPeriod, reason: Reason, as_json: Json 
     from billing_pipeline.operations.locking.holds import place as place_holds
 
     held = place_holds(open_billing(actor), customers, period, reason)
-    if as_json:
-        print_json({"held": held})
-    else:
-        say(f"Newly held: {held} of {len(customers)}.")
+    tell({"held": held}, f"Newly held: {held} of {len(customers)}.", as_json=as_json)
 
 
 def release(ids: Ids, reason: Reason, as_json: Json = False, actor: Actor = None) -> None:
@@ -57,7 +54,4 @@ def release(ids: Ids, reason: Reason, as_json: Json = False, actor: Actor = None
     from billing_pipeline.operations.locking.holds import release as release_holds
 
     released = release_holds(open_billing(actor), ids, reason)
-    if as_json:
-        print_json({"released": released})
-    else:
-        say(f"Released: {released} of {len(ids)}.")
+    tell({"released": released}, f"Released: {released} of {len(ids)}.", as_json=as_json)

@@ -7,23 +7,28 @@ import typer
 
 from billing_pipeline.cli.corrections import add_to as add_corrections
 from billing_pipeline.cli.corrections import told
-from billing_pipeline.cli.options import Actor, Json, example, group, open_billing, parsed_instant
+from billing_pipeline.cli.options import (
+    Actor,
+    Details,
+    Invoice,
+    Json,
+    OnlyCustomer,
+    OnlyPeriod,
+    Version,
+    example,
+    group,
+    open_billing,
+    parsed_instant,
+)
 from billing_pipeline.cli.render import add_to as add_render
 from billing_pipeline.cli.show import print_json, print_json_list, say, table
 
-Customer = Annotated[str | None, typer.Option("--customer", help="Only this customer's.")]
-OfPeriod = Annotated[str | None, typer.Option("--period", help="Only this period's, by its first day.")]
 KnownAt = Annotated[
     str | None,
     typer.Option("--as-known-at", metavar="INSTANT", help="As they were known then: versions, numbers, payments."),
 ]
 Every = Annotated[bool, typer.Option("--all", help="Also documents without lines, which are not issued.")]
-Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Number or id.")]
 Other = Annotated[str | None, typer.Argument(metavar="[OTHER]", help="A second invoice; without it, versions of one.")]
-Version = Annotated[int | None, typer.Option("--version", help="Default: the newest.")]
-Details = Annotated[
-    bool, typer.Option("--details", help="With the reasoning of each line: tiers, packages, free units.")
-]
 Old = Annotated[int | None, typer.Option("--from", help="The older version. Default: the one before --to.")]
 New = Annotated[int | None, typer.Option("--to", help="The newer version. Default: the newest.")]
 
@@ -41,8 +46,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_(
-    customer: Customer = None,
-    period: OfPeriod = None,
+    customer: OnlyCustomer = None,
+    period: OnlyPeriod = None,
     as_known_at: KnownAt = None,
     every: Every = False,
     as_json: Json = False,

@@ -18,6 +18,14 @@ Actor = Annotated[
         show_default=False,
     ),
 ]
+Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
+OnlyCustomer = Annotated[str | None, typer.Option("--customer", help="Only this customer's.")]
+OnlyPeriod = Annotated[str | None, typer.Option("--period", help="Only this period's, by its first day.")]
+Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Number or id.")]
+Version = Annotated[int | None, typer.Option("--version", help="Default: the newest.")]
+Details = Annotated[
+    bool, typer.Option("--details", help="With the reasoning of each line: tiers, packages, free units.")
+]
 Period = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's first day, e.g. 2026-01-01.")]
 
 
@@ -58,7 +66,7 @@ def parsed_instant(billing: "Billing", text: str) -> "datetime":
 
 
 def pairs(words: list[str] | None) -> dict[str, str]:
-    """``["region=eu"]`` → ``{"region": "eu"}``."""
+    """Pairs of names and values: ``["region=eu"]`` → ``{"region": "eu"}``."""
     values = {}
     for word in words or ():
         name, equals, value = word.partition("=")

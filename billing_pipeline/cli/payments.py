@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, example, group, open_billing, parsed_instant
+from billing_pipeline.cli.options import Actor, Json, OnlyCustomer, example, group, open_billing, parsed_instant
 from billing_pipeline.cli.show import counts, print_json, progress, say, table
 
 if TYPE_CHECKING:
     from billing_pipeline.operations.payments.deliver import DeliverySummary
 
 Status = Annotated[str | None, typer.Option("--status", help="Only those queued, submitted, paid, failed, …")]
-Customer = Annotated[str | None, typer.Option("--customer", help="Only this customer's.")]
 Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="The invoice's number or id.")]
 Reference = Annotated[str | None, typer.Option("--reference", help="Of the money that came in, e.g. the bank's.")]
 At = Annotated[str | None, typer.Option("--at", help="When it was paid; default: now.")]
@@ -29,10 +28,10 @@ def add_to(app: typer.Typer) -> None:
     )
 
 
-def list_(status: Status = None, customer: Customer = None, as_json: Json = False, actor: Actor = None) -> None:
+def list_(status: Status = None, customer: OnlyCustomer = None, as_json: Json = False, actor: Actor = None) -> None:
     """List payments by issue date and invoice number."""
-    from billing_pipeline.operations.payments.payments import as_json as content_of
-    from billing_pipeline.operations.payments.payments import list_payments
+    from billing_pipeline.operations.payments.payment_status import as_json as content_of
+    from billing_pipeline.operations.payments.payment_status import list_payments
 
     contents = [content_of(payment) for payment in list_payments(open_billing(actor), status=status, customer=customer)]
     if as_json:
@@ -46,7 +45,7 @@ def list_(status: Status = None, customer: Customer = None, as_json: Json = Fals
 def history(invoice: Invoice, as_json: Json = False, actor: Actor = None) -> None:
     """Show every step that an invoice's payment took."""
     from billing_pipeline.core.plain_json import fields_json
-    from billing_pipeline.operations.payments.payments import payment_history
+    from billing_pipeline.operations.payments.payment_status import payment_history
 
     steps = [fields_json(step) for step in payment_history(open_billing(actor), invoice)]
     if as_json:
@@ -84,8 +83,8 @@ def mark_paid(
     actor: Actor = None,
 ) -> None:
     """Say that an invoice is paid. Saying it again changes nothing."""
-    from billing_pipeline.operations.payments.payments import as_json as content_of
-    from billing_pipeline.operations.payments.payments import mark_paid as mark
+    from billing_pipeline.operations.payments.payment_status import as_json as content_of
+    from billing_pipeline.operations.payments.payment_status import mark_paid as mark
 
     billing = open_billing(actor)
     instant = parsed_instant(billing, at) if at else None

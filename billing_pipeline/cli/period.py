@@ -1,17 +1,24 @@
 """billing close, check, lock and period report: the work on one period."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, Period, example, open_billing
-from billing_pipeline.cli.report import add_to as add_report
-from billing_pipeline.cli.show import counts, print_json, progress, say, table
+from billing_pipeline.cli.options import Actor, Json, Period, example, group, open_billing
+from billing_pipeline.cli.show import counts, print_json, progress, say, table, tell, tell_file
 
 if TYPE_CHECKING:
     from billing_pipeline.operations.stage_report import StageReport
 
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 2 where an error is found, not only print it.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", metavar="FILE", help="Where to write; - for standard output. Default: period-PERIOD.html, here.",
+        show_default=False,
+    ),
+]  # fmt: skip
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,7 +26,8 @@ def add_to(app: typer.Typer) -> None:
     app.command("close", epilog=example("billing close 2026-01-01"))(close)
     app.command("check", epilog=example("billing check 2026-01-01 --strict"))(check)
     app.command("lock", epilog=example("billing lock 2026-01-01"))(lock)
-    add_report(app)
+    commands = group(app, "period", "A billing period as a whole.")
+    commands.command("report", epilog=example("billing period report 2026-01-01 --output january.html"))(report)
 
 
 def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:
@@ -29,11 +37,7 @@ def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     billing = open_billing(actor)
     with progress() as watch:
         reports = close_period(billing, billing.period(period), progress=watch(f"close {period}"))
-    if as_json:
-        print_json([report.to_json() for report in reports])
-        return
-    for report in reports:
-        say(_line(report))
+    tell([stage.to_json() for stage in reports], *map(_line, reports), as_json=as_json)
 
 
 def check(period: Period, strict: Strict = False, as_json: Json = False, actor: Actor = None) -> None:
@@ -59,11 +63,18 @@ def lock(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     billing = open_billing(actor)
     with progress() as watch:
         report = lock_checked(billing, billing.period(period), progress=watch(f"lock {period}"))
-    if as_json:
-        print_json(report.to_json())
-    else:
-        say(_line(report))
+    tell(report.to_json(), _line(report), as_json=as_json)
 
 
 def _line(report: "StageReport") -> str:
     return f"{report.period} {report.stage}: {counts(dict(report.counts))} ({report.seconds:.1f} s)"
+
+
+def report(period: Period, output: Output = None, as_json: Json = False, actor: Actor = None) -> None:
+    """Write a period's report: totals, revenue by day and product, what changed and why, what holds its lock."""
+    from billing_pipeline.operations.reading.period_report import period_report
+
+    billing = open_billing(actor)
+    content = period_report(billing, billing.period(period)).encode()
+    target = output or Path(f"period-{period}.html")
+    tell_file(target, content, f"The report of {period}", {"period": period}, as_json=as_json)

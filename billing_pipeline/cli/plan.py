@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from billing_pipeline.cli.changed import DryRun, Start, ask
-from billing_pipeline.cli.options import Actor, Json, example, group
+from billing_pipeline.cli.options import Actor, Customer, Json, example, group
 
-Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 Plan = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id; its newest version is assigned.")]
 OfCustomer = Annotated[
     str | None, typer.Option("--subscription", metavar="ID", help="Which, where the customer has several.")

@@ -1,13 +1,14 @@
 """Drawing a price: amount and effective unit price against quantity, as a PNG or in the terminal."""
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from billing_pipeline.cli.show import say
-from billing_pipeline.core.errors import BillingError, SettingsError
+from billing_pipeline.cli.show import say, write_file
+from billing_pipeline.core.errors import BillingError
 
 if TYPE_CHECKING:
     from billing_pipeline.rating.quote.curve import Point
@@ -53,14 +54,10 @@ def _as_png(points: Sequence["Point"], currency: str, png: Path) -> None:
     below.plot([float(point.quantity) for point in priced], [float(point.unit_amount or 0) for point in priced])
     below.set_ylabel(f"per unit, {currency}")
     below.set_xlabel("quantity")
-    try:
-        figure.savefig(png, format="png", dpi=120)
-    except OSError as error:
-        raise SettingsError(
-            f"{png} cannot be written: {error.strerror}.", hint="Name a file in a folder of yours."
-        ) from error
-    finally:
-        plt.close(figure)
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=120)
+    plt.close(figure)
+    write_file(png, drawn.getvalue())
 
 
 def _in_terminal(points: Sequence["Point"], currency: str) -> None:
@@ -70,7 +67,7 @@ def _in_terminal(points: Sequence["Point"], currency: str) -> None:
 
 
 def _rows(title: str, points: Sequence[tuple[float, float]]) -> list[str]:
-    """A grid of characters; the highest value of a column is its dot."""
+    """A plot as lines of characters; the highest value of a column is its dot."""
     if not points:
         raise BillingError("There is nothing to draw.", hint="Draw up to a quantity above zero.")
     right, top = max(x for x, _ in points) or 1.0, max(y for _, y in points) or 1.0

@@ -1,16 +1,13 @@
 """billing invoices render: an invoice as PDF or HTML."""
 
-import sys
 from enum import StrEnum
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, example, open_billing
-from billing_pipeline.cli.show import print_json, say
-from billing_pipeline.core.errors import SettingsError
+from billing_pipeline.cli.options import Actor, Details, Invoice, Json, Version, example, open_billing
+from billing_pipeline.cli.show import tell_file
 
 
 class Form(StrEnum):
@@ -20,7 +17,6 @@ class Form(StrEnum):
     HTML = "html"
 
 
-Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Number or id.")]
 Format = Annotated[Form, typer.Option("--format", help="What kind of file.")]
 Output = Annotated[
     Path | None,
@@ -29,10 +25,6 @@ Output = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
-Details = Annotated[
-    bool, typer.Option("--details", help="With the reasoning of each line: tiers, packages, free units.")
-]
-Version = Annotated[int | None, typer.Option("--version", help="Default: the newest.")]
 
 
 def add_to(group: typer.Typer) -> None:
@@ -55,30 +47,5 @@ def render(
 
     rendered = render_invoice(open_billing(actor), invoice, form=form.value, details=details, version=version)
     target = output or Path(rendered.file_name)
-    write(target, rendered.content)
-    if as_json and str(target) != "-":
-        digest = sha256(rendered.content).hexdigest()
-        print_json(
-            {
-                "invoice": rendered.name,
-                "format": rendered.form,
-                "file": str(target),
-                "bytes": len(rendered.content),
-                "sha256": digest,
-            }
-        )
-    elif str(target) != "-":
-        say(f"Invoice {rendered.name} is in {target}.")
-
-
-def write(target: Path, content: bytes) -> None:
-    """Write a file that a command was asked for; ``-`` is standard output."""
-    if str(target) == "-":
-        sys.stdout.buffer.write(content)
-        return
-    try:
-        target.write_bytes(content)
-    except OSError as error:
-        raise SettingsError(
-            f"{target} cannot be written: {error.strerror}.", hint="Name a file in a folder of yours."
-        ) from error
+    about = {"invoice": rendered.name, "format": rendered.form}
+    tell_file(target, rendered.content, f"Invoice {rendered.name}", about, as_json=as_json)

@@ -2,9 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from billing_pipeline.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +36,7 @@ def print_json_list(items: Iterable[object]) -> None:
 
 
 def console() -> "Console":
-    """Where people read."""
+    """The terminal where people read."""
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
@@ -42,6 +46,35 @@ def say(*lines: str) -> None:
     """Plain lines, as they are."""
     for line in lines:
         print(line)
+
+
+def tell(content: object, *lines: str, as_json: bool) -> None:
+    """Print JSON content for machines, or lines for people."""
+    if as_json:
+        print_json(content)
+    else:
+        say(*lines)
+
+
+def write_file(target: Path, content: bytes) -> None:
+    """Write the file that a command was asked for; ``-`` is standard output."""
+    if str(target) == "-":
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        raise SettingsError(
+            f"{target} cannot be written: {error.strerror}.", hint="Name a file in a folder of yours."
+        ) from error
+
+
+def tell_file(target: Path, content: bytes, name: str, about: Mapping[str, object], *, as_json: bool) -> None:
+    """Write a file and say where it is; beside a file on standard output nothing else is printed."""
+    write_file(target, content)
+    if str(target) != "-":
+        facts = {**about, "file": str(target), "bytes": len(content), "sha256": sha256(content).hexdigest()}
+        tell(facts, f"{name} is in {target}.", as_json=as_json)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, example, open_billing
-from billing_pipeline.cli.show import print_json, say
+from billing_pipeline.cli.show import tell
 
 Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Default: 3000, or the next that is free.")]
 
@@ -30,14 +30,13 @@ def up(port: Port = None, as_json: Json = False, actor: Actor = None) -> None:
     launcher = Launcher(home, free_port(port))
     billing.ledger.close()
     group = launcher.start()
-    if as_json:
-        print_json({"address": group.address, "group": group.group, "home": group.home})
-    else:
-        say(
-            f"Dagster: {group.address}",
-            f"Logs: {launcher.log('webserver')}, {launcher.log('daemon')}",
-            "End with Ctrl-C.",
-        )
+    tell(
+        {"address": group.address, "group": group.group, "home": group.home},
+        f"Dagster: {group.address}",
+        f"Logs: {launcher.log('webserver')}, {launcher.log('daemon')}",
+        "End with Ctrl-C.",
+        as_json=as_json,
+    )
     raise typer.Exit(launcher.stay(group))
 
 
@@ -54,8 +53,5 @@ def down(as_json: Json = False, actor: Actor = None) -> None:  # noqa: ARG001 - 
         "dagster": group.end() if group else False,
         "postgresql": EmbeddedPostgres(settings.home / "postgres", bindir=settings.pg_bindir).stop(),
     }
-    if as_json:
-        print_json({"stopped": stopped})
-    else:
-        names = [name for name, was_running in stopped.items() if was_running]
-        say(f"Stopped: {', '.join(names) or 'nothing ran'}.")
+    names = [name for name, was_running in stopped.items() if was_running]
+    tell({"stopped": stopped}, f"Stopped: {', '.join(names) or 'nothing ran'}.", as_json=as_json)

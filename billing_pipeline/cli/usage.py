@@ -5,8 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from billing_pipeline.cli import quarantine
-from billing_pipeline.cli.options import Actor, Json, example, group, open_billing, pairs, parsed_instant
-from billing_pipeline.cli.show import counts, print_json, progress, say, table
+from billing_pipeline.cli.options import (
+    Actor,
+    Customer,
+    Json,
+    OnlyPeriod,
+    example,
+    group,
+    open_billing,
+    pairs,
+    parsed_instant,
+)
+from billing_pipeline.cli.show import counts, print_json, progress, say, table, tell
 
 if TYPE_CHECKING:
     from billing_pipeline.cli.show import Step
@@ -25,14 +35,12 @@ Scope = Annotated[
 ReceivedAt = Annotated[
     str | None, typer.Option("--received-at", metavar="INSTANT", help="For history that is imported in its order.")
 ]
-Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 Meter = Annotated[str, typer.Argument(metavar="METER", help="The meter's id.")]
 Timestamp = Annotated[str | None, typer.Option("--timestamp", metavar="INSTANT", help="Of the event.")]
 Dimension = Annotated[
     list[str] | None, typer.Option("--dimension", metavar="NAME=VALUE", help="All of the event's, one option each.")
 ]
 EventId = Annotated[str | None, typer.Option("--event-id", help="In place of a timestamp.")]
-OfPeriod = Annotated[str | None, typer.Option("--period", help="Only this period's, by its first day.")]
 SourceId = Annotated[str, typer.Argument(metavar="SOURCE", help="Id of the source in the catalog.")]
 Instant = Annotated[str, typer.Argument(metavar="INSTANT", help="Everything before it is delivered.")]
 
@@ -113,7 +121,7 @@ def history(
     timestamp: Timestamp = None,
     dimension: Dimension = None,
     event_id: EventId = None,
-    period: OfPeriod = None,
+    period: OnlyPeriod = None,
     as_json: Json = False,
     actor: Actor = None,
 ) -> None:
@@ -153,8 +161,6 @@ def watermark(source: SourceId, instant: Instant, as_json: Json = False, actor: 
     billing = open_billing(actor)
     reached = parsed_instant(billing, instant)
     changed = record(billing, source, reached)
-    if as_json:
-        print_json({"source": source, "watermark": written(reached), "changed": changed})
-    else:
-        before = "" if changed else "; it had said so before"
-        say(f"{source} has delivered everything before {written(reached)}{before}.")
+    before = "" if changed else "; it had said so before"
+    content = {"source": source, "watermark": written(reached), "changed": changed}
+    tell(content, f"{source} has delivered everything before {written(reached)}{before}.", as_json=as_json)

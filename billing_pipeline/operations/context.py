@@ -57,7 +57,7 @@ class Billing:
 
     @cached_property
     def facts(self) -> clock.LedgerFacts:
-        """What ``billing init`` wrote. Raises SettingsError where the settings' calendar differs."""
+        """The ledger's facts, from ``billing init``. Raises SettingsError where the settings' calendar differs."""
         with self.ledger.begin() as connection:
             facts = clock.facts(connection)
         clock.refuse_mismatch(facts, self.settings.calendar)
@@ -70,7 +70,7 @@ class Billing:
 
     @property
     def spill_folder(self) -> Path:
-        """Where engines put what does not fit their memory; what a crash leaves there is swept."""
+        """The folder where engines put what does not fit their memory; what a crash leaves there is swept."""
         return self.settings.home.absolute() / "spill"
 
     @property

@@ -1,4 +1,4 @@
-"""What there is to do about periods now, beside closing what is dirty: for all that starts work by itself."""
+"""Which periods and payments are due now, beside periods that are dirty: for all that starts work by itself."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def _awaits(billing: Billing, period: BillingPeriod) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DuePayments:
-    """What may be handed over now.
+    """The payments that may be handed over now.
 
     Attributes:
         by_gateway: how many payments.

@@ -14,7 +14,7 @@ from billing_pipeline.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class InitResult:
-    """What ``billing init`` did.
+    """The ledger that ``billing init`` made or found.
 
     Attributes:
         created: False where the ledger was there already.

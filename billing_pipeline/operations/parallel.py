@@ -7,9 +7,9 @@ given to new workers, and only a unit that keeps killing its worker stops the ru
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.operations.context import Billing
@@ -32,16 +32,6 @@ def no_progress(done: int, units: int) -> None:
     """For callers that show none."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Run(Generic[T]):
-    """What every unit of a run shares."""
-
-    billing: Billing
-    work: Callable[..., T]
-    arguments: tuple[object, ...]
-    progress: Progress
-
-
 def run_units(
     billing: Billing, work: Callable[..., T], rows: int, *arguments: object, progress: Progress = no_progress
 ) -> list[T]:
@@ -58,33 +48,33 @@ def run_units(
         WorkerLost: a worker died again and again; what the other units did stays done.
     """
     buckets = tuple(billing.buckets)
-    run = _Run(billing, work, arguments, progress)
+    of_unit: Callable[[Unit], T] = partial(work, billing, *arguments)
     if rows <= SMALL:
-        return _in_turn(run, [buckets])
+        return _in_turn(of_unit, [buckets], progress)
     units = [(bucket,) for bucket in buckets]
     workers = min(billing.settings.workers, len(buckets))
-    return _in_turn(run, units) if workers == 1 else _in_parallel(run, units, workers)
+    return _in_turn(of_unit, units, progress) if workers == 1 else _in_parallel(of_unit, units, progress, workers)
 
 
-def _in_turn(run: _Run[T], units: Sequence[Unit]) -> list[T]:
+def _in_turn(work: Callable[[Unit], T], units: Sequence[Unit], progress: Progress) -> list[T]:
     results = []
     for done, unit in enumerate(units, start=1):
-        results.append(run.work(run.billing, *run.arguments, unit))
-        run.progress(done, len(units))
+        results.append(work(unit))
+        progress(done, len(units))
     return results
 
 
-def _in_parallel(run: _Run[T], units: Sequence[Unit], workers: int) -> list[T]:
+def _in_parallel(work: Callable[[Unit], T], units: Sequence[Unit], progress: Progress, workers: int) -> list[T]:
     results: dict[Unit, T] = {}
     for _attempt in range(_ATTEMPTS):
         waiting = [unit for unit in units if unit not in results]
         # spawn: a forked process would share this one's connections
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            futures = {pool.submit(run.work, run.billing, *run.arguments, unit): unit for unit in waiting}
+            futures = {pool.submit(work, unit): unit for unit in waiting}
             try:
                 for future in as_completed(futures):
                     results[futures[future]] = future.result()
-                    run.progress(len(results), len(units))
+                    progress(len(results), len(units))
             except BrokenProcessPool:
                 continue
         return [results[unit] for unit in units]

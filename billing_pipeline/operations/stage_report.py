@@ -26,10 +26,10 @@ class StageReport(JsonFields):
     seconds: float
 
 
-def report(
+def note_stage(
     billing: Billing, period: BillingPeriod, stage: str, counts: Mapping[str, int], seconds: float
 ) -> StageReport:
-    """Keep the report in the ledger and return it."""
+    """Note in the ledger that a stage ran in a period, and what it did."""
     now = billing.now()
     with billing.ledger.begin() as connection:
         reached = periods.reached(connection, period.first_day)

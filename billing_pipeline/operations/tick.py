@@ -27,7 +27,7 @@ _ROUNDS = 3  # late usage reaches the document that carries it in the second
 
 @dataclass(frozen=True, slots=True)
 class TickStep:
-    """One thing that was done.
+    """One step of a tick that was taken.
 
     Attributes:
         name: land, close, check, lock or deliver.
@@ -104,7 +104,7 @@ def no_watch(label: str) -> Progress:  # noqa: ARG001 - a Watch
 
 
 def tick(billing: Billing, watch: Watch = no_watch) -> TickReport:
-    """Land what waits, close what is dirty, check it, lock what is due, deliver what is queued.
+    """Land files, close dirty periods, check them, lock due documents, deliver queued payments.
 
     Args:
         billing: the ledger.
@@ -143,7 +143,7 @@ class _Tick:
         return self.report
 
     def _close_dirty(self) -> tuple[list[BillingPeriod], list[Standing]]:
-        """Close what is dirty, and what that makes dirty: late usage of one period is billed in another."""
+        """Close dirty periods, and those that this makes dirty: late usage of one period is billed in another."""
         closed: list[BillingPeriod] = []
         periods = standings(self.billing)
         refused = set[BillingPeriod]()
@@ -157,7 +157,7 @@ class _Tick:
         return closed, periods
 
     def _step(self, name: str, period: BillingPeriod | None, work: Callable[[], object]) -> bool:
-        """Do one thing and note it; whether it could be done. A result of None is not worth a note."""
+        """Take a step and note it; whether it could be taken. A result of None is not worth a note."""
         started, key = monotonic(), period.key if period else None
         try:
             result = work()

@@ -13,7 +13,7 @@ from billing_pipeline.core.money import Money
 
 
 class Collection(StrEnum):
-    """Who moves first."""
+    """How a payment is collected: who moves first."""
 
     AUTOMATIC = "automatic"  # the gateway collects from the payment method on file
     SEND = "send"  # the customer is sent the invoice and pays
@@ -36,7 +36,7 @@ class GatewayUnreachable(PaymentError):  # noqa: N818 - as its parent's other ca
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """Please collect this. Made anew for each attempt, equal each time but for what may have changed meanwhile.
+    """A request to collect a payment. Made anew for each attempt, equal but for what may have changed meanwhile.
 
     Attributes:
         document: the invoice's id.
@@ -100,7 +100,7 @@ class GatewaySettings(Protocol):
 
 
 class PaymentGateway(Protocol):
-    """Who collects. Every adapter passes billing_pipeline_tests/contracts/payment_gateway.py."""
+    """A gateway that collects. Every adapter passes billing_pipeline_tests/contracts/payment_gateway.py."""
 
     @property
     def needs_payment_method(self) -> bool:

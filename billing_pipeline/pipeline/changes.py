@@ -57,7 +57,7 @@ def _job(name: str, verb: type[CustomerVerb]) -> dg.JobDefinition:
 
 
 def _metadata(result: ChangeResult) -> Metadata:
-    """As the UI shows it, and the same for machines."""
+    """A change's result as the UI shows it, and the same for machines."""
     documents = [
         {
             "document": str(document.plan.identity.kind),

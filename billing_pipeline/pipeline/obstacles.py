@@ -1,4 +1,4 @@
-"""What stands in the way of a lock, as a check and as a table: on the invoices, and after the lock on the payments."""
+"""Obstacles of a lock, as a check and as a table: on the invoices, and after the lock on the payments."""
 
 from collections.abc import Mapping, Sequence
 

@@ -17,7 +17,7 @@ Done = TypeVar("Done")
 
 
 class Verb(dg.Config):
-    """What every verb asks."""
+    """The config that every verb's job has."""
 
     dry_run: bool = Field(default=False, description="Show what it changes, in documents too; change nothing.")
     actor: str | None = Field(default=None, description="Who asks: recorded with it. Default: the resource's actor.")
@@ -30,7 +30,7 @@ def ask(
     verb: Callable[[Billing], Done],
     shown: Callable[[Done], Metadata],
 ) -> None:
-    """Ask as whoever asks, and show what came of it."""
+    """Run a verb as whoever asks, and show its result."""
     ledger = billing.open()
     try:
         done = verb(replace(ledger, actor=config.actor or ledger.actor))
@@ -50,7 +50,7 @@ def job(name: str, op: dg.OpDefinition, verb: type[Verb]) -> dg.JobDefinition:
         return {"ops": {op.name: {"config": config}}}
 
     @dg.job(name=name, description=verb.__doc__, config=run_config, executor_def=dg.in_process_executor)
-    def made() -> None:
+    def verb_job() -> None:
         op()
 
-    return made
+    return verb_job

@@ -16,7 +16,7 @@ import pytest
 
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.payments.deliver import DeliverySummary, deliver
-from billing_pipeline.operations.payments.payments import mark_paid
+from billing_pipeline.operations.payments.payment_status import mark_paid
 from billing_pipeline.payments.handoff import PaymentRequest, PaymentStatus, Submission
 from billing_pipeline_tests.faults import deliver_and_stop
 from billing_pipeline_tests.payments.outbox_ledger import (

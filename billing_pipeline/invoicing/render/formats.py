@@ -60,7 +60,7 @@ class Formats:
         return self._decimal(amount, minor_digits(currency))
 
     def quantity(self, quantity: Decimal) -> str:
-        """All digits, none for show."""
+        """A quantity with all its digits, none for show."""
         return self._decimal(quantity, 0)
 
     def _decimal(self, number: Decimal, digits: int) -> str:
@@ -71,7 +71,7 @@ class Formats:
             return _unmarked(pattern.apply(number, self.locale))
 
     def day(self, local_day: date) -> str:
-        """``01.02.2026``."""
+        """A local day: ``01.02.2026``."""
         return _unmarked(format_date(local_day, "medium", locale=self.locale))
 
     def span(self, start: date, end: date) -> str:

@@ -92,7 +92,7 @@ class _Setting:
         self._widths = [share * _WIDTH for share in shares]
 
     def flowables(self) -> list[Flowable]:
-        """From the head to the notes; what could not be printed is known only then."""
+        """The sheet's parts from the head to the notes; what could not be printed is known only then."""
         written = [*self._head(), Spacer(0, 9 * mm)]
         if self._sheet.groups:
             written += [self._lines(), Spacer(0, 5 * mm)]

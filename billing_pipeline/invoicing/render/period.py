@@ -20,7 +20,7 @@ Cells = Sequence[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodFacts:
+class ReportFacts:
     """What a report says of a period. Rows name their columns; amounts are money.
 
     Attributes:
@@ -75,7 +75,7 @@ class Shown:
     undrawn: str
 
 
-def period_html(facts: PeriodFacts) -> str:
+def period_html(facts: ReportFacts) -> str:
     """The report as one HTML file."""
     return environment().get_template("period.html").render(report=_Report(facts))
 
@@ -84,7 +84,7 @@ def period_html(facts: PeriodFacts) -> str:
 class _Report:
     """What the template asks for."""
 
-    facts: PeriodFacts
+    facts: ReportFacts
 
     @property
     def formats(self) -> Formats:

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from io import StringIO
 from itertools import cycle
-from typing import Any, Self
+from typing import Any
 
 from billing_pipeline.core.money import Money, round_amount
 from billing_pipeline.core.period import A_DAY
@@ -46,8 +46,8 @@ def daily(
 
     first, last = days
     dates = [first + at * A_DAY for at in range((last - first).days + 1)]
-    with _Drawing(f"daily-{currency}", (8.6, 2.9)) as drawing:
-        axes = drawing.axes
+
+    def draw(axes: Any) -> None:
         above, below = [0.0] * len(dates), [0.0] * len(dates)
         for product in products:
             heights = [_height(Money(product.by_day.get(day, 0), currency)) for day in dates]
@@ -72,13 +72,14 @@ def daily(
         axes.grid(axis="y", color="#e8ebee", linewidth=0.8)
         axes.tick_params(length=0)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, frameon=False, handlelength=0.9)
-    return drawing.svg
+
+    return _svg(f"daily-{currency}", (8.6, 2.9), draw)
 
 
 def by_product(products: Sequence[Product], currency: str, color: Mapping[str, str], figure: Figures) -> str:
     """Bars, the largest product above."""
-    with _Drawing(f"products-{currency}", (8.6, 0.45 + 0.34 * len(products))) as drawing:
-        axes = drawing.axes
+
+    def draw(axes: Any) -> None:
         shown = products[::-1]
         widths = [_height(product.amount) for product in shown]
         bars = axes.barh(range(len(shown)), widths, height=0.62, color=[color[product.name] for product in shown])
@@ -89,34 +90,23 @@ def by_product(products: Sequence[Product], currency: str, color: Mapping[str, s
         axes.xaxis.set_visible(False)
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.tick_params(length=0)
-    return drawing.svg
+
+    return _svg(f"products-{currency}", (8.6, 0.45 + 0.34 * len(products)), draw)
 
 
-class _Drawing:
-    """One figure; its SVG is there when the block ends. ``name`` keeps its ids apart from other figures'."""
+def _svg(name: str, size: tuple[float, float], draw: Callable[[Any], None]) -> str:
+    """What ``draw`` draws; ``name`` keeps its ids apart from those of other plots on the page."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    def __init__(self, name: str, size: tuple[float, float]) -> None:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-
-        self._name, self._style, self.svg = name, mpl.rc_context(dict(_STYLE)), ""
-        self._style.__enter__()
-        self._figure = Figure(figsize=size, layout="constrained")
-        self.axes = self._figure.add_subplot()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            if error[0] is None:
-                target = StringIO()
-                nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-                self._figure.savefig(target, format="svg", transparent=True, metadata=nothing)
-                written = target.getvalue()
-                self.svg = _REFERENCE.sub(rf"\g<1>{self._name}-", written[written.index("<svg") :])
-        finally:
-            self._style.__exit__(None, None, None)
+    target = StringIO()
+    with mpl.rc_context(dict(_STYLE)):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.add_subplot())
+        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(target, format="svg", transparent=True, metadata=nothing)
+    written = target.getvalue()
+    return _REFERENCE.sub(rf"\g<1>{name}-", written[written.index("<svg") :])
 
 
 def _short(name: str) -> str:

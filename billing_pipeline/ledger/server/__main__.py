@@ -8,7 +8,7 @@ from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
 
 
 def main(home: str, old_programs: str) -> str:
-    """Do it; returns the sentence that says so."""
+    """Upgrade the server's data; returns the sentence that says so."""
     kept = EmbeddedPostgres(Path(home)).upgrade(Path(old_programs))
     return f"The ledger's data are upgraded. The old ones are kept in {kept}; delete them when you have looked."
 

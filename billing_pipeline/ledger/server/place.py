@@ -1,10 +1,14 @@
-"""Where an embedded server's data lie: in its home folder, or, where root's server user cannot reach that, in /var/lib.
+"""Where an embedded server is: the folder of its data, and its port; each is chosen once and kept.
+
+Its data lie in its home folder, or, where root's server user cannot reach that, in /var/lib.
 
 Which of the two is decided once and written down: a folder whose mode changes later must not make a ledger vanish.
 """
 
 import os
+import random
 import secrets
+import socket
 from pathlib import Path
 
 from billing_pipeline.core.errors import LedgerError
@@ -12,6 +16,7 @@ from billing_pipeline.ledger.server.user import open_to_others
 
 SYSTEM_PLACE = Path("/var/lib/billing_pipeline")
 _HERE = "."
+_CHOICE = range(20000, 32000)  # below what systems hand to outgoing connections
 
 
 def place_of(root: Path) -> Path:
@@ -48,9 +53,36 @@ def _refuse_a_copy(root: Path, place: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Written beside, mode 0600, then renamed: nobody sees half of it, and nobody else any of it."""
+    """Write a file beside, mode 0600, then rename it: nobody sees half of it, and nobody else any of it."""
     half = path.with_name(f"{path.name}.half")
     half.unlink(missing_ok=True)
     with os.fdopen(os.open(half, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     half.replace(path)
+
+
+def free_port(file: Path) -> int:
+    """The port that ``file`` holds, chosen on the first call.
+
+    Raises:
+        LedgerError: another program has taken it.
+    """
+    if not file.exists():
+        write_private(file, str(next(port for port in random.sample(_CHOICE, len(_CHOICE)) if _is_free(port))))
+    port = int(file.read_text())
+    if not _is_free(port):
+        raise LedgerError(
+            f"Port {port} of the embedded PostgreSQL in {file.parent} is taken by another program.",
+            hint=f"Stop that program, or write another port into {file}; the ledger's URL then changes.",
+        )
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

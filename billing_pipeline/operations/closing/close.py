@@ -10,7 +10,7 @@ from billing_pipeline.operations.closing.meter import meter_unit, rows_to_read
 from billing_pipeline.operations.closing.rate import rate_unit
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.parallel import Progress, no_progress, run_units
-from billing_pipeline.operations.stage_report import StageReport, report
+from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import Unit
 
 _STAGES = {"meter": meter_unit, "rate": rate_unit, "invoice": invoice_unit}
@@ -28,7 +28,7 @@ def close(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pr
         for stage, (counted, took) in unit.items():
             counts[stage].update(counted)
             seconds[stage] += took
-    return tuple(report(billing, period, stage, counts[stage], seconds[stage]) for stage in _STAGES)
+    return tuple(note_stage(billing, period, stage, counts[stage], seconds[stage]) for stage in _STAGES)
 
 
 def close_unit(billing: Billing, key: str, buckets: Unit) -> Mapping[str, tuple[Mapping[str, int], float]]:

@@ -29,7 +29,7 @@ from billing_pipeline.operations.closing.versions import (
 )
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.operations.parallel import Progress, no_progress, run_units
-from billing_pipeline.operations.stage_report import StageReport, report
+from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import AsOf, Unit, Work, codes_of
 from billing_pipeline.rating.line import Rated
 
@@ -44,7 +44,7 @@ def invoice(billing: Billing, period: BillingPeriod, *, progress: Progress = no_
     counts: Counter[str] = Counter()
     for one in run_units(billing, invoice_unit, waiting * _ROWS_PER_CUSTOMER, period.key, progress=progress):
         counts.update(one)
-    return report(billing, period, "invoice", counts, monotonic() - started)
+    return note_stage(billing, period, "invoice", counts, monotonic() - started)
 
 
 def invoice_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:

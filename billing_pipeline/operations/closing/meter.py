@@ -24,7 +24,7 @@ from billing_pipeline.operations.closing.lasting_usage import by_batch, carrying
 from billing_pipeline.operations.closing.measure_customers import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.parallel import Progress, no_progress, run_units
-from billing_pipeline.operations.stage_report import StageReport, report
+from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import AsOf, Unit, Work
 from billing_pipeline.usage.engine import customers_in
 from billing_pipeline.usage.event import LakeFile
@@ -63,7 +63,7 @@ def meter(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pr
     counts: Counter[str] = Counter()
     for one in run_units(billing, meter_unit, rows, period.key, progress=progress):
         counts.update(one)
-    return report(billing, period, "meter", counts, monotonic() - started)
+    return note_stage(billing, period, "meter", counts, monotonic() - started)
 
 
 def rows_to_read(billing: Billing, period: BillingPeriod) -> int:

@@ -15,7 +15,7 @@ from billing_pipeline.operations.closing.not_billable import note_not_billable
 from billing_pipeline.operations.closing.recompute import rated_lines
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.parallel import Progress, no_progress, run_units
-from billing_pipeline.operations.stage_report import StageReport, report
+from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import Unit, Work, codes_of
 from billing_pipeline.rating.line import Rated
 from billing_pipeline.usage.expectations import UNRATED
@@ -31,7 +31,7 @@ def rate_period(billing: Billing, period: BillingPeriod, *, progress: Progress =
     counts: Counter[str] = Counter()
     for one in run_units(billing, rate_unit, waiting * _ROWS_PER_CUSTOMER, period.key, progress=progress):
         counts.update(one)
-    return report(billing, period, "rate", counts, monotonic() - started)
+    return note_stage(billing, period, "rate", counts, monotonic() - started)
 
 
 def rate_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:

@@ -38,7 +38,7 @@ class FocusExport(Export):
         self.billed[line.currency] = self.billed.get(line.currency, Money(0, line.currency)) + amount
 
     def to_json(self) -> Json:
-        """As machines read it."""
+        """The export as machines read it."""
         billed = {currency: str(amount) for currency, amount in sorted(self.billed.items())}
         return super().to_json() | {"invoices": self.invoices, "rows": self.rows, "billed": billed}
 

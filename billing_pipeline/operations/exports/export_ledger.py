@@ -44,7 +44,7 @@ class LedgerExport(Export):
     totals: Totals
 
     def to_json(self) -> Json:
-        """As machines read it."""
+        """The export as machines read it."""
         by_currency, by_account = self.totals.by_currency(), self.totals.by_account()
         return super().to_json() | {
             "entries": self.totals.entries,

@@ -28,7 +28,7 @@ class Selection:
     last: date | None = None
 
     def booked(self, calendar: BillingCalendar) -> Booked:
-        """The same in instants. Raises Refused for no such period, or days in the wrong order."""
+        """The selection in instants. Raises Refused for no such period, or days in the wrong order."""
         if self.first and self.last and self.first > self.last:
             raise Refused(f"--from {self.first} lies after --to {self.last}.", hint="Both days are included.")
         return Booked(
@@ -38,7 +38,7 @@ class Selection:
         )
 
     def to_json(self) -> Json:
-        """As machines read it."""
+        """The selection as machines read it."""
         return {"period": self.period, "from": day(self.first), "to": day(self.last)}
 
 
@@ -56,7 +56,7 @@ class Export:
     selection: Selection
 
     def to_json(self) -> Json:
-        """As machines read it."""
+        """The export as machines read it."""
         file = None if self.output == STDOUT else self.output
         return {"file": file, "format": str(self.file_format), **self.selection.to_json()}
 

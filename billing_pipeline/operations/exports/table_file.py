@@ -26,7 +26,7 @@ _AT_ONCE = 20_000  # rows held in memory
 
 
 class FileFormat(StrEnum):
-    """What is written."""
+    """The format of a file."""
 
     CSV = "csv"
     PARQUET = "parquet"

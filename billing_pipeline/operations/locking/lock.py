@@ -38,7 +38,7 @@ from billing_pipeline.operations.closing.versions import (
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.finalize import finalize
 from billing_pipeline.operations.parallel import Progress, no_progress, run_units
-from billing_pipeline.operations.stage_report import StageReport, report
+from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import AsOf, Unit, Work, codes_of
 from billing_pipeline.usage.expectations import UNRATED
 
@@ -62,7 +62,7 @@ def lock(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pro
     if due:
         for one in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
             counts.update(one)
-    return report(billing, period, "lock", counts, monotonic() - started)
+    return note_stage(billing, period, "lock", counts, monotonic() - started)
 
 
 def _needed(billing: Billing, period: BillingPeriod) -> list[BillingPeriod]:

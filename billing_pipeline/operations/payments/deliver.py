@@ -1,4 +1,4 @@
-"""Deliver what is queued to the payment gateways: at least once, each invoice with one key.
+"""Deliver queued payments to their gateways: at least once, each invoice with one key.
 
 A batch of payments is locked, submitted and recorded in one transaction. Who is killed between submitting and
 recording leaves the payment queued: the next delivery submits it again with the same key, and the gateway answers with
@@ -19,7 +19,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.parallel import Progress, no_progress
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
 from billing_pipeline.payments.handoff import GatewayUnreachable, PaymentGateway, PaymentStatus
-from billing_pipeline.payments.outbox import next_attempt_at
+from billing_pipeline.payments.retries import next_attempt_at
 
 _BATCH = 100  # payments locked at once: what a kill makes us submit again …
 _BATCH_SECONDS = 5  # … and for how long: who marks one of them paid waits

@@ -79,11 +79,7 @@ def _fee(line: RatedLine, view: CatalogView, terms: Terms, calendar: BillingCale
     detail = fee_detail(terms, calendar, line.subscription, fee, service, line.quantity or ZERO)
     computed = round_amount(detail.amount, plan.currency, terms.account.rounding)
     if computed != line.amount:
-        raise LedgerError(
-            f"The fee {line.description!r} was billed at {line.amount}; "
-            f"this version of the program makes it {computed}.",
-            hint="Install the version that the invoice names to see its reasons.",
-        )
+        raise _billed_otherwise("fee", line, str(computed))
     return (detail,)
 
 
@@ -95,7 +91,7 @@ class _Events:
 
     @classmethod
     def of(cls, quantities: Iterable[MeteredQuantity]) -> "_Events":
-        """From what was measured."""
+        """The measures of these quantities."""
         return cls(
             {
                 (
@@ -156,11 +152,7 @@ def _cost(line: RatedLine, earlier: Sequence[RatedLine], pricings: list[Pricing]
         if pricing.round(cost.amount) == line.amount:
             return cost
     pricing, cost = priced[0]
-    raise LedgerError(
-        f"The line {line.description!r} was billed at {line.amount}; this version of the program makes it "
-        f"{pricing.round(cost.amount)}.",
-        hint="Install the version that the invoice names to see its reasons.",
-    )
+    raise _billed_otherwise("line", line, str(pricing.round(cost.amount)))
 
 
 def _named(line: RatedLine) -> tuple[object, ...]:
@@ -218,8 +210,13 @@ def bound_details(line: RatedLine, beside: Sequence[RatedLine], pricings: Sequen
                 LineDetail(described, Decimal(1), None, bound.amount),
                 LineDetail("usage" if line.price else "usage and arrears", Decimal(1), None, -counted.amount),
             )
-    raise LedgerError(
-        f"The line {line.description!r} was billed at {line.amount}; this version of the program makes it another.",
+    raise _billed_otherwise("line", line, "another")
+
+
+def _billed_otherwise(what: str, line: RatedLine, computed: str) -> LedgerError:
+    return LedgerError(
+        f"The {what} {line.description!r} was billed at {line.amount}; "
+        f"this version of the program makes it {computed}.",
         hint="Install the version that the invoice names to see its reasons.",
     )
 

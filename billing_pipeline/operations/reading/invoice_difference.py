@@ -137,7 +137,7 @@ def _plan(line: RatedLine | None) -> str | None:
 
 
 def _reasons(connection: Connection, before: KnownDocument, after: KnownDocument) -> Json:
-    """Everything that led from the older version to the newer one."""
+    """The batches, changes and documents that led from the older version to the newer one."""
     low, high = sorted((before.version, after.version))
     steps = [reason for version, _, reason in documents.versions(connection, after.id) if low < version <= high]
     batches = sorted({number for step in steps for number in step.get("batches", ())})

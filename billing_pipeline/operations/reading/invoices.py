@@ -41,7 +41,7 @@ def read_invoices(
     as_known_at: datetime | None = None,
     empty: bool = False,
 ) -> Iterator[Json]:
-    """The same one by one, so that a long list needs little memory.
+    """The documents one by one, so that a long list needs little memory.
 
     Args:
         billing: the ledger.

@@ -1,4 +1,4 @@
-"""What stands in the way of a period's lock: due documents that wait, for which hold or source, and until when."""
+"""Obstacles of a period's lock: due documents that wait, for which hold or source, and until when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ class Waits:
     """What due documents wait for at an instant; what concerns a whole period is read once."""
 
     def __init__(self, billing: Billing, connection: Connection, at: datetime) -> None:
-        """At ``at``, which is not in the future."""
+        """What documents wait for at an instant that is not in the future."""
         self._billing, self._connection, self._at = billing, connection, at
         self._holds = cache(partial(holds.intervals, connection))
         self._sources = cache(self._awaited)

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 from billing_pipeline.core.money import Money
@@ -11,11 +10,11 @@ from billing_pipeline.core.period import MOMENT
 from billing_pipeline.invoicing.document import Billed, Document
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents.states import amounts_minor
 from billing_pipeline.ledger.reading import documents, overview
 from billing_pipeline.ledger.reading.documents import DocumentHead, KnownDocument
 from billing_pipeline.ledger.reading.overview import Run
 from billing_pipeline.operations.context import Billing, code_version
+from billing_pipeline.operations.unit import AsOf, Work
 
 
 def past_drafts(
@@ -46,7 +45,6 @@ def _computed(
     billing: Billing, connection: Connection, heads: Sequence[DocumentHead], run: Run
 ) -> Iterator[KnownDocument]:
     from billing_pipeline.operations.closing.recompute import compute  # with the engine, which other lists never need
-    from billing_pipeline.operations.unit import AsOf, Work
 
     period = billing.calendar.period(run.period.isoformat())
     as_of = AsOf(run.through_batch, ledger_catalog.change_before(connection, run.at + MOMENT))
@@ -57,24 +55,38 @@ def _computed(
     for computed in compute(work, codes, as_of, nothing_billed, run.at, run.at + MOMENT).values():
         for document in computed.documents:
             if document.id in head_of:
-                yield _known(document, head_of[document.id], as_of.batch, as_of.change, run.at)
+                yield _known(document, head_of[document.id], as_of, run.at)
 
 
-def _known(document: Document, head: DocumentHead, batch: int, change: int, at: datetime) -> KnownDocument:
-    amounts = (Money(minor, head.currency) for minor in amounts_minor(document))
-    values: list[Any] = [head.id, head.code, head.customer, head.kind, head.period, head.issue_date, head.currency]
-    values += [
-        1,
-        True,
-        document.plan.lock_at,
-        "draft",
-        "not_due",
-        None,
-        None,
-        None,
-        None,
-        *amounts,
-        document.plan.has_usage,
-    ]
-    values += [batch, change, at, {}, code_version(), list(document.lines)]
-    return KnownDocument(*values)
+def _known(document: Document, head: DocumentHead, as_of: AsOf, at: datetime) -> KnownDocument:
+    return KnownDocument(
+        id=head.id,
+        code=head.code,
+        customer=head.customer,
+        kind=head.kind,
+        period=head.period,
+        issue_date=head.issue_date,
+        currency=head.currency,
+        version=1,
+        replaceable=True,
+        lock_at=document.plan.lock_at,
+        status="draft",
+        payment_status="not_due",
+        number=None,
+        cutoff=None,
+        finalized_at=None,
+        fingerprint=None,
+        subtotal=document.subtotal,
+        credits_applied=document.credits_applied,
+        tax=document.tax,
+        total=document.total,
+        customer_credit_applied=Money(document.customer_credit, head.currency),
+        amount_due=document.amount_due,
+        has_usage=document.plan.has_usage,
+        as_of_batch=as_of.batch,
+        as_of_change=as_of.change,
+        recorded_at=at,
+        reason={},
+        code_version=code_version(),
+        lines=list(document.lines),
+    )

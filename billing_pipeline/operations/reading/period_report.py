@@ -26,7 +26,7 @@ _NAMES = {"fee": "Fees", "discount": "Discounts", "adjustment": "Adjustments of 
 
 def period_report(billing: Billing, period: BillingPeriod) -> str:
     """The report as HTML, with plots in it."""
-    from billing_pipeline.invoicing.render.period import PeriodFacts, period_html
+    from billing_pipeline.invoicing.render.period import ReportFacts, period_html
 
     now, first_day = billing.now(), period.first_day
     waiting, due = waiting_documents(billing, period)
@@ -42,7 +42,7 @@ def period_report(billing: Billing, period: BillingPeriod) -> str:
         sources = awaited_sources(billing, connection, period, now)
         progress = period_progress.progress(connection, len(billing.buckets), now).get(first_day)
         batch = manifest.newest_batch(connection)
-    facts = PeriodFacts(
+    facts = ReportFacts(
         seller=catalog.account.name if catalog else "",
         period=period,
         zone=billing.calendar.zone,

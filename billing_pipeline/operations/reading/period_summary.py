@@ -1,4 +1,4 @@
-"""What a person asks of a period at each stage: counts, totals, tables. For asset metadata, status and reports."""
+"""A period's counts, totals and tables at each stage, as a person asks for them: for assets, status and reports."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ class PeriodStatus:
 
     @property
     def used(self) -> bool:
-        """Whether there is anything to see."""
+        """Whether the period has anything to see."""
         return self.state == OPEN or self.standing.progress.used or bool(self.held)
 
     def to_json(self) -> Json:
@@ -102,7 +102,7 @@ class Status(JsonFields):
 
 
 def status(billing: Billing, *, every: bool = False) -> Status:
-    """Where everything stands now.
+    """Where all periods stand now.
 
     Args:
         billing: the ledger.

@@ -30,7 +30,7 @@ class FileGateway:
 
     @classmethod
     def configured(cls, settings: GatewaySettings) -> Self:
-        """Into BILLING_OUTBOX."""
+        """The gateway that writes into BILLING_OUTBOX."""
         return cls(settings.outbox)
 
     def submit(self, request: PaymentRequest) -> Submission:

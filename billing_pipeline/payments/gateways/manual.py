@@ -8,15 +8,15 @@ from billing_pipeline.payments.handoff import GatewaySettings, PaymentRequest, S
 
 @dataclass(frozen=True, slots=True)
 class ManualGateway:
-    """Accepts everything and keeps nothing: the ledger's payment is the only copy."""
+    """Accepts every request and keeps nothing: the ledger's payment is the only copy."""
 
     needs_payment_method: ClassVar[bool] = False
 
     @classmethod
     def configured(cls, settings: GatewaySettings) -> Self:  # noqa: ARG003 - there is nothing to set
-        """The one there is."""
+        """The gateway; it has no settings."""
         return cls()
 
     def submit(self, request: PaymentRequest) -> Submission:
-        """Submitted, and waiting for ``mark-paid``."""
+        """The payment is submitted, and waits for ``mark-paid``."""
         return Submission(f"manual:{request.document}")

@@ -14,7 +14,7 @@ from billing_pipeline.ledger.documents.payments import PaymentStep
 from billing_pipeline.operations.changes.assign_plan import AssignPlan
 from billing_pipeline.operations.changes.customer_change import change_customer
 from billing_pipeline.operations.corrections.void import Voided, void
-from billing_pipeline.operations.payments.payments import mark_paid
+from billing_pipeline.operations.payments.payment_status import mark_paid
 from billing_pipeline.operations.reading.invoices import list_invoices, show_invoice
 from billing_pipeline.operations.tick import tick
 from billing_pipeline.payments.handoff import PaymentStatus

@@ -11,7 +11,7 @@ RETRY_DAYS = (1, 3, 5, 7)
 def next_attempt_at(
     refusals: int, first_refused_at: datetime, now: datetime, calendar: BillingCalendar
 ) -> datetime | None:
-    """When to try again after a refusal; None: never, the payment has failed for good.
+    """When a payment is tried again after a refusal; None: never, it has failed for good.
 
     Args:
         refusals: how often the gateway has refused, the one at ``now`` included; >= 1.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.core.period import BillingCalendar, Cadence
-from billing_pipeline.payments.outbox import RETRY_DAYS, next_attempt_at
+from billing_pipeline.payments.retries import RETRY_DAYS, next_attempt_at
 
 UTC_MONTHS = BillingCalendar("UTC", Cadence.MONTH, date(2026, 1, 1))
 BERLIN = BillingCalendar("Europe/Berlin", Cadence.MONTH, date(2026, 1, 1))

@@ -8,7 +8,7 @@ import pytest
 from billing_pipeline.core.errors import PaymentError, Refused
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.payments.deliver import DeliverySummary, deliver
-from billing_pipeline.operations.payments.payments import as_json, list_payments, mark_paid, payment_history
+from billing_pipeline.operations.payments.payment_status import as_json, list_payments, mark_paid, payment_history
 from billing_pipeline.payments.handoff import PaymentStatus
 from billing_pipeline_tests.payments.outbox_ledger import REFUSED, START, finalize, payment_of, scripted, steps_of
 
