@@ -30,7 +30,7 @@ from tempfile import mkdtemp
 from rich.console import Console
 from rich.table import Table
 
-from billing_pipeline.ledger.embedded import EmbeddedPostgres
+from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
 
 HERE = Path(__file__).parent
 BILLING = str(Path(sys.executable).with_name("billing"))

@@ -472,7 +472,9 @@ check_result = _fact(
     Column("outcome", Text, nullable=False, comment="passed, failed or error (could not be computed)"),
     Column("summary", Text, nullable=False),
     Column("details", JSONB, nullable=False),
+    Column("question", Text, comment="fingerprint of all that the outcome hangs on; null where none was found"),
     Index("check_result_period_name_id_idx", "period", "name", "id"),
+    Index("check_result_question_idx", "question"),
 )
 hold = _fact(
     "hold",

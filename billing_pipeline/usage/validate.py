@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from billing_pipeline.usage.expectations import Check
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure
 from billing_pipeline.usage.when_used import loaded_when_used
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ def question(check: Check, figures: Sequence[Figure], code: str) -> str:
     """Everything that a check's finding hangs on, as one fingerprint: equal where the library would find the same.
 
     Args:
-        check: its bounds.
+        check: its figure and bounds.
         figures: of the profile; of them the values of the check's own, in their order.
         code: the version of the program, which asks and reads the answer; the library's own is added.
     """
     values = [str(figures[row].value) for row in _rows(check, figures)]
-    return sha256(repr((check.least, check.most, values, code, _library())).encode()).hexdigest()
+    return sha256(repr((check.figure, check.least, check.most, values, code, _library())).encode()).hexdigest()
 
 
 def places(finding: Finding, figures: Sequence[Figure]) -> list[int]:

@@ -19,7 +19,7 @@ from billing_pipeline.usage import expectations
 from billing_pipeline.usage.expectations import Check, Severity
 from billing_pipeline.usage.profile import Profile, profile
 from billing_pipeline.usage.profiles.facts import Figure
-from billing_pipeline.usage.validate import Finding, Outcome, validate
+from billing_pipeline.usage.validate import Finding, Outcome, answered, places, question, validate
 
 
 def check(billing: Billing, period: BillingPeriod) -> CheckReport:
@@ -40,7 +40,7 @@ def check(billing: Billing, period: BillingPeriod) -> CheckReport:
     fingerprint = _fingerprint(measured, expected)
     results = [before[check.name] for check in expected if check.name in before]
     if len(results) < len(expected) or not all(_repeats(result, fingerprint) for result in results):
-        findings = validate(measured.frame(), expected)
+        findings = _findings(billing, measured, expected)
         with billing.ledger.begin() as connection:
             results = _store(connection, period, findings, measured, fingerprint, now)
     with billing.ledger.begin() as connection:
@@ -64,6 +64,23 @@ def _repeats(result: StoredResult, fingerprint: str) -> bool:
     return result.details.get("profile") == fingerprint and result.outcome != Outcome.ERROR
 
 
+def _findings(billing: Billing, measured: Profile, expected: Sequence[Check]) -> list[Finding]:
+    """What came of each check: as it was found before, of whatever period, or as the library finds it now."""
+    questions = {one.name: _question(measured, one) for one in expected}
+    with billing.ledger.begin() as connection:
+        known = checks.answers(connection, questions.values())
+    unknown = [one for one in expected if questions[one.name] not in known]
+    found = {one.check.name: one for one in (validate(measured.frame(), unknown) if unknown else ())}
+    return [
+        found[one.name] if one.name in found else answered(one, measured.figures, known[questions[one.name]])
+        for one in expected
+    ]
+
+
+def _question(measured: Profile, check: Check) -> str:
+    return question(check, measured.figures, code_version())
+
+
 def _store(
     connection: Connection,
     period: BillingPeriod,
@@ -80,11 +97,19 @@ def _store(
     for finding in findings:
         figures = [measured.figures[row] for row in finding.rows]
         details = words.details(finding, figures) | {"profile": fingerprint}
+        details[checks.FAILING] = places(finding, measured.figures)
         if finding.check.name == expectations.ABSURD:
             details[MAGNITUDES] = measured.magnitudes
-        text = summary(finding, figures)
         results.append(
-            StoredResult(finding.check.name, str(finding.check.severity), str(finding.outcome), text, details, now)
+            StoredResult(
+                finding.check.name,
+                str(finding.check.severity),
+                str(finding.outcome),
+                summary(finding, figures),
+                details,
+                now,
+                None if finding.outcome is Outcome.ERROR else _question(measured, finding.check),
+            )
         )
         if finding.check.severity is Severity.ERROR and finding.check.holds and finding.outcome is not Outcome.ERROR:
             reasons = _reasons(connection, finding.check, figures, words, min(now, period.end))
