@@ -22,6 +22,7 @@ from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection, Ledger
 from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
+from billing_pipeline.operations.remembered import Remembered
 from billing_pipeline.settings import Settings, load_settings
 
 
@@ -32,12 +33,14 @@ class Billing:
     Attributes:
         actor: recorded with everything that is written.
         taxes: who says which taxes are due.
+        remembered: what this process computed of usage.
     """
 
     settings: Settings
     ledger: Ledger
     actor: str
     taxes: TaxService = field(default_factory=CatalogTax)
+    remembered: Remembered = field(default_factory=Remembered, repr=False)
     _views: dict[tuple[int, int | None], CatalogView] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -52,6 +55,7 @@ class Billing:
             "ledger": self.ledger,
             "actor": self.actor,
             "taxes": self.taxes,
+            "remembered": Remembered(),
             "_views": {},
         }
 

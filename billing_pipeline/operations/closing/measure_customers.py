@@ -18,6 +18,8 @@ from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import LakeFile
 
+_FEW = 1_000  # measurements and files; of more the answer is not kept: it may be large
+
 
 @dataclass(slots=True)
 class Metering:
@@ -62,20 +64,23 @@ def meter_customers(
     earlier = earlier_files(work, {code: meters[one] for one, code in meter_codes.items() if one in meters}, batch)
     if not files and not earlier:
         return metering
-    with engine(work.billing) as set_engine:
-        measured = measure(
-            set_engine,
-            in_lake(work.billing, files),
-            manifest.deliveries(work.connection, batch),
-            measurements,
-            meters,
-            meter_codes,
-            set(codes.values()),
-            timeline=Timeline(
-                work.billing.calendar.zone, now or work.billing.now(work.connection), in_lake(work.billing, earlier)
-            ),
-        )
-    _gather(metering, measured, cuts)
+    lasting = any(meters[one.meter].carries for one in measurements)
+    timeline = Timeline(
+        work.billing.calendar.zone,
+        (now or work.billing.now(work.connection)) if lasting else None,  # else it is all the same when it is asked
+        in_lake(work.billing, earlier),
+    )
+    question = (
+        in_lake(work.billing, files), manifest.deliveries(work.connection, batch), measurements, meters, meter_codes,
+        sorted(codes.values()),
+    )  # fmt: skip
+
+    def measured() -> Measured:
+        with engine(work.billing) as set_engine:
+            return measure(set_engine, *question, timeline=timeline)
+
+    few = len(measurements) + len(files) + len(earlier) <= _FEW
+    _gather(metering, work.billing.remembered.answer((*question, timeline), measured) if few else measured(), cuts)
     return metering
 
 
