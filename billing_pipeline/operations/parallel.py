@@ -5,10 +5,7 @@ given to new workers, and only a unit that keeps killing its worker stops the ru
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Generic, TypeVar
 
 from billing_pipeline.core.errors import BillingError
@@ -75,6 +72,10 @@ def _in_turn(run: _Run[T], units: Sequence[Unit]) -> list[T]:
 
 
 def _in_parallel(run: _Run[T], units: Sequence[Unit], workers: int) -> list[T]:
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
     results: dict[Unit, T] = {}
     for _attempt in range(_ATTEMPTS):
         waiting = [unit for unit in units if unit not in results]
