@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -17,9 +18,11 @@ from billing_pipeline.operations.closing.measure_customers import engine
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.usage import expectations
 from billing_pipeline.usage.expectations import Check, Severity
-from billing_pipeline.usage.profile import Profile, profile
 from billing_pipeline.usage.profiles.facts import Figure
 from billing_pipeline.usage.validate import Finding, Outcome, answered, places, question, validate
+
+if TYPE_CHECKING:
+    from billing_pipeline.usage.profile import Profile
 
 
 def check(billing: Billing, period: BillingPeriod) -> CheckReport:
@@ -30,6 +33,8 @@ def check(billing: Billing, period: BillingPeriod) -> CheckReport:
     Raises:
         UsageError: the lake cannot be read.
     """
+    from billing_pipeline.usage.profile import profile  # with the engine
+
     started, now, thresholds = monotonic(), billing.now(), billing.settings.checks
     expected = expectations.checks(thresholds)
     with billing.ledger.begin() as connection:
@@ -55,7 +60,7 @@ def check(billing: Billing, period: BillingPeriod) -> CheckReport:
     )
 
 
-def _fingerprint(measured: Profile, expected: Sequence[Check]) -> str:
+def _fingerprint(measured: "Profile", expected: Sequence[Check]) -> str:
     """Equal where validating again would find the same."""
     return sha256(repr((measured, expected, code_version())).encode()).hexdigest()
 
@@ -64,7 +69,7 @@ def _repeats(result: StoredResult, fingerprint: str) -> bool:
     return result.details.get("profile") == fingerprint and result.outcome != Outcome.ERROR
 
 
-def _findings(billing: Billing, measured: Profile, expected: Sequence[Check]) -> list[Finding]:
+def _findings(billing: Billing, measured: "Profile", expected: Sequence[Check]) -> list[Finding]:
     """What came of each check: as it was found before, of whatever period, or as the library finds it now."""
     questions = {one.name: _question(measured, one) for one in expected}
     with billing.ledger.begin() as connection:
@@ -77,7 +82,7 @@ def _findings(billing: Billing, measured: Profile, expected: Sequence[Check]) ->
     ]
 
 
-def _question(measured: Profile, check: Check) -> str:
+def _question(measured: "Profile", check: Check) -> str:
     return question(check, measured.figures, code_version())
 
 
@@ -85,7 +90,7 @@ def _store(
     connection: Connection,
     period: BillingPeriod,
     findings: Sequence[Finding],
-    measured: Profile,
+    measured: "Profile",
     fingerprint: str,
     now: datetime,
 ) -> list[StoredResult]:

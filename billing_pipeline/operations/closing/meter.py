@@ -26,7 +26,6 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.parallel import Progress, no_progress, run_units
 from billing_pipeline.operations.stage_report import StageReport, report
 from billing_pipeline.operations.unit import AsOf, Unit, Work
-from billing_pipeline.usage.engine import customers_in
 from billing_pipeline.usage.event import LakeFile
 
 _LATE_COST = 20  # a late row makes its customer's other rows be read again; about this many
@@ -158,6 +157,8 @@ def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]
     earlier = [file for file in files if file.period != work.first_day]
 
     def found() -> set[int]:
+        from billing_pipeline.usage.engine import customers_in
+
         with engine(work.billing) as set_engine:
             customers = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
             return customers | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
