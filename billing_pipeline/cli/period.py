@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, Period, example, open_billing
+from billing_pipeline.cli.options import Actor, Json, Period, at_work, example
 from billing_pipeline.cli.report import add_to as add_report
-from billing_pipeline.cli.show import counts, print_json, progress, say, table
+from billing_pipeline.cli.show import counts, print_json, say, table
 
 if TYPE_CHECKING:
     from billing_pipeline.operations.stage_report import StageReport
@@ -26,9 +26,8 @@ def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     """Compute the period's documents from all usage and the newest catalog. Repeating it changes nothing."""
     from billing_pipeline.operations.closing.close import close as close_period
 
-    billing = open_billing(actor)
-    with progress() as watch:
-        reports = close_period(billing, billing.period(period), progress=watch(f"close {period}"))
+    with at_work(actor) as billing:
+        reports = close_period(billing, billing.period(period))
     if as_json:
         print_json([report.to_json() for report in reports])
         return
@@ -40,8 +39,8 @@ def check(period: Period, strict: Strict = False, as_json: Json = False, actor: 
     """Check the period's usage; hold the documents of the customers that an error names."""
     from billing_pipeline.operations.locking.check_and_lock import checked
 
-    billing = open_billing(actor)
-    report = checked(billing, billing.period(period))
+    with at_work(actor) as billing:
+        report = checked(billing, billing.period(period))
     if as_json:
         print_json(report.to_json())
     else:
@@ -56,9 +55,8 @@ def lock(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     """Finalize, number and queue for payment the documents whose time has come; before it, do nothing."""
     from billing_pipeline.operations.locking.check_and_lock import lock_checked
 
-    billing = open_billing(actor)
-    with progress() as watch:
-        report = lock_checked(billing, billing.period(period), progress=watch(f"lock {period}"))
+    with at_work(actor) as billing:
+        report = lock_checked(billing, billing.period(period))
     if as_json:
         print_json(report.to_json())
     else:

@@ -10,23 +10,19 @@ from typing import Generic, TypeVar
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.progress import Progress, no_progress
 from billing_pipeline.operations.unit import Unit
 
 SMALL = 400_000  # rows; starting processes costs about as much as computing that many
 _ATTEMPTS = 3
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]  # units done, units in all
 
 
 class WorkerLost(BillingError):  # noqa: N818 - names what happened
     """A worker process was killed, again and again, at the same work."""
 
     exit_code = 1
-
-
-def no_progress(done: int, units: int) -> None:
-    """For callers that show none."""
 
 
 @dataclass(frozen=True, slots=True)

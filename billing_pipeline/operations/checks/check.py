@@ -41,7 +41,7 @@ def check(billing: Billing, period: BillingPeriod) -> CheckReport:
         facts = period_facts(billing, connection, period, now, thresholds)
         before = checks.newest(connection, period.first_day)
     with engine(billing) as set_engine:
-        measured = profile(set_engine, facts, thresholds)
+        measured = profile(set_engine, facts, thresholds, billing.watch(f"check {period.key}"))
     fingerprint = _fingerprint(measured, expected)
     results = [before[check.name] for check in expected if check.name in before]
     if len(results) < len(expected) or not all(_repeats(result, fingerprint) for result in results):

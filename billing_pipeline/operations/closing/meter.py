@@ -23,7 +23,7 @@ from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.lasting_usage import by_batch, carrying_meters, touched_before
 from billing_pipeline.operations.closing.measure_customers import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.parallel import Progress, no_progress, run_units
+from billing_pipeline.operations.parallel import run_units
 from billing_pipeline.operations.stage_report import StageReport, report
 from billing_pipeline.operations.unit import AsOf, Unit, Work
 from billing_pipeline.usage.event import LakeFile
@@ -55,12 +55,12 @@ class _Span:
     now: datetime
 
 
-def meter(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+def meter(billing: Billing, period: BillingPeriod) -> StageReport:
     """Bring the period's quantities up to the newest batch and catalog change."""
     started = monotonic()
     rows = rows_to_read(billing, period)
     counts: Counter[str] = Counter()
-    for one in run_units(billing, meter_unit, rows, period.key, progress=progress):
+    for one in run_units(billing, meter_unit, rows, period.key, progress=billing.watch(f"meter {period.key}")):
         counts.update(one)
     return report(billing, period, "meter", counts, monotonic() - started)
 
