@@ -18,10 +18,12 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -59,13 +61,13 @@ class Timing:
 
     Attributes:
         name: of the row.
-        promised: seconds from start to exit on two quiet processors.
+        promised: seconds from start to exit on two quiet processors; None for what is shown beside it.
         walls: seconds of each run, by the wall's clock.
         processors: processor seconds of each run.
     """
 
     name: str
-    promised: float
+    promised: float | None
     walls: list[float] = field(default_factory=list)
     processors: list[float] = field(default_factory=list)
 
@@ -121,7 +123,8 @@ class Ledger:
         """
         start, after = next(self.months)
         self.run("clock", "set", after)
-        events = [f"acme,compute,{start}-{day:02}T{hour:02}:00:00Z,5" for day in range(1, 29) for hour in (8, 20)]
+        days = (date.fromisoformat(after[:10]).replace(day=1) - date.fromisoformat(f"{start}-01")).days
+        events = [f"acme,compute,{start}-{day + 1:02}T{hour:02}:00:00Z,5" for day in range(days) for hour in (8, 20)]
         rows = ["customer,meter,timestamp,value", *events, *events[:repeated]]
         folder = self.home / "landing" / "usage"
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +164,8 @@ def measured(timing: Timing, words: Sequence[str], environment: Mapping[str, str
 def timings(ledger: Ledger, runs: int, told: Callable[[str], None]) -> list[Timing]:
     """Everything that is promised, measured ``runs`` times."""
     dry = ["plan", "assign", "acme", "scale", "--start", "current-period", "--dry-run"]
-    several: list[tuple[str, float, Callable[[int], Sequence[str]]]] = [
+    several: list[tuple[str, float | None, Callable[[int], Sequence[str]]]] = [
+        ("Python alone", None, lambda _: [sys.executable, "-c", ""]),
         ("--help", 0.3, lambda _: [BILLING, "--help"]),
         ("--version", 0.3, lambda _: [BILLING, "--version"]),
         ("status", 0.8, lambda _: [BILLING, "status"]),
@@ -195,7 +199,7 @@ def shown(console: Console, made: Sequence[Timing]) -> None:
         table.add_column(name, justify="left" if name == "command" else "right")
     for one in made:
         walls = f"{min(one.walls):.2f}", f"{median(one.walls):.2f}"
-        table.add_row(one.name, *walls, f"{min(one.processors):.2f}", f"< {one.promised:g}")
+        table.add_row(one.name, *walls, f"{min(one.processors):.2f}", f"< {one.promised:g}" if one.promised else "")
     console.print(table)
 
 
@@ -205,9 +209,8 @@ def main() -> None:
     arguments.add_argument("--runs", type=int, default=5, help="how often each command runs; default: 5")
     arguments.add_argument("--json", action="store_true", help="print the rows as JSON")
     given = arguments.parse_args()
-    for folder in {*filter(os.path.isdir, sys.path), str(HERE.parent / "billing_pipeline")}:
-        if folder not in {str(HERE), str(HERE.parent)}:
-            compileall.compile_dir(folder, quiet=2, workers=0)
+    for folder in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), HERE.parent / "billing_pipeline"):
+        compileall.compile_dir(folder, quiet=2, workers=0)
     ledger = Ledger(Path(mkdtemp(prefix="billing-startup-")))
     try:
         ledger.make()
@@ -218,7 +221,7 @@ def main() -> None:
         print(json.dumps([one.row() for one in made], indent=2))
     else:
         shown(Console(highlight=False), made)
-    raise SystemExit(any(min(one.processors) > one.promised for one in made))
+    raise SystemExit(any(one.promised and min(one.processors) > one.promised for one in made))
 
 
 if __name__ == "__main__":
