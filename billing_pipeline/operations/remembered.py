@@ -8,7 +8,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, TypeVar
 
-_MOST = 64
+_MOST = 64  # answers
+_SMALL = 10_000  # rows: an answer about more may be large itself, and computing it is what costs
 
 T = TypeVar("T")
 
@@ -19,13 +20,16 @@ class Remembered:
     def __init__(self) -> None:
         self._answers: dict[bytes, Any] = {}
 
-    def answer(self, question: tuple[object, ...], compute: Callable[[], T]) -> T:
+    def answer(self, question: tuple[object, ...], compute: Callable[[], T], rows: int = 0) -> T:
         """What ``compute`` gives, now or the last time that it was asked the same. Nobody may change it.
 
         Args:
             question: all that the answer hangs on; its values say in their ``repr`` what they are.
             compute: asked where the question is new.
+            rows: how much the answer is about; about a lot it is computed each time.
         """
+        if rows > _SMALL:
+            return compute()
         key = sha256(repr(question).encode()).digest()
         answer: T = self._answers.pop(key) if key in self._answers else compute()
         self._answers[key] = answer

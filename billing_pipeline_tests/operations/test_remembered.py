@@ -30,6 +30,8 @@ def test_what_was_asked_is_not_computed_again_until_it_is_forgotten() -> None:
     assert computed == [*range(1, 66)]
     ask(2)
     assert computed == [*range(1, 66), 2]
+    large = [remembered.answer(("large",), lambda: computed.append(0), rows=10_001) for _ in range(2)]
+    assert (large, computed[-2:]) == ([None, None], [0, 0])
 
 
 def test_other_processes_remember_for_themselves(postgres: Server, tmp_path: Path) -> None:

@@ -20,8 +20,6 @@ from billing_pipeline.usage.event import LakeFile
 if TYPE_CHECKING:
     from billing_pipeline.usage.engine import Engine
 
-_FEW = 1_000  # measurements and files; of more the answer is not kept: it may be large
-
 
 @dataclass(slots=True)
 class Metering:
@@ -74,9 +72,9 @@ def meter_customers(
         (now or work.billing.now(work.connection)) if lasting else None,  # else it is all the same when it is asked
         in_lake(work.billing, earlier),
     )
+    deliveries = manifest.deliveries(work.connection, batch)
     question = (
-        in_lake(work.billing, files), manifest.deliveries(work.connection, batch), measurements, meters, meter_codes,
-        sorted(codes.values()),
+        in_lake(work.billing, files), deliveries, measurements, meters, meter_codes, sorted(codes.values()),
     )  # fmt: skip
 
     def measured() -> Measured:
@@ -85,8 +83,8 @@ def meter_customers(
         with engine(work.billing) as set_engine:
             return measure(set_engine, *question, timeline=timeline)
 
-    few = len(measurements) + len(files) + len(earlier) <= _FEW
-    _gather(metering, work.billing.remembered.answer((*question, timeline), measured) if few else measured(), cuts)
+    rows = sum(file.rows for file in [*files, *earlier]) + len(measurements) + len(deliveries)
+    _gather(metering, work.billing.remembered.answer((*question, timeline), measured, rows), cuts)
     return metering
 
 

@@ -163,7 +163,7 @@ def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]
             customers = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
             return customers | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
 
-    return work.billing.remembered.answer((own, earlier, sorted(lasting)), found)
+    return work.billing.remembered.answer((own, earlier, sorted(lasting)), found, sum(file.rows for file in files))
 
 
 def _changed(work: Work, view: CatalogView, codes: Mapping[str, int], states: Mapping[str, CustomerState]) -> set[str]:
