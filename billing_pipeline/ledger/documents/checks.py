@@ -84,7 +84,7 @@ def newest(connection: Connection, period: date) -> dict[str, StoredResult]:
 
 
 def answers(connection: Connection, questions: Iterable[str]) -> dict[str, list[int]]:
-    """What was found where a check of any period was asked the same: by question, the places that failed."""
+    """By question, the places that failed where a check of any period was asked it the last time."""
     query = (
         select(check_result.c.question, check_result.c.details[FAILING].label(FAILING))
         .distinct(check_result.c.question)

@@ -71,14 +71,14 @@ def _repeats(result: StoredResult, fingerprint: str) -> bool:
 
 def _findings(billing: Billing, measured: "Profile", expected: Sequence[Check]) -> list[Finding]:
     """What came of each check: as it was found before, of whatever period, or as the library finds it now."""
-    questions = {one.name: _question(measured, one) for one in expected}
+    questions = {check.name: _question(measured, check) for check in expected}
     with billing.ledger.begin() as connection:
-        known = checks.answers(connection, questions.values())
-    unknown = [one for one in expected if questions[one.name] not in known]
-    found = {one.check.name: one for one in (validate(measured.frame(), unknown) if unknown else ())}
+        answers = checks.answers(connection, questions.values())
+    new = [check for check in expected if questions[check.name] not in answers]
+    findings = {finding.check.name: finding for finding in (validate(measured.frame(), new) if new else ())}
     return [
-        found[one.name] if one.name in found else answered(one, measured.figures, known[questions[one.name]])
-        for one in expected
+        findings.get(check.name) or answered(check, measured.figures, answers[questions[check.name]])
+        for check in expected
     ]
 
 

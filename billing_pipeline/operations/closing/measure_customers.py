@@ -66,7 +66,7 @@ def meter_customers(
     earlier = earlier_files(work, {code: meters[one] for one, code in meter_codes.items() if one in meters}, batch)
     if not files and not earlier:
         return metering
-    lasting = any(meters[one.meter].has_lasting_usage for one in measurements)
+    lasting = any(meters[measurement.meter].has_lasting_usage for measurement in measurements)
     timeline = Timeline(
         work.billing.calendar.zone,
         (now or work.billing.now(work.connection)) if lasting else None,  # else it is all the same when it is asked

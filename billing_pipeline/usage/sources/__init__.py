@@ -42,8 +42,8 @@ class SourceFormat:
 
 
 USAGE_SOURCES: Mapping[str, SourceFormat] = {
-    known.name: known
-    for known in (
+    source_format.name: source_format
+    for source_format in (
         SourceFormat("cloudevents", CLOUDEVENTS, further_dimensions="data."),
         SourceFormat("csv", PLAIN),
         SourceFormat("focus", FOCUS, further_dimensions=None, time_zone="UTC"),
