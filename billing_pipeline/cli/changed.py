@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_pipeline.cli.options import open_billing
+from billing_pipeline.cli.options import at_work
 from billing_pipeline.cli.show import print_json, say, table
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def ask(verb: "CustomerVerb", actor: str | None, *, dry_run: bool, as_json: bool
     """Record what a verb changes for a customer, and print it with each document that it makes different."""
     from billing_pipeline.operations.changes.customer_change import change_customer
 
-    changed = change_customer(open_billing(actor), verb, dry_run=dry_run)
+    with at_work(actor) as billing:
+        changed = change_customer(billing, verb, dry_run=dry_run)
     if as_json:
         print_json(changed.to_json())
         return

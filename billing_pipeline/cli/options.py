@@ -1,10 +1,14 @@
 """What commands have in common: options, examples, and opening the ledger."""
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from billing_pipeline.cli.show import progress
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from billing_pipeline.operations.context import Billing
@@ -50,6 +54,14 @@ def open_billing(actor: str | None = None) -> "Billing":
 
     _OPENED.append(Billing.open(actor=actor))
     return _OPENED[-1]
+
+
+@contextmanager
+def at_work(actor: str | None = None) -> "Iterator[Billing]":
+    """The ledger, for work that may take long: bars show on stderr how far it is."""
+    billing = open_billing(actor)
+    with progress() as billing.watch:
+        yield billing
 
 
 def close_opened() -> None:

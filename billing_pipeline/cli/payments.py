@@ -4,8 +4,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, OnlyCustomer, example, group, open_billing, parsed_instant
-from billing_pipeline.cli.show import counts, print_json, progress, say, table
+from billing_pipeline.cli.options import (
+    Actor,
+    Json,
+    OnlyCustomer,
+    at_work,
+    example,
+    group,
+    open_billing,
+    parsed_instant,
+)
+from billing_pipeline.cli.show import counts, print_json, say, table
 
 if TYPE_CHECKING:
     from billing_pipeline.operations.payments.deliver import DeliverySummary
@@ -58,9 +67,8 @@ def deliver(as_json: Json = False, actor: Actor = None) -> None:
     """Submit what is queued or to be retried; each invoice has one key, so a gateway collects it once."""
     from billing_pipeline.operations.payments.deliver import deliver as deliver_payments
 
-    billing = open_billing(actor)
-    with progress() as watch:
-        summary = deliver_payments(billing, watch("deliver payments"))
+    with at_work(actor) as billing:
+        summary = deliver_payments(billing)
     if as_json:
         print_json(summary.to_json())
     else:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, Period, example, group, open_billing
-from billing_pipeline.cli.show import counts, print_json, progress, say, table, tell, tell_file
+from billing_pipeline.cli.options import Actor, Json, Period, at_work, example, group, open_billing
+from billing_pipeline.cli.show import counts, print_json, say, table, tell, tell_file
 
 if TYPE_CHECKING:
     from billing_pipeline.operations.stage_report import StageReport
@@ -34,9 +34,8 @@ def close(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     """Compute the period's documents from all usage and the newest catalog. Repeating it changes nothing."""
     from billing_pipeline.operations.closing.close import close as close_period
 
-    billing = open_billing(actor)
-    with progress() as watch:
-        reports = close_period(billing, billing.period(period), progress=watch(f"close {period}"))
+    with at_work(actor) as billing:
+        reports = close_period(billing, billing.period(period))
     tell([stage.to_json() for stage in reports], *map(_line, reports), as_json=as_json)
 
 
@@ -44,8 +43,8 @@ def check(period: Period, strict: Strict = False, as_json: Json = False, actor: 
     """Check the period's usage; hold the documents of the customers that an error names."""
     from billing_pipeline.operations.locking.check_and_lock import checked
 
-    billing = open_billing(actor)
-    report = checked(billing, billing.period(period))
+    with at_work(actor) as billing:
+        report = checked(billing, billing.period(period))
     if as_json:
         print_json(report.to_json())
     else:
@@ -60,9 +59,8 @@ def lock(period: Period, as_json: Json = False, actor: Actor = None) -> None:
     """Finalize, number and queue for payment the documents whose time has come; before it, do nothing."""
     from billing_pipeline.operations.locking.check_and_lock import lock_checked
 
-    billing = open_billing(actor)
-    with progress() as watch:
-        report = lock_checked(billing, billing.period(period), progress=watch(f"lock {period}"))
+    with at_work(actor) as billing:
+        report = lock_checked(billing, billing.period(period))
     tell(report.to_json(), _line(report), as_json=as_json)
 
 

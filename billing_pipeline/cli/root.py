@@ -9,11 +9,13 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from billing_pipeline.cli import commands
 from billing_pipeline.cli.options import close_opened
 from billing_pipeline.core.errors import BillingError
 
@@ -21,8 +23,28 @@ INTERRUPTED = 130
 UNEXPECTED = 1
 
 
+if TYPE_CHECKING:
+    from typer._click import Command, Context, HelpFormatter
+
+
 class BillingGroup(TyperGroup):
     """The root command; ends the process with an exit code that scripts can use."""
+
+    def list_commands(self, ctx: "Context") -> list[str]:  # noqa: ARG002 - Click's
+        """Names of all commands, without importing any."""
+        return list(commands.FILES)
+
+    def get_command(self, ctx: "Context", cmd_name: str) -> "Command | None":
+        """The command of this name, imported now."""
+        if cmd_name not in self.commands and cmd_name in commands.FILES:
+            file = typer.Typer(callback=lambda: None)
+            import_module(f"billing_pipeline.cli.{commands.FILES[cmd_name]}").add_to(file)
+            self.commands.update(typer.main.get_group(file).commands)
+        return super().get_command(ctx, cmd_name)
+
+    def format_help(self, ctx: "Context", formatter: "HelpFormatter") -> None:  # noqa: ARG002 - Click's
+        """Print all commands, below their headings; Typer prints its help, too, and collects none."""
+        print(commands.about_all())
 
     def main(self, args: Sequence[str] | None = None, *_names: Any, **extra: Any) -> Any:
         """Run the command that ``args`` name, and exit. However it was started, it is called ``billing``."""
@@ -82,3 +104,27 @@ def _say(fields: dict[str, Any], *, as_json: bool) -> None:
     print(f"Error: {fields['message']}", file=sys.stderr)
     if fields["hint"]:
         print(fields["hint"], file=sys.stderr)
+
+
+app = typer.Typer(
+    cls=BillingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(commands.version())
+        raise typer.Exit
+
+
+@app.callback(help=commands.ABOUT)
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before a command."""

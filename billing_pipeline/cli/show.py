@@ -12,6 +12,7 @@ from billing_pipeline.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 _WIDE = 200  # columns where nobody's terminal says how many there are
 
@@ -79,6 +80,10 @@ def tell_file(target: Path, content: bytes, name: str, about: Mapping[str, objec
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table; columns whose name starts with ``>`` hold figures. Says so where it has no row."""
+    filled = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not filled:
+        say(f"{title}: none.")
+        return
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -86,12 +91,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         grid.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    if grid.row_count:
-        console().print(grid)
-    else:
-        say(f"{title}: none.")
+    for row in filled:
+        grid.add_row(*map(Text, row))
+    console().print(grid)
 
 
 def counts(counted: dict[str, int]) -> str:
@@ -105,14 +107,26 @@ def progress() -> Iterator[Callable[[str], Step]]:
     if not sys.stderr.isatty():
         yield lambda _label: lambda _done, _all: None
         return
+    bars: Progress | None = None
+
+    def watch(label: str) -> Step:
+        nonlocal bars
+        if bars is None:  # now: where nothing long begins nothing is shown, and Rich takes a while to load
+            bars = _bars()
+            bars.start()
+        shown, task = bars, bars.add_task(label, total=None)
+        return lambda done, in_all: shown.update(task, completed=done, total=in_all)
+
+    try:
+        yield watch
+    finally:
+        if bars is not None:
+            bars.stop()
+
+
+def _bars() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-
-        def watch(label: str) -> Step:
-            task = bars.add_task(label, total=None)
-            return lambda done, in_all: bars.update(task, completed=done, total=in_all)
-
-        yield watch
+    return Progress(*columns, console=Console(stderr=True), transient=True)

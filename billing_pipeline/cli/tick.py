@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, example, open_billing
-from billing_pipeline.cli.show import print_json, progress, say
+from billing_pipeline.cli.options import Actor, Json, at_work, example
+from billing_pipeline.cli.show import print_json, say
 
 if TYPE_CHECKING:
     from billing_pipeline.operations.tick import TickReport
@@ -20,9 +20,8 @@ def tick(as_json: Json = False, actor: Actor = None) -> None:
     """Do at once what the schedules would do now: land, close, check, lock, deliver. Safe to repeat and to race."""
     from billing_pipeline.operations.tick import tick as tick_once
 
-    billing = open_billing(actor)
-    with progress() as watch:
-        report = tick_once(billing, watch)
+    with at_work(actor) as billing:
+        report = tick_once(billing)
     if as_json:
         print_json(report.to_json())
     else:

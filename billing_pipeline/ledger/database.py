@@ -104,6 +104,8 @@ def explained(error: DBAPIError | psycopg.Error, url: str) -> Exception:
     state, detail = getattr(cause, "sqlstate", None), str(cause).strip().splitlines()[-1]
     if state in {"42P01", "3D000"} or f'role "{APPLICATION_ROLE}" does not exist' in str(cause):
         return LedgerError(f"{server} is not a billing ledger yet.", hint="Run: billing init")
+    if state == "42703":  # a column that is not there
+        return LedgerError(f"{server} is a ledger of an older version.", hint="Run: billing init")
     if _lost(error, state):
         return LedgerError(
             f"The connection to the ledger's PostgreSQL at {server} was lost: {detail}",

@@ -414,6 +414,7 @@ check_result = _fact(
     Column("outcome", Text, comment="passed, failed or error (could not be computed)"),
     Column("summary", Text),
     Column("details", JSONB),
+    Column("question", Text, comment="fingerprint of all that the outcome hangs on; null where none was found"),
 )
 hold = _fact(
     "hold",

@@ -22,6 +22,8 @@ from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection, Ledger
 from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
+from billing_pipeline.operations.progress import Watch, no_watch
+from billing_pipeline.operations.remembered import Remembered
 from billing_pipeline.settings import Settings, load_settings
 
 
@@ -32,12 +34,16 @@ class Billing:
     Attributes:
         actor: recorded with everything that is written.
         taxes: who says which taxes are due.
+        watch: told what long work begins, and how far it is.
+        remembered: what this process computed of usage.
     """
 
     settings: Settings
     ledger: Ledger
     actor: str
     taxes: TaxService = field(default_factory=CatalogTax)
+    watch: Watch = field(default=no_watch, repr=False)
+    remembered: Remembered = field(default_factory=Remembered, repr=False)
     _views: dict[tuple[int, int | None], CatalogView] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -52,6 +58,8 @@ class Billing:
             "ledger": self.ledger,
             "actor": self.actor,
             "taxes": self.taxes,
+            "watch": no_watch,
+            "remembered": Remembered(),
             "_views": {},
         }
 

@@ -5,31 +5,24 @@ given to new workers, and only a unit that keeps killing its worker stops the ru
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
 from typing import TypeVar
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.progress import Progress, no_progress
 from billing_pipeline.operations.unit import Unit
 
 SMALL = 400_000  # rows; starting processes costs about as much as computing that many
 _ATTEMPTS = 3
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]  # units done, units in all
 
 
 class WorkerLost(BillingError):  # noqa: N818 - names what happened
     """A worker process was killed, again and again, at the same work."""
 
     exit_code = 1
-
-
-def no_progress(done: int, units: int) -> None:
-    """For callers that show none."""
 
 
 def run_units(
@@ -65,6 +58,10 @@ def _in_turn(work: Callable[[Unit], T], units: Sequence[Unit], progress: Progres
 
 
 def _in_parallel(work: Callable[[Unit], T], units: Sequence[Unit], progress: Progress, workers: int) -> list[T]:
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
     results: dict[Unit, T] = {}
     for _attempt in range(_ATTEMPTS):
         waiting = [unit for unit in units if unit not in results]

@@ -16,11 +16,7 @@ from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
-from billing_pipeline.operations.parallel import Progress, no_progress
 from billing_pipeline.operations.payments.deliver import deliver
-
-Watch = Callable[[str], Progress]  # what is being done → who is told how far it is
-
 
 _ROUNDS = 3  # late usage reaches the document that carries it in the second
 
@@ -98,28 +94,18 @@ class TickReport:
         return fields_json(self, "now", "seconds", "steps")
 
 
-def no_watch(label: str) -> Progress:  # noqa: ARG001 - a Watch
-    """For callers that show no progress."""
-    return no_progress
-
-
-def tick(billing: Billing, watch: Watch = no_watch) -> TickReport:
+def tick(billing: Billing) -> TickReport:
     """Land files, close dirty periods, check them, lock due documents, deliver queued payments.
-
-    Args:
-        billing: the ledger.
-        watch: told what is done and how far it is.
 
     Returns:
         What was done. What was refused is a problem in it and stops only what builds on it.
     """
-    return _Tick(billing, watch, TickReport(billing.now())).run()
+    return _Tick(billing, TickReport(billing.now())).run()
 
 
 @dataclass
 class _Tick:
     billing: Billing
-    watch: Watch
     report: TickReport
 
     def run(self) -> TickReport:
@@ -172,7 +158,7 @@ class _Tick:
         from billing_pipeline.operations.landing.landing_folder import land_waiting
 
         def watch(url: str) -> Callable[[int, int, int], None]:
-            step = self.watch(f"land {url.rpartition('/')[2]}")
+            step = self.billing.watch(f"land {url.rpartition('/')[2]}")
             return lambda _rows, done, in_all: step(done, in_all)
 
         def work() -> object:
@@ -186,10 +172,7 @@ class _Tick:
             close,  # with the engine, which a tick with no work never needs
         )
 
-        progress = self.watch(f"close {period.key}")
-        return self._step(
-            "close", period, lambda: [stage.to_json() for stage in close(self.billing, period, progress=progress)]
-        )
+        return self._step("close", period, lambda: [stage.to_json() for stage in close(self.billing, period)])
 
     def _check(self, period: BillingPeriod) -> bool:
         from billing_pipeline.operations.locking.check_and_lock import checked
@@ -200,11 +183,11 @@ class _Tick:
         """How many documents became final."""
         from billing_pipeline.operations.locking.lock import lock
 
-        progress, finalized = self.watch(f"lock {period.key}"), 0
+        finalized = 0
 
         def work() -> object:
             nonlocal finalized
-            report = lock(self.billing, period, progress=progress)
+            report = lock(self.billing, period)
             finalized = int(report.counts["finalized"])
             return report.to_json()
 
@@ -213,4 +196,4 @@ class _Tick:
 
     def _deliver(self) -> None:
         if due_payments(self.billing):
-            self._step("deliver", None, lambda: deliver(self.billing, self.watch("deliver payments")).to_json())
+            self._step("deliver", None, lambda: deliver(self.billing).to_json())

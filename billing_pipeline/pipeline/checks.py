@@ -42,7 +42,7 @@ def usage_checks(context: dg.AssetCheckExecutionContext, billing: BillingResourc
     What could not be computed has failed too, and says that it is no finding about the data. Not to be picked one by
     one: the page would launch them without a partition.
     """
-    report = checked(*billing.at(context.partition_key))
+    report = checked(*billing.at(context.partition_key, context.log))
     names = {spec.name for spec in SPECS}
     yield from (_result(row) for row in report.rows if row.name in names)
 

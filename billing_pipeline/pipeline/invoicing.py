@@ -25,7 +25,7 @@ from billing_pipeline.pipeline.usage import OWNERS
 )
 def invoices(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The period's documents, one row each: drafts while it runs, then a version for each different result."""
-    ledger, period = billing.at(context.partition_key)
+    ledger, period = billing.at(context.partition_key, context.log)
     report = invoice(ledger, period)
     summary = invoice_summary(ledger, period)
     waiting, nothing_waits = obstacles.shown(billing, context.partition_key)

@@ -22,7 +22,7 @@ def metered_usage(context: dg.AssetExecutionContext, billing: BillingResource) -
 
     They are measured together with the dedupe; what has become dirty since is measured here.
     """
-    ledger, period = billing.at(context.partition_key)
+    ledger, period = billing.at(context.partition_key, context.log)
     report = meter(ledger, period)
     quantities, by_price = quantity_summary(ledger, period)
     shown: Metadata = {"quantities": quantities, "by price": table(by_price)}

@@ -9,6 +9,7 @@ from billing_pipeline.pipeline import obstacles
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.progress import logged
 from billing_pipeline.pipeline.resources import BillingResource
 from billing_pipeline.pipeline.usage import OWNERS
 
@@ -26,7 +27,7 @@ def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
 
     Does nothing before ``lock_at``, whoever materialises it.
     """
-    ledger, period = billing.at(context.partition_key)
+    ledger, period = billing.at(context.partition_key, context.log)
     report = lock_checked(ledger, period)
     summary, queued = invoice_summary(ledger, period), payment_summary(ledger, period)
     waiting, nothing_waits = obstacles.shown(billing, context.partition_key)
@@ -45,7 +46,9 @@ def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.
 @dg.op(out=dg.Out(dg.Nothing))
 def deliver_queued(context: dg.OpExecutionContext, billing: BillingResource) -> None:
     """Hand what is queued to the gateways, and retry what is due for it."""
-    summary = deliver(billing.open())
+    ledger = billing.open()
+    ledger.watch = logged(context.log)
+    summary = deliver(ledger)
     context.add_output_metadata(
         {
             "submitted": summary.submitted,

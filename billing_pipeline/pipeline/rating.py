@@ -32,7 +32,7 @@ EVERY_QUANTITY_HAS_A_RATE = dg.AssetCheckSpec(
 )
 def rated_lines(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The period's quantities, priced: exact, then rounded once. One row per customer, price and dimension values."""
-    ledger, period = billing.at(context.partition_key)
+    ledger, period = billing.at(context.partition_key, context.log)
     report = rate_period(ledger, period)
     prices, unrated = price_summary(ledger, period), held_for(ledger, period, UNRATED)
     shown: Metadata = {"lines": prices.lines, "total": money(prices.totals), "by price": table(prices.rows)}

@@ -1,5 +1,6 @@
 """How assets and sensors reach the ledger."""
 
+from logging import Logger
 from typing import Any
 
 import dagster as dg
@@ -7,6 +8,7 @@ from pydantic import Field, PrivateAttr
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.pipeline.progress import logged
 
 
 class BillingResource(dg.ConfigurableResource[Any]):
@@ -21,9 +23,15 @@ class BillingResource(dg.ConfigurableResource[Any]):
             self._opened.append(Billing.open(actor=self.actor))
         return self._opened[-1]
 
-    def at(self, partition_key: str) -> tuple[Billing, BillingPeriod]:
-        """Access, and the period of a partition. Raises Refused for one that has not started by the ledger's clock."""
+    def at(self, partition_key: str, log: Logger | None = None) -> tuple[Billing, BillingPeriod]:
+        """Access, and the period of a partition; ``log`` is told how far long work is.
+
+        Raises:
+            Refused: the period has not started by the ledger's clock.
+        """
         billing = self.open()
+        if log is not None:
+            billing.watch = logged(log)
         return billing, billing.period(partition_key)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's signature

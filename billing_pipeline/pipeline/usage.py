@@ -41,7 +41,7 @@ def deduped_usage(context: dg.AssetExecutionContext, billing: BillingResource) -
 
     Dedupes and meters the dirty customers in one pass over the lake and counts where every row ended.
     """
-    ledger, period = billing.at(context.partition_key)
+    ledger, period = billing.at(context.partition_key, context.log)
     report = meter(ledger, period)
     summary, by_meter = usage_summary(ledger, period), meter_summary(ledger, period)
     return dg.MaterializeResult(

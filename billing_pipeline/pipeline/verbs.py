@@ -11,6 +11,7 @@ from billing_pipeline.core.errors import BillingError
 from billing_pipeline.core.plain_json import fields_json
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.pipeline.metadata import Metadata
+from billing_pipeline.pipeline.progress import logged
 from billing_pipeline.pipeline.resources import BillingResource
 
 Done = TypeVar("Done")
@@ -33,7 +34,7 @@ def ask(
     """Run a verb as whoever asks, and show its result."""
     ledger = billing.open()
     try:
-        done = verb(replace(ledger, actor=config.actor or ledger.actor))
+        done = verb(replace(ledger, actor=config.actor or ledger.actor, watch=logged(context.log)))
     except BillingError as error:
         refused: Metadata = fields_json(error, "code", "message", "hint")
         raise dg.Failure(str(error), metadata=refused, allow_retries=False) from error

@@ -7,9 +7,10 @@ event key. Which batch a row came with is known from its file, so that a file's 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # 18 digits before the point and 12 after it; what does not fit is quarantined, never rounded.
 VALUE_PRECISION = 30
@@ -24,17 +25,6 @@ DIMENSION_PREFIX = "dim_"
 ROWS_PER_BATCH = 2**32
 
 SORT_ORDER = ("customer", "meter", "timestamp")
-
-_FIELDS: "tuple[pa.Field[Any], ...]" = (
-    pa.field("customer", pa.int32(), nullable=False),  # the ledger's code
-    pa.field("meter", pa.int16(), nullable=False),  # the ledger's code
-    pa.field("timestamp", pa.timestamp("us", tz="UTC"), nullable=False),  # when it was used
-    pa.field("value", pa.decimal128(VALUE_PRECISION, VALUE_SCALE), nullable=False),
-    pa.field("event_id", pa.string()),
-    pa.field("retract", pa.bool_(), nullable=False),
-    pa.field("row", pa.int64(), nullable=False),  # place inside the batch, in the order of `revision`, else of the file
-    pa.field("scope", pa.int32()),  # the ledger's code of the snapshot scope that this row's delivery replaces
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +61,18 @@ def dimension_column(dimension: str) -> str:
     return DIMENSION_PREFIX + dimension
 
 
-def lake_schema(dimensions: Iterable[str]) -> pa.Schema:
+def lake_schema(dimensions: Iterable[str]) -> "pa.Schema":
     """The schema of a file that holds these dimensions: text, null where the event does not have it (never '')."""
-    columns: list[pa.Field[Any]] = [pa.field(dimension_column(name), pa.string()) for name in sorted(dimensions)]
-    return pa.schema([*_FIELDS, *columns])
+    import pyarrow as pa  # here: whoever only names files needs no engine
+
+    fields: list[pa.Field[Any]] = [
+        pa.field("customer", pa.int32(), nullable=False),  # the ledger's code
+        pa.field("meter", pa.int16(), nullable=False),  # the ledger's code
+        pa.field("timestamp", pa.timestamp("us", tz="UTC"), nullable=False),  # when it was used
+        pa.field("value", pa.decimal128(VALUE_PRECISION, VALUE_SCALE), nullable=False),
+        pa.field("event_id", pa.string()),
+        pa.field("retract", pa.bool_(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),  # place inside the batch: of `revision`, else of the file
+        pa.field("scope", pa.int32()),  # the ledger's code of the snapshot scope that this row's delivery replaces
+    ]
+    return pa.schema([*fields, *(pa.field(dimension_column(name), pa.string()) for name in sorted(dimensions))])

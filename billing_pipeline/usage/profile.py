@@ -4,9 +4,8 @@ Everything is measured over all rows of the period's files, by the engine and wi
 pandas frame small enough to read, print and validate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from billing_pipeline.usage.deduplicate import events
@@ -74,13 +73,16 @@ class Profile:
         return pd.DataFrame(rows, columns=[*ABOUT, *FIGURES], dtype=object)
 
 
-def profile(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> Profile:
+def profile(
+    engine: Engine, facts: PeriodFacts, thresholds: Thresholds, progress: Callable[[int, int], None] | None = None
+) -> Profile:
     """Measure a period's usage.
 
     Args:
         engine: reads the lake, within its memory.
         facts: what the ledger knows of the period.
         thresholds: what the figures depend on.
+        progress: told how many kinds of figures are measured, and how many there are.
 
     Raises:
         UsageError: the lake cannot be read.
@@ -88,7 +90,7 @@ def profile(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> Profi
     with engine.stored(cells(events(engine, facts.files, facts.deliveries), facts, thresholds)) as counted:
         present = magnitudes(engine, counted)
         absurd = limits(facts.magnitudes, present, facts.meters, thresholds)
-        figures = chain(
+        kinds = (
             reconciliation_figures(engine, counted, facts),
             value_figures(engine, counted, facts, thresholds, absurd),
             quarantine_figures(facts),
@@ -102,10 +104,15 @@ def profile(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> Profi
             gap_figures(engine, facts, thresholds),
             volume_figures(facts, thresholds),
         )
+        figures: list[Figure] = []
+        for done, kind in enumerate(kinds, start=1):
+            figures += kind
+            if progress is not None:
+                progress(done, len(kinds))
         return Profile(tuple(_ordered(figures)), present, sum(file.rows for file in facts.files))
 
 
-def _ordered(figures: Iterator[Figure]) -> list[Figure]:
+def _ordered(figures: Iterable[Figure]) -> list[Figure]:
     """The same usage gives the same profile, whatever order the engine found it in; the worst of a kind first."""
     place = {name: index for index, name in enumerate(FIGURES)}
     return sorted(figures, key=lambda it: (place[it.name], -it.value, it.subject, it.meter or 0, it.customers))

@@ -1,16 +1,28 @@
-"""Validate a profile with Great Expectations. Its import takes seconds: it happens inside, when a check really runs."""
+"""Validate a profile with Great Expectations. Its import takes seconds: it happens inside, when a check really runs.
+
+What the library reads of a profile is little: of each check the bounds, and the values of its figure in their order.
+Whoever keeps what it found under :func:`question` need not ask it the same again.
+"""
 
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from billing_pipeline.usage.expectations import Check
+from billing_pipeline.usage.profiles.facts import Figure
+from billing_pipeline.usage.when_used import loaded_when_used
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LIBRARY = "great_expectations"
+_NEVER_ASKED = ("scipy.stats", "altair")  # for distributions and charts: two fifths of the library's import
 
 
 class Outcome(StrEnum):
@@ -38,6 +50,40 @@ class Finding:
     problem: str = ""
 
 
+def question(check: Check, figures: Sequence[Figure], code: str) -> str:
+    """Everything that a check's finding hangs on, as one fingerprint: equal where the library would find the same.
+
+    Args:
+        check: its figure and bounds.
+        figures: of the profile; of them the values of the check's own, in their order.
+        code: the version of the program, which asks and reads the answer; the library's own is added.
+    """
+    values = [str(figures[row].value) for row in _rows(check, figures)]
+    return sha256(repr((check.figure, check.least, check.most, values, code, _library())).encode()).hexdigest()
+
+
+def places(finding: Finding, figures: Sequence[Figure]) -> list[int]:
+    """Which of the values of the check's figure are not as expected, by their place among them."""
+    place = {row: place for place, row in enumerate(_rows(finding.check, figures))}
+    return [place[row] for row in finding.rows]
+
+
+def answered(check: Check, figures: Sequence[Figure], failing: Sequence[int]) -> Finding:
+    """What came of a check whose :func:`question` was answered before: with these :func:`places`."""
+    rows = _rows(check, figures)
+    return Finding(check, Outcome.FAILED if failing else Outcome.PASSED, tuple(rows[place] for place in failing))
+
+
+def _rows(check: Check, figures: Sequence[Figure]) -> list[int]:
+    """The profile's rows that have the check's figure."""
+    return [row for row, figure in enumerate(figures) if figure.name == check.figure]
+
+
+@cache
+def _library() -> str:
+    return version(_LIBRARY)
+
+
 def validate(frame: "pd.DataFrame", checks: Sequence[Check]) -> tuple[Finding, ...]:
     """Compare every row of the profile with what each check expects, in the order of ``checks``.
 
@@ -52,7 +98,7 @@ def validate(frame: "pd.DataFrame", checks: Sequence[Check]) -> tuple[Finding, .
 def _results(frame: "pd.DataFrame", checks: Sequence[Check]) -> Iterable[Mapping[str, Any]]:
     # Set before the import, which reads it: nothing about anyone's bills is sent anywhere.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), loaded_when_used(*_NEVER_ASKED):
         warnings.simplefilter("ignore")  # the library's own deprecations are not the user's to mend
         import great_expectations as gx
         from great_expectations.data_context.types.base import (

@@ -77,3 +77,13 @@ def test_words() -> None:
     assert example("billing a", "billing b") == "Example: billing a  |  billing b"
     assert pairs(["region=eu", "url=a=b", "empty="]) == {"region": "eu", "url": "a=b", "empty": ""}
     assert pairs(None) == {}
+
+
+def test_where_nothing_long_begins_no_bar_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress():
+        pass
+    assert capsys.readouterr() == ("", "")

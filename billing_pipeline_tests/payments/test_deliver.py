@@ -210,7 +210,8 @@ def test_many_batches_reach_everyone_and_progress_says_how_far(
         finalize(billing, number, gateway="card")
     card = scripted({"2026-000004": [REFUSED]})
     seen: list[tuple[int, int]] = []
-    summary = deliver(billing, lambda done, total: seen.append((done, total)), gateways={"card": card})
+    billing.watch = lambda _label: lambda done, total: seen.append((done, total))
+    summary = deliver(billing, gateways={"card": card})
     assert (summary.submitted, summary.refused) == (9, 1)
     assert seen == [(3, 10), (6, 10), (9, 10), (10, 10)]
     assert {number: len(asked) for number, asked in card.asked.items()} == dict.fromkeys(numbers, 1)
@@ -223,6 +224,7 @@ def test_a_slow_gateway_gives_its_payments_back_between_batches(
     for number in range(3):
         finalize(billing, f"2026-{number:06}", gateway="card")
     seen: list[tuple[int, int]] = []
-    summary = deliver(billing, lambda done, total: seen.append((done, total)), gateways={"card": scripted()})
+    billing.watch = lambda _label: lambda done, total: seen.append((done, total))
+    summary = deliver(billing, gateways={"card": scripted()})
     assert summary == DeliverySummary(submitted=3)
     assert seen == [(1, 3), (2, 3), (3, 3)]

@@ -8,7 +8,7 @@ import pyarrow as pa
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.period import BillingCalendar, Cadence
 from billing_pipeline.usage.profile import Profile
-from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, Figure
+from billing_pipeline.usage.profiles.facts import Figure, counts_schema
 from billing_pipeline_tests.usage.lake_writer import PERIOD
 
 JANUARY = BillingCalendar("UTC", Cadence.MONTH, PERIOD).period("2026-01-01")
@@ -18,8 +18,8 @@ METERS = {1: Meter("compute", "sum"), 2: Meter("calls", "count")}
 
 def counts(*rows: tuple[int, int, int, int, int, int, int], pending: int = 0) -> pa.Table:
     """Usage counts: customer, meter, landed, accepted, superseded, retracted, unpriced; all with as many pending."""
-    names = COUNTS_SCHEMA.names
-    return pa.Table.from_pylist([dict(zip(names, (*row, pending), strict=True)) for row in rows], COUNTS_SCHEMA)
+    names = counts_schema().names
+    return pa.Table.from_pylist([dict(zip(names, (*row, pending), strict=True)) for row in rows], counts_schema())
 
 
 def of(measured: Profile | Iterable[Figure], name: str) -> list[Figure]:

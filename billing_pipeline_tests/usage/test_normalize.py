@@ -15,7 +15,7 @@ from billing_pipeline.core.errors import UsageError
 from billing_pipeline.core.period import calendar
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.normalize import Normalized, Normalizer, Registered
-from billing_pipeline.usage.sources import BadRow, Chunk
+from billing_pipeline.usage.sources.chunk import BadRow, Chunk
 from billing_pipeline.usage.sources.json_text import columns_of as text_columns
 
 CALENDAR = calendar("Europe/Berlin", "month", date(2026, 1, 1))

@@ -1,17 +1,22 @@
 """Validation of a profile: the library computes, its words stay inside."""
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from billing_pipeline.usage.expectations import Check, Severity, Thresholds, checks
 from billing_pipeline.usage.profile import FIGURES, Profile
 from billing_pipeline.usage.profiles.facts import Figure
-from billing_pipeline.usage.validate import Outcome, validate
+from billing_pipeline.usage.validate import Outcome, answered, places, question, validate
 
 ALL = checks(Thresholds())
 
@@ -70,8 +75,6 @@ def test_a_failed_check_names_the_rows_and_no_other_check_fails() -> None:
     ],
 )
 def test_bounds_are_inclusive(figure: str, value: str, failing: set[str]) -> None:
-    from decimal import Decimal
-
     found = outcomes(Figure(figure, Decimal(value)))
     assert {name for name, (outcome, _) in found.items() if outcome is Outcome.FAILED} == failing
 
@@ -132,3 +135,62 @@ assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert list(home.rglob("*")) == []
+
+
+COUNTS = st.integers(0, 3) | st.sampled_from([Decimal("0.5"), Decimal("1.0"), Decimal("10.1"), Decimal(250)])
+PROFILES = st.lists(st.builds(Figure, st.sampled_from(FIGURES), COUNTS), max_size=12).map(tuple)
+
+
+@settings(max_examples=8)  # each asks the library twice
+@given(PROFILES, PROFILES)
+def test_what_is_kept_of_a_finding_gives_it_again_wherever_the_same_is_asked(
+    figures: tuple[Figure, ...], others: tuple[Figure, ...]
+) -> None:
+    others += figures  # so that some questions are the same
+    found, elsewhere = (validate(Profile(some, {}, 0).frame(), ALL) for some in (figures, others))
+    kept = {question(one.check, figures, "1"): json.dumps(places(one, figures)) for one in found}
+    for finding in [*found, *elsewhere]:
+        profile = figures if finding in found else others
+        if answer := kept.get(question(finding.check, profile, "1")):
+            assert answered(finding.check, profile, json.loads(answer)) == finding
+
+
+def test_a_question_names_all_that_its_answer_hangs_on() -> None:
+    (check,) = (one for one in ALL if one.name == "volume")
+    figures = (Figure("volume_percent", 10), Figure("negative_values", 1), Figure("volume_percent", 90))
+    asked = question(check, figures, "1")
+    noted = (Figure("volume_percent", 10, (7,), 3, "x", "a note"), *figures[2:])
+    assert question(check, noted, "1") == asked, "whom it is about is nothing to the library"
+    different = {
+        question(check, figures[:1], "1"),
+        question(check, figures[::-1], "1"),
+        question(check, figures, "2"),
+        question(replace(check, least=10), figures, "1"),
+        question(replace(check, most=90), figures, "1"),
+        question(replace(check, figure="absurd_values"), figures, "1"),
+    }
+    assert len(different | {asked}) == 7
+
+
+def test_what_the_library_never_uses_is_not_loaded_and_makes_no_difference(tmp_path: Path) -> None:
+    code = """
+import json, sys
+from billing_pipeline.usage import validate as validation
+from billing_pipeline.usage.expectations import Thresholds, checks
+from billing_pipeline.usage.profile import Profile
+from billing_pipeline.usage.profiles.figure import Figure
+if sys.argv[1] == "everything":
+    validation._NEVER_ASKED = ()
+figures = (Figure("hours_without_data", 72), Figure("negative_values", 3), Figure("volume_percent", 20))
+found = validation.validate(Profile(figures, {}, 0).frame(), checks(Thresholds()))
+print(json.dumps([[one.check.name, one.outcome, one.rows] for one in found]))
+print(sorted(name for name in ("scipy.stats._stats_py", "altair.vegalite") if name in sys.modules))
+"""
+    ended = [
+        subprocess.run([sys.executable, "-c", code, how], cwd=tmp_path, capture_output=True, text=True, check=True)
+        for how in ("what is used", "everything")
+    ]
+    (found, loaded), (same, all_loaded) = (one.stdout.splitlines() for one in ended)
+    assert found == same
+    assert '["negative_values", "failed", [1]]' in found
+    assert (loaded, all_loaded) == ("[]", "['altair.vegalite', 'scipy.stats._stats_py']")

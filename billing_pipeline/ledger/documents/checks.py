@@ -13,6 +13,7 @@ from billing_pipeline.ledger.documents import holds
 from billing_pipeline.ledger.tables import check_result, customer
 
 ACTOR = "check"  # who places and releases the holds of checks
+FAILING = "failing"  # in the details of a result: the places, among the values of its figure, of those that failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class StoredResult:
         outcome: passed, failed, or error where it could not be computed.
         summary: what was found, in a sentence.
         details: what a report shows, as JSON.
+        question: fingerprint of all that the outcome hangs on; None where it could not be computed.
     """
 
     name: str
@@ -31,6 +33,7 @@ class StoredResult:
     summary: str
     details: Mapping[str, Any]
     ran_at: datetime
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ def store(connection: Connection, period: date, results: Iterable[StoredResult])
             "outcome": result.outcome,
             "summary": result.summary,
             "details": dict(result.details),
+            "question": result.question,
         }
         for result in results
     ]
@@ -72,9 +76,22 @@ def newest(connection: Connection, period: date) -> dict[str, StoredResult]:
         .order_by(check_result.c.name, check_result.c.id.desc())
     )
     return {
-        row.name: StoredResult(row.name, row.severity, row.outcome, row.summary, row.details, row.ran_at)
+        row.name: StoredResult(
+            row.name, row.severity, row.outcome, row.summary, row.details, row.ran_at, row.question
+        )
         for row in connection.execute(query)
-    }
+    }  # fmt: skip
+
+
+def answers(connection: Connection, questions: Iterable[str]) -> dict[str, list[int]]:
+    """By question, the places that failed where a check of any period was asked it the last time."""
+    query = (
+        select(check_result.c.question, check_result.c.details[FAILING].label(FAILING))
+        .distinct(check_result.c.question)
+        .where(among(check_result.c.question, questions))
+        .order_by(check_result.c.question, check_result.c.id.desc())
+    )
+    return {row.question: row.failing for row in connection.execute(query)}
 
 
 def hold(connection: Connection, period: date, cause: str, reasons: Mapping[int, Reason], now: datetime) -> None:

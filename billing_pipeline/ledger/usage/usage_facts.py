@@ -3,12 +3,21 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from sqlalchemy import Connection, func, select, text
 
 from billing_pipeline.ledger.tables import lake_file, metered_quantity, usage_count
-from billing_pipeline.usage.profiles.facts import COUNTS_SCHEMA, NegativeQuantity, PeriodBatch, Quarantined, Unrated
+from billing_pipeline.usage.profiles.facts import (
+    NegativeQuantity,
+    PeriodBatch,
+    Quarantined,
+    Unrated,
+    counts_schema,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Deliveries that concern a period: with rows in it, or without any row accepted and received while it ran; and not
 # replaced by a newer delivery of all their snapshot scopes.
@@ -35,12 +44,14 @@ def settled_through(connection: Connection, period: date, buckets: int) -> int:
     return int(through) if begun == buckets else 0
 
 
-def counts(connection: Connection, period: date) -> pa.Table:
-    """The period's usage counts (COUNTS_SCHEMA)."""
-    names = COUNTS_SCHEMA.names
+def counts(connection: Connection, period: date) -> "pa.Table":
+    """The period's usage counts (``counts_schema``)."""
+    import pyarrow as pa
+
+    names = counts_schema().names
     query = select(*(usage_count.c[name] for name in names)).where(usage_count.c.period == period)
     columns = [*zip(*connection.execute(query), strict=True)] or [()] * len(names)
-    counted: pa.Table = pa.table(dict(zip(names, columns, strict=True)), COUNTS_SCHEMA)
+    counted: pa.Table = pa.table(dict(zip(names, columns, strict=True)), counts_schema())
     return counted
 
 

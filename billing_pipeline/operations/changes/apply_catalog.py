@@ -17,12 +17,9 @@ from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.operations.changes.record_change import CAN, notes, record_change
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
 from billing_pipeline.rating.price_models import PRICE_MODELS
-from billing_pipeline.usage.sources import USAGE_SOURCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +121,8 @@ def _recorded(billing: Billing) -> Catalog:
 def schema() -> dict[str, object]:
     """The JSON Schema of catalog files, as this version reads them."""
     return json_schema(
-        price_models=PRICE_MODELS, aggregations=AGGREGATIONS, source_formats=USAGE_SOURCES, gateways=PAYMENT_GATEWAYS
+        price_models=PRICE_MODELS,
+        aggregations=CAN.aggregations,
+        source_formats=CAN.source_formats,
+        gateways=CAN.gateways,
     )

@@ -99,9 +99,12 @@ def preview(
     """
     codes = {customer: ledger_catalog.customer_code(connection, customer)}
     differing: list[DocumentChange] = []
-    for period in _periods(billing.calendar, since, billing.now(connection)):
+    periods = list(_periods(billing.calendar, since, billing.now(connection)))
+    progress = billing.watch(f"documents of {customer}")
+    for done, period in enumerate(periods, start=1):
         work = Work(billing, connection, period, (billing.facts.bucket_of(codes[customer]),))
         differing += _differing(*_computed(work, codes, changes))
+        progress(done, len(periods))
     return tuple(sorted(differing, key=_order))
 
 

@@ -14,14 +14,15 @@ from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.operations.changes.earliest_start import earliest_start
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
 from billing_pipeline.rating.price import parse_price
+from billing_pipeline.rating.quote.aggregates import AGGREGATES
 from billing_pipeline.usage.sources import USAGE_SOURCES
 
-CAN = Registries(parse_price, AGGREGATIONS, USAGE_SOURCES, PAYMENT_GATEWAYS)  # what this program can do
+# What this program can do. Metering's aggregations are those that can be quoted, and to name these takes no engine.
+CAN = Registries(parse_price, AGGREGATES, USAGE_SOURCES, PAYMENT_GATEWAYS)
 
 
 @dataclass(frozen=True, slots=True)

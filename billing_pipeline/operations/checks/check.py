@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -17,9 +18,11 @@ from billing_pipeline.operations.closing.measure_customers import engine
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.usage import expectations
 from billing_pipeline.usage.expectations import Check, Severity
-from billing_pipeline.usage.profile import Profile, profile
 from billing_pipeline.usage.profiles.facts import Figure
-from billing_pipeline.usage.validate import Finding, Outcome, validate
+from billing_pipeline.usage.validate import Finding, Outcome, answered, places, question, validate
+
+if TYPE_CHECKING:
+    from billing_pipeline.usage.profile import Profile
 
 
 def check(billing: Billing, period: BillingPeriod) -> CheckReport:
@@ -30,17 +33,19 @@ def check(billing: Billing, period: BillingPeriod) -> CheckReport:
     Raises:
         UsageError: the lake cannot be read.
     """
+    from billing_pipeline.usage.profile import profile  # with the engine
+
     started, now, thresholds = monotonic(), billing.now(), billing.settings.checks
     expected = expectations.checks(thresholds)
     with billing.ledger.begin() as connection:
         facts = period_facts(billing, connection, period, now, thresholds)
         before = checks.newest(connection, period.first_day)
     with engine(billing) as set_engine:
-        measured = profile(set_engine, facts, thresholds)
+        measured = profile(set_engine, facts, thresholds, billing.watch(f"check {period.key}"))
     fingerprint = _fingerprint(measured, expected)
     results = [before[check.name] for check in expected if check.name in before]
     if len(results) < len(expected) or not all(_repeats(result, fingerprint) for result in results):
-        findings = validate(measured.frame(), expected)
+        findings = _findings(billing, measured, expected)
         with billing.ledger.begin() as connection:
             results = _store(connection, period, findings, measured, fingerprint, now)
     with billing.ledger.begin() as connection:
@@ -55,7 +60,7 @@ def check(billing: Billing, period: BillingPeriod) -> CheckReport:
     )
 
 
-def _fingerprint(measured: Profile, expected: Sequence[Check]) -> str:
+def _fingerprint(measured: "Profile", expected: Sequence[Check]) -> str:
     """Equal where validating again would find the same."""
     return sha256(repr((measured, expected, code_version())).encode()).hexdigest()
 
@@ -64,11 +69,28 @@ def _repeats(result: StoredResult, fingerprint: str) -> bool:
     return result.details.get("profile") == fingerprint and result.outcome != Outcome.ERROR
 
 
+def _findings(billing: Billing, measured: "Profile", expected: Sequence[Check]) -> list[Finding]:
+    """What came of each check: as it was found before, of whatever period, or as the library finds it now."""
+    questions = {check.name: _question(measured, check) for check in expected}
+    with billing.ledger.begin() as connection:
+        answers = checks.answers(connection, questions.values())
+    new = [check for check in expected if questions[check.name] not in answers]
+    findings = {finding.check.name: finding for finding in (validate(measured.frame(), new) if new else ())}
+    return [
+        findings.get(check.name) or answered(check, measured.figures, answers[questions[check.name]])
+        for check in expected
+    ]
+
+
+def _question(measured: "Profile", check: Check) -> str:
+    return question(check, measured.figures, code_version())
+
+
 def _store(
     connection: Connection,
     period: BillingPeriod,
     findings: Sequence[Finding],
-    measured: Profile,
+    measured: "Profile",
     fingerprint: str,
     now: datetime,
 ) -> list[StoredResult]:
@@ -80,11 +102,19 @@ def _store(
     for finding in findings:
         figures = [measured.figures[row] for row in finding.rows]
         details = words.details(finding, figures) | {"profile": fingerprint}
+        details[checks.FAILING] = places(finding, measured.figures)
         if finding.check.name == expectations.ABSURD:
             details[MAGNITUDES] = measured.magnitudes
-        text = summary(finding, figures)
         results.append(
-            StoredResult(finding.check.name, str(finding.check.severity), str(finding.outcome), text, details, now)
+            StoredResult(
+                finding.check.name,
+                str(finding.check.severity),
+                str(finding.outcome),
+                summary(finding, figures),
+                details,
+                now,
+                None if finding.outcome is Outcome.ERROR else _question(measured, finding.check),
+            )
         )
         if finding.check.severity is Severity.ERROR and finding.check.holds and finding.outcome is not Outcome.ERROR:
             reasons = _reasons(connection, finding.check, figures, words, min(now, period.end))

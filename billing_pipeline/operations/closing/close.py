@@ -9,14 +9,14 @@ from billing_pipeline.operations.closing.invoice import invoice_unit
 from billing_pipeline.operations.closing.meter import meter_unit, rows_to_read
 from billing_pipeline.operations.closing.rate import rate_unit
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.parallel import Progress, no_progress, run_units
+from billing_pipeline.operations.parallel import run_units
 from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import Unit
 
 _STAGES = {"meter": meter_unit, "rate": rate_unit, "invoice": invoice_unit}
 
 
-def close(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> tuple[StageReport, ...]:
+def close(billing: Billing, period: BillingPeriod) -> tuple[StageReport, ...]:
     """Bring the period's documents up to the newest usage and catalog; returns what each stage did.
 
     Each unit of buckets goes through the stages one after the other, in a transaction each; the seconds of a stage are
@@ -24,6 +24,7 @@ def close(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pr
     """
     counts = {stage: Counter[str]() for stage in _STAGES}
     seconds = dict.fromkeys(_STAGES, 0.0)
+    progress = billing.watch(f"close {period.key}")
     for unit in run_units(billing, close_unit, rows_to_read(billing, period), period.key, progress=progress):
         for stage, (counted, took) in unit.items():
             counts[stage].update(counted)

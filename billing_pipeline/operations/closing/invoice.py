@@ -28,7 +28,7 @@ from billing_pipeline.operations.closing.versions import (
     write_versions,
 )
 from billing_pipeline.operations.context import Billing, code_version
-from billing_pipeline.operations.parallel import Progress, no_progress, run_units
+from billing_pipeline.operations.parallel import run_units
 from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import AsOf, Unit, Work, codes_of
 from billing_pipeline.rating.line import Rated
@@ -36,12 +36,13 @@ from billing_pipeline.rating.line import Rated
 _ROWS_PER_CUSTOMER = 10
 
 
-def invoice(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+def invoice(billing: Billing, period: BillingPeriod) -> StageReport:
     """Write the documents of all customers that wait for it."""
     started = monotonic()
     with billing.ledger.begin() as connection:
         waiting = periods.waiting(connection, period.first_day, "invoice")
     counts: Counter[str] = Counter()
+    progress = billing.watch(f"invoice {period.key}")
     for one in run_units(billing, invoice_unit, waiting * _ROWS_PER_CUSTOMER, period.key, progress=progress):
         counts.update(one)
     return note_stage(billing, period, "invoice", counts, monotonic() - started)

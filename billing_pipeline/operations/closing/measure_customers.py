@@ -3,20 +3,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.usage import manifest
-from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
-from billing_pipeline.metering.measurement import Timeline
+from billing_pipeline.metering.measurement import Measured, Measurement, Timeline, UsageCount
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.closing.lasting_usage import earlier_files
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.unit import Work
 from billing_pipeline.rating.line import MeteredQuantity
 from billing_pipeline.rating.pricing import parsed
-from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import LakeFile
+
+if TYPE_CHECKING:
+    from billing_pipeline.usage.engine import Engine
 
 
 @dataclass(slots=True)
@@ -34,8 +36,10 @@ def in_lake(billing: Billing, files: Iterable[LakeFile]) -> list[LakeFile]:
     return [replace(file, path=f"{root}/{file.path}") for file in files]
 
 
-def engine(billing: Billing) -> Engine:
+def engine(billing: Billing) -> "Engine":
     """An engine within the memory that the settings allow."""
+    from billing_pipeline.usage.engine import Engine  # heavy: only where there is usage to look at
+
     return Engine(memory=billing.settings.memory, temp_directory=billing.spill_folder)
 
 
@@ -62,20 +66,25 @@ def meter_customers(
     earlier = earlier_files(work, {code: meters[one] for one, code in meter_codes.items() if one in meters}, batch)
     if not files and not earlier:
         return metering
-    with engine(work.billing) as set_engine:
-        measured = measure(
-            set_engine,
-            in_lake(work.billing, files),
-            manifest.deliveries(work.connection, batch),
-            measurements,
-            meters,
-            meter_codes,
-            set(codes.values()),
-            timeline=Timeline(
-                work.billing.calendar.zone, now or work.billing.now(work.connection), in_lake(work.billing, earlier)
-            ),
-        )
-    _gather(metering, measured, cuts)
+    lasting = any(meters[measurement.meter].has_lasting_usage for measurement in measurements)
+    timeline = Timeline(
+        work.billing.calendar.zone,
+        (now or work.billing.now(work.connection)) if lasting else None,  # else it is all the same when it is asked
+        in_lake(work.billing, earlier),
+    )
+    deliveries = manifest.deliveries(work.connection, batch)
+    question = (
+        in_lake(work.billing, files), deliveries, measurements, meters, meter_codes, sorted(codes.values()),
+    )  # fmt: skip
+
+    def measured() -> Measured:
+        from billing_pipeline.metering.measure import measure
+
+        with engine(work.billing) as set_engine:
+            return measure(set_engine, *question, timeline=timeline)
+
+    rows = sum(file.rows for file in [*files, *earlier]) + len(measurements) + len(deliveries)
+    _gather(metering, work.billing.remembered.answer((*question, timeline), measured, rows), cuts)
     return metering
 
 

@@ -23,10 +23,9 @@ from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.lasting_usage import by_batch, carrying_meters, touched_before
 from billing_pipeline.operations.closing.measure_customers import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.parallel import Progress, no_progress, run_units
+from billing_pipeline.operations.parallel import run_units
 from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import AsOf, Unit, Work
-from billing_pipeline.usage.engine import customers_in
 from billing_pipeline.usage.event import LakeFile
 
 _LATE_COST = 20  # a late row makes its customer's other rows be read again; about this many
@@ -56,12 +55,12 @@ class _Span:
     now: datetime
 
 
-def meter(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+def meter(billing: Billing, period: BillingPeriod) -> StageReport:
     """Bring the period's quantities up to the newest batch and catalog change."""
     started = monotonic()
     rows = rows_to_read(billing, period)
     counts: Counter[str] = Counter()
-    for one in run_units(billing, meter_unit, rows, period.key, progress=progress):
+    for one in run_units(billing, meter_unit, rows, period.key, progress=billing.watch(f"meter {period.key}")):
         counts.update(one)
     return note_stage(billing, period, "meter", counts, monotonic() - started)
 
@@ -156,9 +155,15 @@ def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]
     """Whom the files concern: of an earlier period's, only those with events of the meters that last."""
     own = [file for file in files if file.period == work.first_day]
     earlier = [file for file in files if file.period != work.first_day]
-    with engine(work.billing) as set_engine:
-        found = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
-        return found | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
+
+    def found() -> set[int]:
+        from billing_pipeline.usage.engine import customers_in
+
+        with engine(work.billing) as set_engine:
+            customers = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
+            return customers | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
+
+    return work.billing.remembered.answer((own, earlier, sorted(lasting)), found, sum(file.rows for file in files))
 
 
 def _changed(work: Work, view: CatalogView, codes: Mapping[str, int], states: Mapping[str, CustomerState]) -> set[str]:

@@ -14,7 +14,7 @@ from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.not_billable import note_not_billable
 from billing_pipeline.operations.closing.recompute import rated_lines
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.parallel import Progress, no_progress, run_units
+from billing_pipeline.operations.parallel import run_units
 from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import Unit, Work, codes_of
 from billing_pipeline.rating.line import Rated
@@ -23,12 +23,13 @@ from billing_pipeline.usage.expectations import UNRATED
 _ROWS_PER_CUSTOMER = 10
 
 
-def rate_period(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+def rate_period(billing: Billing, period: BillingPeriod) -> StageReport:
     """Price the quantities of all customers that wait for it."""
     started = monotonic()
     with billing.ledger.begin() as connection:
         waiting = periods.waiting(connection, period.first_day, "rate")
     counts: Counter[str] = Counter()
+    progress = billing.watch(f"rate {period.key}")
     for one in run_units(billing, rate_unit, waiting * _ROWS_PER_CUSTOMER, period.key, progress=progress):
         counts.update(one)
     return note_stage(billing, period, "rate", counts, monotonic() - started)

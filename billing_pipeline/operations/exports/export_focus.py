@@ -13,7 +13,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.exports.focus_row import COLUMNS, FocusRows
 from billing_pipeline.operations.exports.selection import Export, Selection, watched
 from billing_pipeline.operations.exports.table_file import FileFormat, write
-from billing_pipeline.operations.parallel import Progress, no_progress
+from billing_pipeline.operations.progress import Progress, no_progress
 
 _NULL = "NULL"  # as the specification's own CSV files have it
 

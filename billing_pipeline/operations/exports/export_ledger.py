@@ -11,7 +11,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.exports.journal import JournalLine, Totals, journal
 from billing_pipeline.operations.exports.selection import Export, Selection, watched
 from billing_pipeline.operations.exports.table_file import FileFormat, Kind, write
-from billing_pipeline.operations.parallel import Progress, no_progress
+from billing_pipeline.operations.progress import Progress, no_progress
 
 COLUMNS = {  # a column for each field of a JournalLine, in their order
     "date": Kind.DAY,

@@ -10,7 +10,7 @@ from billing_pipeline.core.plain_json import Json
 from billing_pipeline.core.plain_text import day
 from billing_pipeline.ledger.reading.exported import Booked, FinalLine
 from billing_pipeline.operations.exports.table_file import STDOUT, FileFormat
-from billing_pipeline.operations.parallel import Progress
+from billing_pipeline.operations.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

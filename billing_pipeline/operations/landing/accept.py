@@ -19,7 +19,7 @@ from billing_pipeline.usage.lake import Lake
 from billing_pipeline.usage.mapping import Columns
 from billing_pipeline.usage.normalize import Normalizer, Registered
 from billing_pipeline.usage.quarantine import Spool
-from billing_pipeline.usage.sources import Chunk
+from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.staging import Staging
 
 

@@ -15,7 +15,8 @@ import fsspec
 
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.usage.sources import Chunk, SourceFormat
+from billing_pipeline.usage.sources import SourceFormat
+from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.sources.frame import frame_hash, frame_table, read_frame
 
 FRAME = "frame"

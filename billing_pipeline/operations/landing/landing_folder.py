@@ -22,7 +22,6 @@ from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.usage import landing_files
 from billing_pipeline.ledger.usage.landing_files import SeenFile
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.landing.land import land
 from billing_pipeline.usage.batch import LandingResult, Progress
 
 # Told the file's URL when its turn comes; returns whom to tell how far it is.
@@ -72,9 +71,14 @@ class WaitingResult(JsonFields):
 
 def land_waiting(billing: Billing, *, watch: Watch | None = None) -> WaitingResult:
     """Land every waiting file, the oldest first. A file that is refused does not stop the others."""
+    waiting = waiting_files(billing)
+    if not waiting:
+        return WaitingResult((), {})
+    from billing_pipeline.operations.landing.land import land  # with the engine, which an empty folder never needs
+
     landed: list[LandingResult] = []
     refused: dict[str, str] = {}
-    for file in waiting_files(billing):
+    for file in waiting:
         batch, error = None, None
         try:
             result = land(billing, file.source, file.url, progress=watch(file.url) if watch else None)

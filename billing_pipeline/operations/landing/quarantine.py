@@ -24,7 +24,7 @@ from billing_pipeline.operations.landing.land import source_of
 from billing_pipeline.usage.batch import Progress
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.quarantine import corrected_values
-from billing_pipeline.usage.sources import Chunk
+from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.sources.json_text import columns_of as text_columns
 
 _PAGE = 20_000  # rows read at once

@@ -11,7 +11,6 @@ from billing_pipeline.operations.checks.check_report import CheckReport
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.lock import lock
-from billing_pipeline.operations.parallel import Progress, no_progress
 from billing_pipeline.operations.stage_report import StageReport
 
 STAGE = "check"
@@ -46,7 +45,7 @@ def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
     return report
 
 
-def lock_checked(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+def lock_checked(billing: Billing, period: BillingPeriod) -> StageReport:
     """Close, check where something has come since the last check, then lock: what every face offers as the lock.
 
     Raises:
@@ -57,4 +56,4 @@ def lock_checked(billing: Billing, period: BillingPeriod, *, progress: Progress 
         unchecked = period.first_day in overview.unchecked(connection)
     if unchecked and billing.now() >= period.end:
         checked(billing, period)
-    return lock(billing, period, progress=progress)
+    return lock(billing, period)

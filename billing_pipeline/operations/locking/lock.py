@@ -37,7 +37,7 @@ from billing_pipeline.operations.closing.versions import (
 )
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.finalize import finalize
-from billing_pipeline.operations.parallel import Progress, no_progress, run_units
+from billing_pipeline.operations.parallel import run_units
 from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import AsOf, Unit, Work, codes_of
 from billing_pipeline.usage.expectations import UNRATED
@@ -45,7 +45,7 @@ from billing_pipeline.usage.expectations import UNRATED
 _ROWS_PER_DOCUMENT = 10
 
 
-def lock(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
+def lock(billing: Billing, period: BillingPeriod) -> StageReport:
     """Bring everything up to date and lock the period's documents whose cutoff has come; nothing before its time.
 
     Documents of other periods that were cut off before, and are of the same customers, are locked first.
@@ -60,6 +60,7 @@ def lock(billing: Billing, period: BillingPeriod, *, progress: Progress = no_pro
     with billing.ledger.begin() as connection:
         due = finalization.due(connection, period.first_day, now)
     if due:
+        progress = billing.watch(f"lock {period.key}")
         for one in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
             counts.update(one)
     return note_stage(billing, period, "lock", counts, monotonic() - started)

@@ -16,7 +16,6 @@ from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.ledger.documents import payments
 from billing_pipeline.ledger.documents.payments import PaymentStep, TakenPayment
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.parallel import Progress, no_progress
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
 from billing_pipeline.payments.handoff import GatewayUnreachable, PaymentGateway, PaymentStatus
 from billing_pipeline.payments.retries import next_attempt_at
@@ -75,16 +74,11 @@ class DeliverySummary(JsonFields):
         setattr(self, name, getattr(self, name) + 1)
 
 
-def deliver(
-    billing: Billing,
-    progress: Progress = no_progress,
-    gateways: Mapping[str, type[PaymentGateway]] = PAYMENT_GATEWAYS,
-) -> DeliverySummary:
+def deliver(billing: Billing, gateways: Mapping[str, type[PaymentGateway]] = PAYMENT_GATEWAYS) -> DeliverySummary:
     """Submit every payment that is due at the clock's now.
 
     Args:
         billing: the ledger and its settings.
-        progress: called with how many payments were looked at, and how many there are, after each batch.
         gateways: who may collect, by name.
 
     Returns:
@@ -97,7 +91,7 @@ def deliver(
     now, summary, faults = billing.now(), DeliverySummary(), list[Exception]()
     with billing.ledger.begin() as connection:
         due = payments.due_by_gateway(connection, now)
-    done = 0
+    done, progress = 0, billing.watch("deliver payments")
     for name in due:
         try:
             delivery = _Delivery(billing, name, _gateway(billing, name, gateways), summary, faults)

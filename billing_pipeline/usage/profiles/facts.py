@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.usage.event import LakeFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,13 @@ def percent(part: int | Decimal, whole: int | Decimal) -> Decimal:
 # several periods simply add up.
 Magnitudes = Mapping[int, Mapping[int, int]]
 
-COUNTS_SCHEMA = pa.schema(
-    [
-        ("customer", pa.int32()),
-        ("meter", pa.int16()),
-        ("landed", pa.int64()),
-        ("accepted", pa.int64()),
-        ("superseded", pa.int64()),
-        ("retracted", pa.int64()),
-        ("unpriced", pa.int64()),
-        ("pending", pa.int64()),
-    ]
-)
+
+def counts_schema() -> "pa.Schema":
+    """How usage counts stand in a table: a row a customer (code) and meter (code)."""
+    import pyarrow as pa
+
+    figures = ("landed", "accepted", "superseded", "retracted", "unpriced", "pending")
+    return pa.schema([("customer", pa.int32()), ("meter", pa.int16()), *((name, pa.int64()) for name in figures)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +174,7 @@ class PeriodFacts:
         later_files: for the newest period that has begun, the files of periods that have not.
         deliveries: batches of each snapshot scope, by the scope's code.
         batches: by number, each batch that has rows in the period.
-        counts: usage counts as metering left them (COUNTS_SCHEMA).
+        counts: usage counts as metering left them (:func:`counts_schema`).
         settled_through: the last batch that metering has seen in every customer bucket.
         quarantined: by source.
         negative_quantities: by customer and price.
@@ -196,7 +193,7 @@ class PeriodFacts:
     later_files: Sequence[LakeFile] = ()
     deliveries: Mapping[int, Sequence[int]] = field(default_factory=dict)
     batches: Mapping[int, PeriodBatch] = field(default_factory=dict)
-    counts: pa.Table = field(default_factory=COUNTS_SCHEMA.empty_table)
+    counts: "pa.Table" = field(default_factory=lambda: counts_schema().empty_table())
     settled_through: int = 0
     quarantined: Sequence[Quarantined] = ()
     negative_quantities: Sequence[NegativeQuantity] = ()

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.usage.sources.chunk import BadRow, Chunk
+from billing_pipeline.usage.sources.columns import IDENTITY
 from billing_pipeline.usage.sources.json_text import as_text, decode, decode_next
 from billing_pipeline.usage.sources.jsonl import chunk_of, json_object, read_jsonl
 from billing_pipeline.usage.sources.lines import opened, utf8_blocks
 
-IDENTITY = "source+id"
 _REQUIRED = ("id", "source", "specversion", "type")
 _ROWS = 1 << 14
 _BLANK = " \t\r\n"

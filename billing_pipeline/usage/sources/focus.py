@@ -14,25 +14,6 @@ from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.sources.csv import read_csv
 from billing_pipeline.usage.sources.parquet import read_parquet
 
-# What tells two rows of one account and hour apart. Names and tags change without the usage changing, so that a
-# restatement would look like more usage: they identify nothing.
-IDENTIFYING = (
-    "AvailabilityZone",
-    "ChargeCategory",
-    "ChargeDescription",
-    "CommitmentDiscountId",
-    "CommitmentDiscountStatus",
-    "ConsumedUnit",
-    "PricingCategory",
-    "ProviderName",
-    "PublisherName",
-    "RegionId",
-    "ResourceId",
-    "ServiceCategory",
-    "ServiceName",
-    "SkuId",
-    "SkuPriceId",
-)
 _PARQUET_MAGIC = b"PAR1"
 
 

@@ -1,7 +1,7 @@
 """Checks of a period, from deliveries to holds: real landing, real metering, a real ledger."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.land import land
 from billing_pipeline.operations.locking.holds import list_holds, release
 from billing_pipeline.operations.locking.lock import lock
+from billing_pipeline.usage.expectations import Check
 from billing_pipeline.usage.profile import Profile
+from billing_pipeline.usage.validate import Finding, validate
 from billing_pipeline_tests.payments.outbox_ledger import START, sandbox, set_clock
 from billing_pipeline_tests.servers import Server
 
@@ -224,6 +226,31 @@ def test_checking_again_finds_the_same_and_writes_nothing(month: Month, monkeypa
     again = month.check()
     assert (again.rows, again.ran_at, again.held) == (first.rows, first.ran_at, first.held)
     assert (stored(month.billing), list_holds(month.billing)) == (written, held)
+
+
+def test_new_usage_with_the_same_figures_needs_no_library(month: Month, monkeypatch: pytest.MonkeyPatch) -> None:
+    month.deliver(line("acme", 5, "50000", region="us"))
+    first, written = month.check(), stored(month.billing)
+    month.deliver(line("beta", 5, region="us"))
+    with monkeypatch.context() as without:
+        without.delattr(checking, "validate")
+        again = month.check()
+    assert (again.rows, again.held, again.events) == (first.rows, ("acme",), first.events + 1)
+    assert stored(month.billing) == 2 * written
+
+
+def test_the_library_is_asked_only_what_it_was_not_asked_before(month: Month, monkeypatch: pytest.MonkeyPatch) -> None:
+    month.check()
+    asked: list[str] = []
+
+    def watched(frame: pd.DataFrame, expected: Sequence[Check]) -> tuple[Finding, ...]:
+        asked.extend(one.name for one in expected)
+        return validate(frame, expected)
+
+    monkeypatch.setattr(checking, "validate", watched)
+    month.deliver(line("acme", 5, "50000", region="us"))
+    report = month.check()
+    assert (asked, not_passed(report), report.held) == (["absurd_values"], {"absurd_values": "failed"}, ("acme",))
 
 
 def test_what_cannot_be_computed_is_an_error_and_changes_no_hold(month: Month, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from billing_pipeline.operations.exports.focus_row import COLUMNS
 from billing_pipeline.operations.exports.selection import Selection
 from billing_pipeline.operations.exports.table_file import FileFormat
 from billing_pipeline.operations.landing.land import land
-from billing_pipeline.usage.sources.focus import IDENTIFYING
+from billing_pipeline.usage.sources.columns import IDENTIFYING
 from billing_pipeline_tests.operations.exports.final_documents import Books, every_kind, line
 from billing_pipeline_tests.sandbox import JANUARY, lines_of, open_sandbox, use
 from billing_pipeline_tests.servers import Server

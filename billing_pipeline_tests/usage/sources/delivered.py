@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from billing_pipeline.usage.sources import USAGE_SOURCES, BadRow
+from billing_pipeline.usage.sources import USAGE_SOURCES
+from billing_pipeline.usage.sources.chunk import BadRow
 
 Row = dict[str, str | None]
 
