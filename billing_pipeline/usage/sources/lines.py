@@ -88,11 +88,11 @@ def refuse_absurd_line(size: int) -> None:
         )
 
 
-def has_long_line(data: bytes, limit: int = LONGEST_LINE) -> bool:
-    """Whether any line has more than ``limit`` bytes; looks at few of them."""
+def has_long_line(data: bytes) -> bool:
+    """Whether any line has more than ``LONGEST_LINE`` bytes; looks at few of them."""
     start = 0
-    while len(data) - start > limit:
-        newline = data.rfind(b"\n", start, start + limit + 1)
+    while len(data) - start > LONGEST_LINE:
+        newline = data.rfind(b"\n", start, start + LONGEST_LINE + 1)
         if newline < 0:
             return True
         start = newline + 1
