@@ -59,7 +59,7 @@ def _count(row: Mapping[str, Any], meter: str) -> UsageCount:
 
 
 def _retracted(reports: ir.Table, meters: Mapping[int, Meter]) -> ir.Table:
-    """How many reports are retractions or were retracted; looks only at those whom a retraction names."""
+    """The reports that are retractions or were retracted; looks only at those whom a retraction names."""
     now = as_of(reports)
     touched = now.filter(now.retract).select(PAIR).distinct()
     stated = status(now.semi_join(touched, PAIR), meters)

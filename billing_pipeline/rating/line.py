@@ -26,7 +26,7 @@ class LineKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MeteredQuantity:
-    """What a customer used of one price, cumulative from the segment's start to ``cut``.
+    """A metered quantity of one price, cumulative from the segment's start to ``cut``.
 
     Attributes:
         segment: key of the segment.
@@ -53,7 +53,7 @@ class MeteredQuantity:
 
 
 class RatedLine(NamedTuple):
-    """One priced quantity of one customer and service period, rounded once.
+    """A line: one priced quantity of a customer and service period, rounded once.
 
     Attributes:
         kind: what it states.
@@ -86,7 +86,7 @@ class RatedLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """The lines of one customer, and the quantities that have no rate: these hold the customer's documents."""
+    """The lines of a customer, and the quantities that have no rate: these hold the customer's documents."""
 
     lines: tuple[RatedLine, ...] = ()
     problems: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ _BY_DIMENSION = ("by", "rates", "default", "tiers_per")
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """How one meter's quantity is priced. Made by :func:`parse_price`.
+    """A price: how one meter's quantity becomes an amount. Made by :func:`parse_price`.
 
     Attributes:
         model: the model's name in ``PRICE_MODELS``.
@@ -46,7 +46,7 @@ class Price:
 
     @property
     def matches(self) -> tuple[Mapping[str, str], ...]:
-        """The combinations that are priced on their own; all others share the default.
+        """The combinations of dimension values that are priced on their own; all others share the default.
 
         Empty where there is no default: each combination is told apart, so that one without a rate can be named.
         """
@@ -54,12 +54,12 @@ class Price:
 
     @property
     def needs(self) -> Needs:
-        """What metering has to supply."""
+        """What the price needs from metering."""
         return PRICE_MODELS[self.model].needs
 
     @property
     def amount_field(self) -> str | None:
-        """The dimension in which events carry their amounts, where the price needs amounts."""
+        """The dimension of events that holds their amounts, where the price needs amounts."""
         fields = {model.amount_field for model in self._models if isinstance(model, Dynamic)}
         return next(iter(fields), None)
 
@@ -67,13 +67,8 @@ class Price:
     def _models(self) -> list[PriceModel]:
         return [*(rate.model for rate in self.rates), *([self.default] if self.default else [])]
 
-    @property
-    def adjustable(self) -> bool:
-        """Whether usage received after the lock can be billed as a difference."""
-        return PRICE_MODELS[self.model].adjustable
-
     def rate_for(self, dimensions: Mapping[str, str] = NO_DIMENSIONS) -> PriceModel:
-        """The model for these dimension values: the most specific match, else the default.
+        """The price model for these dimension values: the most specific match, else the default.
 
         Raises:
             RatingError: nothing matches and there is no default; never a silent zero.

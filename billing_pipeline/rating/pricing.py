@@ -69,7 +69,7 @@ class Pricing:
         )
 
     def part_of(self, whole: Decimal) -> Decimal:
-        """What of a bound falls on the segment's days."""
+        """The part of a bound that falls on the segment's days."""
         return _part_of(whole, self.terms, self.segment, self.calendar)
 
     def quantity(self, metered: Decimal) -> Decimal:
@@ -94,7 +94,7 @@ class Pricing:
         return _service(start, cut, self.calendar)
 
     def line_templates(self) -> list["LineTemplate"]:
-        """What all usage lines have in common, for each stretch from one cut of the segment to the next."""
+        """What all usage lines of the segment have in common, for each stretch from a cut to the next."""
         start, nothing, templates = self.segment.start, Money(0, self.segment.plan.currency), []
         for cut in self.segment.cuts:
             line = self.line(LineKind.USAGE, self.description, self.service(start, cut), nothing, start)
@@ -161,7 +161,7 @@ def _part_of(whole: Decimal, terms: Terms, segment: Segment, calendar: BillingCa
 
 
 def _days(terms: Terms, segment: Segment, calendar: BillingCalendar) -> int:
-    """Local days of a segment; the day of a change belongs to what comes after it."""
+    """The local days of a segment; the day of a change belongs to what comes after it."""
     ends = {subscription.end for subscription in terms.subscriptions if subscription.id == segment.subscription}
     last = end_day(segment.end, calendar) if segment.end in ends else calendar.local_day(segment.end)
     return (last - calendar.local_day(segment.start)).days

@@ -33,7 +33,7 @@ class RateTable:
 
     @classmethod
     def of(cls, names: tuple[str, ...]) -> "RateTable":
-        """An empty table."""
+        """An empty table of rates."""
         return cls(names, itemgetter(*names) if names else lambda _: None)
 
 
@@ -53,9 +53,6 @@ class RateIndex:
             if rate is not None:
                 return rate
         return None
-
-
-_NO_RATES = RateIndex(())
 
 
 def parse_rates(kind: type[PriceModel], items: object, by: Sequence[str]) -> tuple[Rate, ...]:
@@ -80,9 +77,7 @@ def _parse_match(value: object, by: Sequence[str], path: Path) -> Mapping[str, s
 
 
 def index_rates(rates: Sequence[Rate]) -> RateIndex:
-    """Prepare ``rates`` for look-up. Raises CatalogError where two are equally specific for the same values."""
-    if not rates:
-        return _NO_RATES
+    """Rates prepared for look-up. Raises CatalogError where two are equally specific for the same values."""
     tables: dict[tuple[str, ...], RateTable] = {}
     for i, rate in enumerate(rates):
         names = tuple(sorted(rate.match))

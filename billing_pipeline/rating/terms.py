@@ -4,7 +4,7 @@ A field's type is its reader, so a new model declares its numbers once and needs
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal, Inexact
 from functools import cache
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?\Z")
 
 
 def build(kind: type[T], terms: object, path: Path = ()) -> T:
-    """An instance of the dataclass ``kind`` from plain ``terms``; null means 'not given'.
+    """A price model, or whatever dataclass ``kind`` is, from plain ``terms``; null means 'not given'.
 
     Raises:
         CatalogError: a field is unknown, missing or malformed; ``path`` says which.
@@ -36,7 +36,7 @@ def build(kind: type[T], terms: object, path: Path = ()) -> T:
 
 @cache
 def _reader(hint: Any) -> Reader:
-    """What reads a value of this type."""
+    """The reader of values of a type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is UnionType:
         (inner,) = (a for a in arguments if a is not NoneType)
@@ -58,14 +58,9 @@ def _dataclass_reader(kind: Any) -> Reader:
     one_of: tuple[str, ...] = getattr(kind, "at_least_one", ())
 
     def read(value: object, path: Path) -> object:
-        values = {}
-        for name, item in mapping(value, path).items():
-            if name not in readers:
-                raise CatalogError(
-                    f"Unknown field {name!r}.", hint=nearest(str(name), tuple(readers)), path=(*path, name)
-                )
-            if item is not None:
-                values[name] = readers[name](item, (*path, name))
+        given = mapping(value, path)
+        refuse_unknown(given, readers, path)
+        values = {name: readers[name](item, (*path, name)) for name, item in given.items() if item is not None}
         for name in needed:
             if name not in values:
                 raise CatalogError(f"{name!r} is missing.", hint=f"Fields: {', '.join(readers)}.", path=path)
@@ -147,31 +142,31 @@ def text(value: object, path: Path) -> str:
 
 
 def choice(value: object, allowed: Sequence[str], path: Path) -> str:
-    """One of ``allowed``. Raises CatalogError that names the nearest."""
+    """A choice among ``allowed``. Raises CatalogError that names the nearest."""
     if value not in allowed:
         raise CatalogError(f"{value!r} is not one of the choices.", hint=nearest(str(value), allowed), path=path)
     return str(value)
 
 
 def mapping(value: object, path: Path) -> Mapping[str, object]:
-    """Fields by name. Raises CatalogError."""
+    """The fields of a mapping by name. Raises CatalogError for anything else."""
     if not isinstance(value, dict | Mapping):  # asking an abstract class alone takes longer
         raise CatalogError(f"{value!r} has no fields.", hint="Write it as name: value pairs.", path=path)
     return value
 
 
 def listed(value: object, path: Path) -> Sequence[object]:
-    """A list. Raises CatalogError."""
+    """A list of values. Raises CatalogError for anything else."""
     if not isinstance(value, list | Sequence) or isinstance(value, str):
         raise CatalogError(f"{value!r} is no list.", path=path)
     return value
 
 
-def refuse_unknown(given: Mapping[str, object], known: Sequence[str], path: Path) -> None:
-    """Raise CatalogError for the first field that is not among ``known``, naming the nearest."""
+def refuse_unknown(given: Mapping[str, object], fields: Collection[str], path: Path) -> None:
+    """Raise CatalogError for the first name that is not among the fields, naming the nearest."""
     for name in given:
-        if name not in known:
-            raise CatalogError(f"Unknown field {name!r}.", hint=nearest(str(name), known), path=(*path, name))
+        if name not in fields:
+            raise CatalogError(f"Unknown field {name!r}.", hint=nearest(str(name), tuple(fields)), path=(*path, name))
 
 
 def term_types(kind: Any) -> dict[str, Any]:

@@ -18,16 +18,16 @@ ZeroUsage = Literal["none", "first_tier_flat"]
 
 
 class Bounded(Protocol):
-    """Anything that holds up to a bound."""
+    """A tier of any kind: it holds up to a bound."""
 
     @property
     def up_to(self) -> Decimal | None:
-        """Inclusive; None for the last."""
+        """The tier's bound, inclusive; None for the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A range of units and what they cost.
+    """A tier: a range of units and what they cost.
 
     Attributes:
         up_to: the last quantity that still belongs here; absent in the last tier.
@@ -42,7 +42,7 @@ class Tier:
 
 
 class Step(NamedTuple):
-    """One tier, ready to price: what it says on a line, and what it adds to the tiers below it.
+    """A tier that is ready to price: what it says on a line, and what it adds to the tiers below it.
 
     Attributes:
         offset: within a tier an amount is a straight line: offset + quantity × unit amount.
@@ -55,7 +55,7 @@ class Step(NamedTuple):
     offset: Decimal
 
     def all_of(self, quantity: Decimal) -> tuple[LineDetail, ...]:
-        """All of ``quantity`` at this tier's amounts."""
+        """The reasons where all of a quantity is at this tier's amounts."""
         part = LineDetail(self.description, quantity, self.unit_amount, quantity * self.unit_amount)
         return (part, *self.flat)
 
@@ -76,7 +76,7 @@ class Ladder:
         return self.steps[bisect_left(self.bounds, quantity)]
 
     def climb_to(self, quantity: Decimal) -> tuple[LineDetail, ...]:
-        """Each tier its own part of ``quantity``."""
+        """The reasons where each tier has its own part of a quantity."""
         last = self.index(quantity)
         details: list[LineDetail] = []
         for step, end in zip(self.steps, (*self.bounds[:last], quantity), strict=False):
@@ -84,17 +84,17 @@ class Ladder:
         return tuple(details)
 
     def amount_to(self, quantity: Decimal) -> Decimal:
-        """What the details of a climb to ``quantity`` add up to: one look-up and one multiplication."""
+        """The amount of a climb to a quantity: one look-up and one multiplication."""
         step = self.steps[bisect_left(self.bounds, quantity)]
         return step.offset + quantity * step.unit_amount
 
     def at_zero(self, zero_usage: ZeroUsage) -> tuple[LineDetail, ...]:
-        """What is due where nothing was used."""
+        """The reasons where nothing was used."""
         return self.steps[0].flat if zero_usage == "first_tier_flat" else ()
 
 
 def ladder(tiers: Sequence[Tier], descriptions: Sequence[str] = ()) -> Ladder:
-    """Prepare ``tiers``. Raises CatalogError where they do not ascend to one open tier."""
+    """Tiers prepared as a ladder. Raises CatalogError where they do not ascend to one open tier."""
     bounds = ascending(tiers)
     starts = (ZERO, *bounds)
     steps: list[Step] = []
@@ -136,7 +136,7 @@ def ascending(tiers: Sequence[Bounded]) -> tuple[Decimal, ...]:
 
 
 def ranges(tiers: Sequence[Bounded]) -> tuple[str, ...]:
-    """Each tier in words: ``up to 100``, ``over 100 up to 1000``, ``over 1000``."""
+    """The ranges of tiers in words: ``up to 100``, ``over 100 up to 1000``, ``over 1000``."""
     words, start = [], ""
     for tier in tiers:
         end = f"up to {plain(tier.up_to)}" if tier.up_to is not None else ""

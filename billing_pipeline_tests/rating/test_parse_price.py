@@ -215,4 +215,3 @@ def test_every_model_says_what_it_needs(name: str, model: type[Any]) -> None:
     price = parse_price(model.example.case["price"])
     assert price.model == name
     assert price.needs == model.needs
-    assert price.adjustable == (name != "volume")

@@ -18,6 +18,7 @@ from billing_pipeline.catalog.meter import PHASE, START, STOP, Meter
 from billing_pipeline.metering.aggregations.aggregation import Spans
 from billing_pipeline.usage.event import VALUE_PRECISION, VALUE_SCALE, dimension_column
 
+_SECOND = 10**6  # microseconds: durations are in seconds
 _ONE = f"decimal({VALUE_PRECISION}, {VALUE_SCALE})"
 
 
@@ -56,6 +57,9 @@ def _instants(events: ir.Table, meter: Meter) -> tuple[ir.Table, ir.Table]:
     instants = marked.group_by([*key, "timestamp"]).agg(
         starts=is_start.any(), stops=(~is_start).any(), arrival=marked.arrival.max(where=is_start)
     )
+    # An instant with a start and a stop leaves things as they were, so it joins the run of the last one that had only a
+    # start or only a stop; if that was a start, a session is open after it. Start 10:00, start and stop 10:05, stop 10:15:
+    # the runs are {10:00, 10:05} and {10:15}; the session of 10:00 ends at 10:05, where another begins, to end at 10:15.
     in_order = ibis.window(group_by=key, order_by="timestamp")
     so_far = ibis.window(group_by=key, order_by="timestamp", preceding=None, following=0)
     decides = instants.starts != instants.stops
@@ -66,7 +70,5 @@ def _instants(events: ir.Table, meter: Meter) -> tuple[ir.Table, ir.Table]:
     instants = instants.mutate(opens=decided)
     return marked, instants.mutate(opened=instants.opens.lag().over(in_order).fill_null(False))  # noqa: FBT003
 
-
-_SECOND = 10**6  # microseconds: durations are in seconds
 
 duration = Spans(sessions, lambda _: _SECOND, provisional=True, by_series=False)

@@ -29,7 +29,6 @@ from datetime import date
 from decimal import Decimal
 
 from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
-from billing_pipeline.catalog.subscription import Subscription
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
@@ -87,7 +86,7 @@ def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[Rated
     Raises:
         KeyError: the customer has no such subscription.
     """
-    schedule = Schedule.of(_subscription(terms, key.subscription), terms, calendar)
+    schedule = _schedule(terms, calendar, key.subscription)
     # What is due in arrears on a day paid for the days until the day before, also where the subscription ended then.
     period = schedule.rhythm(key.every).holding(key.due if key.timing == IN_ADVANCE else key.due - ONE_DAY)
     return tuple(schedule.lines(schedule.parts(key.every, key.timing, period), period))
@@ -107,16 +106,16 @@ def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan
     """
     assert line.kind == LineKind.FEE, f"a {line.kind} line is no fee"  # noqa: S101
     assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
-    schedule = Schedule.of(_subscription(terms, line.subscription), terms, calendar)
+    schedule = _schedule(terms, calendar, line.subscription)
     plan = plan or terms.plans[line.plan or "", line.plan_version or 0]
     fee = next(fee for fee in plan.fees if fee.id == line.price)
     return schedule.key(fee.every, fee.timing, schedule.rhythm(fee.every).holding(line.service_start))
 
 
-def _subscription(terms: Terms, subscription_id: str | None) -> Subscription:
+def _schedule(terms: Terms, calendar: BillingCalendar, subscription_id: str | None) -> Schedule:
     for subscription in terms.subscriptions:
         if subscription.id == subscription_id:
-            return subscription
+            return Schedule.of(subscription, terms, calendar)
     raise KeyError(subscription_id)
 
 
@@ -133,7 +132,7 @@ def fee_detail(
         service: local days ``[start, end)`` that the line pays for.
         quantity: how many.
     """
-    schedule = Schedule.of(_subscription(terms, subscription), terms, calendar)
+    schedule = _schedule(terms, calendar, subscription)
     whole, days = schedule.rhythm(fee.every).holding(service[0]), (service[1] - service[0]).days
     amount = EXACT.multiply(fee.amount, quantity)
     if not fee.prorate or days == whole.days:

@@ -17,14 +17,14 @@ ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, order=True)
 class ServicePeriod:
-    """Local days ``[first_day, next_day)`` that one amount of a fee pays for."""
+    """A service period: the local days ``[first_day, next_day)`` that one amount of a fee pays for."""
 
     first_day: date
     next_day: date
 
     @property
     def days(self) -> int:
-        """How many days the whole amount is for."""
+        """The days that the whole amount pays for."""
         return (self.next_day - self.first_day).days
 
 
@@ -36,7 +36,7 @@ _LENGTHS = {FeeCadence(every.value): (MONTHS.get(every, 0), DAYS.get(every, 0)) 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """The service periods of one cadence, without gap or overlap.
+    """The service periods of a cadence, without gap or overlap.
 
     Attributes:
         months: how long each is, or 0.
@@ -50,7 +50,7 @@ class Rhythm:
 
     @classmethod
     def of(cls, every: FeeCadence, subscription: Subscription, calendar: BillingCalendar) -> "Rhythm":
-        """As the subscription is billed: from its own first day, or like the calendar."""
+        """The rhythm of a subscription: from its own first day, or like the calendar."""
         if subscription.billing_time == "anniversary":
             return cls(*_LENGTHS[every], calendar.local_day(subscription.start))
         return cls(*_LENGTHS[every], calendar.first_day if every.value == calendar.cadence.value else _ALIGNED)
@@ -61,7 +61,7 @@ class Rhythm:
         return ServicePeriod(self._nth(index), self._nth(index + 1))
 
     def between(self, first: date, last: date) -> Iterator[ServicePeriod]:
-        """Those that have a day in ``[first, last]``, oldest first."""
+        """The service periods that have a day in ``[first, last]``, oldest first."""
         day = first
         while day <= last:
             period = self.holding(day)

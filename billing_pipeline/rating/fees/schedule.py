@@ -74,7 +74,7 @@ class Part:
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """The days that it pays for."""
         return (self.next_day - self.first_day).days
 
 
@@ -129,7 +129,7 @@ class Schedule:
         return FeeKey(self.subscription.id, self.due(timing, period), every, timing)
 
     def parts(self, every: FeeCadence, timing: str, period: ServicePeriod) -> Iterator[Part]:
-        """All that is to be paid for a service period."""
+        """The parts of all fees that are paid for a service period."""
         for stay in self.stays:
             for fee in stay.plan.fees:
                 if (fee.every, fee.timing) == (every, timing):

@@ -45,5 +45,5 @@ class Graduated(QuantityModel):
         return self.ladder.climb_to(quantity)
 
     def amount_of(self, quantity: Decimal) -> Decimal:
-        """One multiplication, however many tiers there are."""
+        """The amount by one multiplication, however many tiers there are."""
         return self.ladder.amount_to(quantity) if quantity else QuantityModel.amount_of(self, quantity)

@@ -13,7 +13,7 @@ from billing_pipeline.rating.tiers import ZERO, Ladder, Tier, ladder, ranges
 
 @dataclass(frozen=True, slots=True)
 class RateTier:
-    """A range of a sum and its percentage.
+    """A tier of a sum and its percentage.
 
     Attributes:
         up_to: the last value that still belongs here; absent in the last tier.
@@ -61,5 +61,5 @@ class GraduatedPercentage(QuantityModel):
         return self.ladder.climb_to(quantity) if quantity else ()
 
     def amount_of(self, quantity: Decimal) -> Decimal:
-        """One multiplication, however many tiers there are."""
+        """The amount by one multiplication, however many tiers there are."""
         return self.ladder.amount_to(quantity) if quantity else ZERO

@@ -33,15 +33,14 @@ class QuantityModel(ABC):
 
     __slots__ = ()
     needs: ClassVar[Literal["quantity"]] = "quantity"
-    adjustable: ClassVar[bool] = True  # whether usage received after the lock can be billed as a difference
     example: ClassVar[Example]
 
     @abstractmethod
     def details(self, quantity: Decimal) -> tuple[LineDetail, ...]:
-        """Why ``quantity``, zero or more, costs what it costs. Runs in the EXACT context."""
+        """The reasons why a quantity, zero or more, costs what it costs. Runs in the EXACT context."""
 
     def amount_of(self, quantity: Decimal) -> Decimal:
-        """What the details add up to. A model may know it faster than by adding."""
+        """The amount that the details add up to. A model may know it faster than by adding."""
         return sum([detail.amount for detail in self.details(quantity)], Decimal(0))
 
     def running(self, quantities: Sequence[Decimal]) -> tuple[Decimal, ...]:
@@ -54,12 +53,11 @@ class EventModel(ABC):
 
     __slots__ = ()
     needs: ClassVar[Literal["events", "amounts"]]
-    adjustable: ClassVar[bool] = True
     example: ClassVar[Example]
 
     @abstractmethod
     def details(self, measures: Iterable[Decimal]) -> tuple[LineDetail, ...]:
-        """Why these events, in order, cost what they cost. Runs in the EXACT context."""
+        """The reasons why events, in order, cost what they cost. Runs in the EXACT context."""
 
 
 PriceModel = QuantityModel | EventModel

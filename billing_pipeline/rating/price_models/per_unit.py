@@ -25,9 +25,9 @@ class PerUnit(QuantityModel):
     )
 
     def details(self, quantity: Decimal) -> tuple[LineDetail, ...]:
-        """One product."""
+        """All units at their amount, as one detail."""
         return (LineDetail("all units", quantity, self.unit_amount, quantity * self.unit_amount),) if quantity else ()
 
     def amount_of(self, quantity: Decimal) -> Decimal:
-        """The product alone."""
+        """The amount alone: one product."""
         return quantity * self.unit_amount

@@ -11,7 +11,7 @@ from billing_pipeline.rating.tiers import Ladder, Tier, ladder
 
 @dataclass(frozen=True, slots=True)
 class Stair:
-    """One step.
+    """A step of quantities that cost one amount.
 
     Attributes:
         flat_amount: major units for any quantity on this step.
@@ -54,7 +54,7 @@ class Stairstep(QuantityModel):
         object.__setattr__(self, "ladder", ladder([Tier(t.up_to, flat_amount=t.flat_amount) for t in self.tiers]))
 
     def details(self, quantity: Decimal) -> tuple[LineDetail, ...]:
-        """The step reached."""
+        """The step that the quantity reaches, as one detail."""
         if not quantity:
             return ()
         index = self.ladder.index(quantity)

@@ -23,7 +23,6 @@ class Volume(QuantityModel):
     zero_usage: ZeroUsage = "none"
     ladder: Ladder = field(init=False, repr=False, compare=False)
 
-    adjustable: ClassVar[bool] = False  # late units could reprice the finalized ones
     example: ClassVar = Example(
         case={
             "price": {

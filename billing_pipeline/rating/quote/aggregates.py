@@ -15,7 +15,7 @@ from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.errors import CatalogError, nearest
 from billing_pipeline.core.exact import Exactly, divide
 from billing_pipeline.rating.price_models import Example
-from billing_pipeline.rating.quote.events import QuotedEvent
+from billing_pipeline.rating.quote.case import QuotedEvent
 from billing_pipeline.rating.tiers import ZERO
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -157,7 +157,7 @@ def aggregate(events: Sequence[QuotedEvent], meter: Meter, period_end: datetime)
     """The metered quantity of quoted events that are counted and in order; without any, zero.
 
     Args:
-        events: from :func:`counted`.
+        events: filtered, sessions with their ends.
         meter: its aggregation and window.
         period_end: when levels and open sessions stop counting.
 

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from billing_pipeline.catalog import scalars
 from billing_pipeline.catalog.meter import PHASE, STOP, Convert, Meter
 from billing_pipeline.catalog.parse import parse
-from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.errors import CatalogError, RatingError
 from billing_pipeline.core.money import EXACT, Rounding, minor_digits
 from billing_pipeline.rating.bounds import check_bounds
 from billing_pipeline.rating.price import NO_DIMENSIONS, Price, parse_price
-from billing_pipeline.rating.quote.events import NO_TIME, QuotedEvent
 from billing_pipeline.rating.terms import (
     Path,
     at,
@@ -25,13 +24,13 @@ from billing_pipeline.rating.terms import (
     refuse_unknown,
 )
 
+NO_TIME = datetime.min.replace(tzinfo=UTC)
+
 _CASE = ("id", "currency", "rounding", "price", "meter", "quantity", "dimensions", "events", "cumulative", "period_end")
 _EVENT = ("timestamp", "value", "dimensions", "event_id", "customer", "meter")
 _BESIDE = ("minimum", "maximum", "convert")  # stand inside a quoted price, beside it in a plan
 _LARGEST_VALUE = Decimal(10) ** 18
 _MOST_DECIMALS = {"value": 12, "multiplier": 6}
-
-
 _ADDED, _COUNTED = Meter("quoted", "sum"), Meter("quoted", "count")
 # Prices by how Python writes them, which tells a text from a number: cases mostly quote the same few.
 _PRICES: dict[str, "QuotedPrice"] = {}
@@ -53,6 +52,39 @@ class QuotedPrice:
     convert: Convert | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedEvent:
+    """An event of a quote.
+
+    Attributes:
+        position: its place among the events, from 0; stands for its arrival.
+        timestamp: when it was used; NO_TIME where the quote does not say.
+        value: its own figure, already times its multiplier; None where it has none.
+        dimensions: what it can be priced by.
+        until: of the start of a session, when another event ends it; None where none does.
+    """
+
+    position: int
+    timestamp: datetime
+    value: Decimal | None
+    dimensions: Mapping[str, str]
+    until: datetime | None = None
+
+    @property
+    def number(self) -> Decimal:
+        """The event's value. Raises RatingError where there is none; a missing value is never zero."""
+        if self.value is None:
+            raise RatingError(f"Event {self.position + 1} has no value.", hint="Write 0 where it is zero.")
+        return self.value
+
+    @property
+    def instant(self) -> datetime:
+        """The event's timestamp. Raises RatingError where there is none."""
+        if self.timestamp == NO_TIME:
+            raise RatingError(f"Event {self.position + 1} has no timestamp, and this meter needs one.")
+        return self.timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +123,7 @@ def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) ->
         dimensions=_dimensions(given.get("dimensions"), ("dimensions",)),
         quantity=number_of(given["quantity"], ("quantity",)) if "quantity" in given else None,
         events=_events(given["events"], meter) if "events" in given else None,
-        cumulative=_cumulative(given["cumulative"]) if "cumulative" in given else None,
+        cumulative=_numbers(given["cumulative"]) if "cumulative" in given else None,
         period_end=_instant(given.get("period_end"), ("period_end",)),
     )
 
@@ -111,12 +143,9 @@ def _read_price(given: Mapping[str, object]) -> QuotedPrice:
     bounds = [None if given.get(name) is None else decimal(given[name], (name,)) for name in ("minimum", "maximum")]
     check_bounds(*bounds)
     price = parse_price({name: value for name, value in given.items() if name not in _BESIDE})
-    return QuotedPrice(price, _convert(given.get("convert")), *bounds)
-
-
-def _convert(terms: object) -> Convert | None:
+    conversion = given.get("convert")
     with at("convert"):
-        return None if terms is None else parse(Convert, terms, None)
+        return QuotedPrice(price, None if conversion is None else parse(Convert, conversion, None), *bounds)
 
 
 def _meter(terms: object, price: Price) -> Meter:
@@ -127,9 +156,8 @@ def _meter(terms: object, price: Price) -> Meter:
         return parse(Meter, {"id": "quoted", **mapping(terms, ())}, None)
 
 
-def _cumulative(items: object) -> tuple[Decimal, ...]:
-    path = ("cumulative",)
-    return tuple(number_of(item, (*path, i)) for i, item in enumerate(listed(items, path)))
+def _numbers(cumulative: object) -> tuple[Decimal, ...]:
+    return tuple(number_of(item, ("cumulative", i)) for i, item in enumerate(listed(cumulative, ("cumulative",))))
 
 
 def _events(items: object, meter: Meter) -> tuple[QuotedEvent, ...]:

@@ -19,7 +19,7 @@ _UNITS = Decimal(100)  # how many units, where a price has no bounds
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of both curves.
+    """A point of a price's two curves.
 
     Attributes:
         quantity: in the metered unit.
@@ -39,7 +39,7 @@ def curve(
     highest: Decimal | None = None,
     points: int = 200,
 ) -> list[Point]:
-    """Points from 0 to ``highest``, evenly spaced, and each tier's bound with a point just past it.
+    """The curve of a price: points from 0 to ``highest``, evenly spaced, and each tier's bound with one just past it.
 
     A price of events is drawn for one event of that value.
 

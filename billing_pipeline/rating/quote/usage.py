@@ -1,17 +1,23 @@
-"""Usage of a quote case: its quantity, or its events measured per combination of priced dimension values."""
+"""Usage of a quote case: its quantity, or its events measured per combination of priced dimension values.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Events are put in order, filtered, and starts and stops paired, by the rules of metering; all of them count, nothing is
+deduplicated. Without timestamps their order is the order they were written in.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import MAXYEAR, UTC, datetime
 from decimal import Decimal
+from itertools import groupby
 
+from billing_pipeline.catalog.meter import PHASE, START, STOP, Meter
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import Exactly
 from billing_pipeline.rating.cost import convert
 from billing_pipeline.rating.price_models.dynamic import Dynamic
 from billing_pipeline.rating.quote.aggregates import aggregate
-from billing_pipeline.rating.quote.case import Case
-from billing_pipeline.rating.quote.events import NO_TIME, QuotedEvent, counted
+from billing_pipeline.rating.quote.case import NO_TIME, Case, QuotedEvent
 from billing_pipeline.rating.terms import number_of
 from billing_pipeline.rating.tiers import ZERO
 
@@ -45,7 +51,7 @@ def usages(case: Case) -> list[Usage]:
     if case.events is None:
         quantity = convert(case.quantity or ZERO, case.meter.convert)
         return [Usage(price.combination(case.dimensions), quantity)]
-    events = counted(case.events, case.meter)
+    events = _counted(case.events, case.meter)
     groups: dict[tuple[tuple[str, str], ...], list[QuotedEvent]] = {} if price.by else {(): []}
     for event in events:
         groups.setdefault(tuple(sorted(price.combination(event.dimensions).items())), []).append(event)
@@ -91,3 +97,43 @@ def _period_end(case: Case) -> datetime:
         raise RatingError(f"The month of {first.isoformat()} has no end.", hint="Give period_end.")
     years, month = divmod(first.month, 12)
     return datetime(first.year + years, month + 1, 1, tzinfo=UTC)
+
+
+def _counted(events: Iterable[QuotedEvent], meter: Meter) -> list[QuotedEvent]:
+    """The events that pass a meter's filter, in the order of (timestamp, arrival); of sessions, their starts."""
+    ordered = sorted(events, key=lambda event: (event.timestamp, event.position))
+    if meter.aggregation == "duration":
+        ordered = _sessions(ordered, meter)
+    return [
+        event
+        for event in ordered
+        if all(event.dimensions.get(name, "") in values for name, values in meter.filter.items())
+    ]
+
+
+def _sessions(events: Iterable[QuotedEvent], meter: Meter) -> list[QuotedEvent]:
+    """The start of each session with its end, in the order of timestamps; a stop without its start waits for it."""
+    by_key: dict[str, list[QuotedEvent]] = defaultdict(list)
+    for event in events:
+        if event.dimensions.get(PHASE) in {START, STOP}:
+            by_key[event.dimensions.get(meter.session_by or "", "")].append(event)
+    by_key.pop("", None)
+    sessions = [session for same_key in by_key.values() for session in _paired(same_key)]
+    return sorted(sessions, key=lambda session: session.instant)
+
+
+def _paired(events: Iterable[QuotedEvent]) -> Iterator[QuotedEvent]:
+    """The sessions of one key: at one instant the stop belongs to the session that is open, else to the start."""
+    running: QuotedEvent | None = None
+    for instant, group in groupby(events, key=lambda event: event.instant):
+        at_once = list(group)
+        starts = [event for event in at_once if event.dimensions[PHASE] == START]
+        started = starts[-1] if starts else None
+        if running is not None:
+            yield replace(running, until=instant)
+        elif started is not None and len(starts) < len(at_once):  # starts and stops while none is open: no length
+            yield replace(started, until=instant)
+            started = None
+        running = started
+    if running is not None:
+        yield running
