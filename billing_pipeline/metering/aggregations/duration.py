@@ -58,8 +58,8 @@ def _instants(events: ir.Table, meter: Meter) -> tuple[ir.Table, ir.Table]:
         starts=is_start.any(), stops=(~is_start).any(), arrival=marked.arrival.max(where=is_start)
     )
     # An instant with a start and a stop leaves things as they were, so it joins the run of the last one that had only a
-    # start or only a stop; if that was a start, a session is open after it. Start 10:00, start and stop 10:05, stop 10:15:
-    # the runs are {10:00, 10:05} and {10:15}; the session of 10:00 ends at 10:05, where another begins, to end at 10:15.
+    # start or only a stop; if that was a start, a session is open after it. Start 10:00, start and stop 10:05, stop
+    # 10:15: the runs are {10:00, 10:05} and {10:15}; one session ends at 10:05, where another begins, to end at 10:15.
     in_order = ibis.window(group_by=key, order_by="timestamp")
     so_far = ibis.window(group_by=key, order_by="timestamp", preceding=None, following=0)
     decides = instants.starts != instants.stops
