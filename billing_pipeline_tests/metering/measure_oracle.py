@@ -24,27 +24,30 @@ def quantities(
     """By number and dimensions: the quantity, and how many events count in it."""
     codes = {meter.id: code for code, meter in meters.items()}
     answers: Answers = {}
-    for asked in measurements:
-        for group, events in counted(rows, asked, meters, deliveries).items():
-            answers[asked.number, group] = (_windowed(events, meters[codes[asked.meter]], zone), len(events))
+    for measurement in measurements:
+        for group, events in counted(rows, measurement, meters, deliveries).items():
+            answers[measurement.number, group] = (
+                _windowed(events, meters[codes[measurement.meter]], zone),
+                len(events),
+            )
     return answers
 
 
 def counted(
-    rows: Sequence[Row], asked: Measurement, meters: Mapping[int, Meter], deliveries: Mapping[int, Sequence[int]]
+    rows: Sequence[Row], measurement: Measurement, meters: Mapping[int, Meter], deliveries: Mapping[int, Sequence[int]]
 ) -> Mapping[frozenset[tuple[str, str]], list[Row]]:
     """The events that count for a measurement, by dimensions."""
-    code = next(code for code, meter in meters.items() if meter.id == asked.meter)
+    code = next(code for code, meter in meters.items() if meter.id == measurement.meter)
     state = statuses(rows, meters, deliveries)
     groups = defaultdict(list)
     for row in rows:
         if (
             state.get(row.arrival) == "accepted"
-            and (row.customer, row.meter) == (asked.customer, code)
-            and asked.start <= row.timestamp < asked.end
+            and (row.customer, row.meter) == (measurement.customer, code)
+            and measurement.start <= row.timestamp < measurement.end
             and all(row.dimensions.get(name, "") in values for name, values in meters[code].filter.items())
         ):
-            groups[_group(row, asked)].append(row)
+            groups[_group(row, measurement)].append(row)
     return groups
 
 
@@ -55,7 +58,7 @@ def counts(
     deliveries: Mapping[int, Sequence[int]],
 ) -> list[UsageCount]:
     state = statuses(rows, meters, deliveries)
-    found = []
+    usage_counts = []
     for customer, code in sorted({(row.customer, row.meter) for row in rows}):
         mine = [row for row in rows if (row.customer, row.meter) == (customer, code)]
         kept = [row for row in mine if state[row.arrival] == "accepted"]
@@ -68,15 +71,15 @@ def counts(
             )
         ]
         lost, gone = (sum(state[row.arrival] == name for row in mine) for name in ("superseded", "retracted"))
-        found.append(UsageCount(customer, meters[code].id, len(mine), len(kept), lost, gone, len(unpriced)))
-    return found
+        usage_counts.append(UsageCount(customer, meters[code].id, len(mine), len(kept), lost, gone, len(unpriced)))
+    return usage_counts
 
 
-def _group(row: Row, asked: Measurement) -> frozenset[tuple[str, str]]:
+def _group(row: Row, measurement: Measurement) -> frozenset[tuple[str, str]]:
     dimensions = {name: value for name, value in row.dimensions.items() if value}
-    if asked.matches and not any(match.items() <= dimensions.items() for match in asked.matches):
+    if measurement.matches and not any(match.items() <= dimensions.items() for match in measurement.matches):
         return frozenset()
-    return frozenset((name, dimensions[name]) for name in asked.by if name in dimensions)
+    return frozenset((name, dimensions[name]) for name in measurement.by if name in dimensions)
 
 
 def _windowed(events: Sequence[Row], meter: Meter, zone: ZoneInfo) -> Fraction:

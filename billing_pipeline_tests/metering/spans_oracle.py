@@ -14,7 +14,7 @@ from billing_pipeline_tests.usage.lake_writer import Row
 SECONDS = {"second": 1, "hour": 3600, "day": 86400}
 
 
-class Found(NamedTuple):
+class Weighed(NamedTuple):
     quantity: Fraction
     events: int
     provisional: int
@@ -22,48 +22,50 @@ class Found(NamedTuple):
 
 
 def quantities(
-    rows: Sequence[Row], asked: Measurement, code: int, meter: Meter, now: datetime | None
-) -> Mapping[frozenset[tuple[str, str]], Found]:
+    rows: Sequence[Row], measurement: Measurement, code: int, meter: Meter, now: datetime | None
+) -> Mapping[frozenset[tuple[str, str]], Weighed]:
     """By dimensions, what a measurement finds."""
     state = statuses(rows, {code: meter}, {})
     mine = [
         row
         for row in rows
-        if state.get(row.arrival) == "accepted" and (row.customer, row.meter) == (asked.customer, code)
+        if state.get(row.arrival) == "accepted" and (row.customer, row.meter) == (measurement.customer, code)
     ]
-    found: dict[frozenset[tuple[str, str]], Found] = defaultdict(lambda: Found(Fraction(0), 0, 0, grows=False))
+    by_group: dict[frozenset[tuple[str, str]], Weighed] = defaultdict(lambda: Weighed(Fraction(0), 0, 0, grows=False))
     for start, until in sessions(mine, meter)[0] if meter.aggregation == "duration" else levels(mine, meter):
         if not all(start.dimensions.get(name, "") in values for name, values in meter.filter.items()):
             continue
-        one = counted(start, until, asked, meter, now)
-        if one is not None:
-            group = frozenset((name, start.dimensions[name]) for name in asked.by if start.dimensions.get(name))
-            so_far = found[group]
-            found[group] = Found(
-                so_far.quantity + one.quantity, so_far.events + 1, so_far.provisional + one.provisional,
-                so_far.grows or one.grows,
+        part = counted(start, until, measurement, meter, now)
+        if part is not None:
+            group = frozenset((name, start.dimensions[name]) for name in measurement.by if start.dimensions.get(name))
+            so_far = by_group[group]
+            by_group[group] = Weighed(
+                so_far.quantity + part.quantity, so_far.events + 1, so_far.provisional + part.provisional,
+                so_far.grows or part.grows,
             )  # fmt: skip
-    return found
+    return by_group
 
 
-def counted(start: Row, until: datetime | None, asked: Measurement, meter: Meter, now: datetime | None) -> Found | None:
+def counted(
+    start: Row, until: datetime | None, measurement: Measurement, meter: Meter, now: datetime | None
+) -> Weighed | None:
     """One span within what is asked for; None where it does not count."""
-    latest = min(asked.end, now) if now else asked.end
+    latest = min(measurement.end, now) if now else measurement.end
     longest = meter.max_session
     limit = start.timestamp + timedelta(days=longest.days, hours=longest.hours) if longest else None
     endless = until is None and (limit is None or limit > latest)
-    ends = [one for one in (until or latest, limit, asked.end) if one is not None]
-    length = max(min(ends) - max(start.timestamp, asked.start), timedelta(0))
+    ends = [end for end in (until or latest, limit, measurement.end) if end is not None]
+    length = max(min(ends) - max(start.timestamp, measurement.start), timedelta(0))
     weight = Fraction(start.dimensions.get(meter.multiplier or "", "1"))
     weight *= 1 if meter.aggregation == "duration" else Fraction(start.value)
-    grows = endless and latest < asked.end
-    here = asked.start <= start.timestamp < asked.end
-    before = start.timestamp < asked.start and (length or grows) and weight
+    grows = endless and latest < measurement.end
+    here = measurement.start <= start.timestamp < measurement.end
+    before = start.timestamp < measurement.start and (length or grows) and weight
     if not (here or before):
         return None
     per = 1 if meter.aggregation == "duration" else SECONDS[meter.per or "hour"]
     seconds = Fraction(length // timedelta(microseconds=1), 10**6)
-    return Found(weight * seconds / per, 1, int(endless and meter.aggregation == "duration"), grows)
+    return Weighed(weight * seconds / per, 1, int(endless and meter.aggregation == "duration"), grows)
 
 
 def sessions(rows: Sequence[Row], meter: Meter) -> tuple[list[tuple[Row, datetime | None]], set[datetime]]:
@@ -73,7 +75,7 @@ def sessions(rows: Sequence[Row], meter: Meter) -> tuple[list[tuple[Row, datetim
         key = row.dimensions.get(meter.session_by or "")
         if key and row.dimensions.get("phase") in {"start", "stop"}:
             keys[key][row.timestamp].append(row)
-    found: list[tuple[Row, datetime | None]] = []
+    pairs: list[tuple[Row, datetime | None]] = []
     waiting = set()
     for instants in keys.values():
         running: Row | None = None
@@ -82,19 +84,19 @@ def sessions(rows: Sequence[Row], meter: Meter) -> tuple[list[tuple[Row, datetim
             stopped = len(starts) < len(instants[instant])
             was_running = running is not None
             if running is not None:
-                found.append((running, instant))
+                pairs.append((running, instant))
                 running = None
             if not starts:
                 waiting |= set() if was_running else {instant}
                 continue
             newest = max(starts, key=lambda row: row.arrival)
             if stopped and not was_running:
-                found.append((newest, instant))
+                pairs.append((newest, instant))
             else:
                 running = newest
         if running is not None:
-            found.append((running, None))
-    return found, waiting
+            pairs.append((running, None))
+    return pairs, waiting
 
 
 def levels(rows: Sequence[Row], meter: Meter) -> Iterator[tuple[Row, datetime | None]]:
@@ -103,6 +105,6 @@ def levels(rows: Sequence[Row], meter: Meter) -> Iterator[tuple[Row, datetime | 
     for row in rows:
         own = {(name, value) for name, value in row.dimensions.items() if value and name != meter.multiplier}
         series[frozenset(own)].append(row)
-    for one in series.values():
-        one.sort(key=lambda row: (row.timestamp, row.arrival))
-        yield from zip(one, [row.timestamp for row in one[1:]] + [None], strict=True)
+    for levels_of_one in series.values():
+        levels_of_one.sort(key=lambda row: (row.timestamp, row.arrival))
+        yield from zip(levels_of_one, [row.timestamp for row in levels_of_one[1:]] + [None], strict=True)

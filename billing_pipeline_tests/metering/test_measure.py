@@ -37,10 +37,10 @@ def measured(
     return measure(engine, write_lake(folder, rows), {}, measurements, by_id, codes, timeline=Timeline(BERLIN))
 
 
-def one(engine: Engine, folder: Path, rows: Sequence[Row], meter: Meter) -> tuple[str, int]:
+def whole_month(engine: Engine, folder: Path, rows: Sequence[Row], meter: Meter) -> tuple[str, int]:
     """The only quantity of a whole month, as written, and its number of events."""
-    (found,) = measured(engine, folder, rows, [Measurement(1, 1, meter.id, START, END)], meter).quantities
-    return str(found.quantity), found.events
+    (quantity,) = measured(engine, folder, rows, [Measurement(1, 1, meter.id, START, END)], meter).quantities
+    return str(quantity.quantity), quantity.events
 
 
 THREE = [
@@ -69,8 +69,8 @@ THREE = [
     ],
 )
 def test_a_quantity(engine: Engine, tmp_path: Path, meter: Meter, quantity: str) -> None:
-    found, events = one(engine, tmp_path, THREE, meter)
-    assert (found, events) == (quantity, 2 if meter.filter else 3)
+    written_quantity, events = whole_month(engine, tmp_path, THREE, meter)
+    assert (written_quantity, events) == (quantity, 2 if meter.filter else 3)
 
 
 def test_every_aggregation_has_a_case_above() -> None:
@@ -90,9 +90,9 @@ def test_every_aggregation_has_a_case_above() -> None:
 )
 def test_a_sum_is_exact_and_plain(engine: Engine, tmp_path: Path, values: list[str], written: str) -> None:
     rows = [Row(1, place, minute=place, value=D(value)) for place, value in enumerate(values)]
-    found, _ = one(engine, tmp_path, rows, Meter("m", "sum"))
-    assert D(found) == D(written)
-    assert "E+" not in found
+    written_quantity, _ = whole_month(engine, tmp_path, rows, Meter("m", "sum"))
+    assert D(written_quantity) == D(written)
+    assert "E+" not in written_quantity
 
 
 def test_latest_at_one_instant_is_the_last_received(engine: Engine, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_latest_at_one_instant_is_the_last_received(engine: Engine, tmp_path: Pa
         Row(3, 0, value=D(2), dimensions={"region": "b"}),
         Row(1, 9, value=D(3), dimensions={"region": "c"}),
     ]
-    assert one(engine, tmp_path, rows, Meter("m", "latest")) == ("2", 3)
+    assert whole_month(engine, tmp_path, rows, Meter("m", "latest")) == ("2", 3)
 
 
 @pytest.mark.parametrize(
@@ -114,21 +114,21 @@ def test_a_window_is_aggregated_first_then_added(
     """Berlin's 1 January ends at 23:00 UTC: the maxima of the days are 5 and 3."""
     minutes = {60: 4, 70: 2, 120: 5, 23 * 60: 3, 23 * 60 + 59: 1}
     rows = [Row(1, minute, minute=minute, value=D(value)) for minute, value in minutes.items()]
-    found, _ = one(engine, tmp_path, rows, Meter("m", "max", window=window))  # type: ignore[arg-type]
-    assert found == quantity
+    written_quantity, _ = whole_month(engine, tmp_path, rows, Meter("m", "max", window=window))  # type: ignore[arg-type]
+    assert written_quantity == quantity
 
 
 def test_a_quantity_that_overflows_is_an_error_that_names_its_meter(engine: Engine, tmp_path: Path) -> None:
     rows = [Row(1, 0, value=D("999999999999999999"), dimensions={"gb": "999999999999"})]
     with pytest.raises(UsageError, match=r"Meter 'gigabytes'.*larger unit"):
-        one(engine, tmp_path, rows, Meter("gigabytes", "sum", multiplier="gb"))
+        whole_month(engine, tmp_path, rows, Meter("gigabytes", "sum", multiplier="gb"))
 
 
 @pytest.mark.parametrize("bad", ["", "1,5", "1e3", "0.1234567", "NaN", " 1", "1234567890123"])
 def test_what_is_no_number_to_multiply_by_is_an_error(engine: Engine, tmp_path: Path, bad: str) -> None:
     rows = [*THREE, Row(1, 9, minute=9, dimensions={"gb": bad})]
     with pytest.raises(UsageError, match=r"gb = .* no number to multiply by"):
-        one(engine, tmp_path, rows, Meter("m", "sum", multiplier="gb"))
+        whole_month(engine, tmp_path, rows, Meter("m", "sum", multiplier="gb"))
 
 
 BY_REGION = [
@@ -172,17 +172,17 @@ BY_REGION = [
 def test_quantities_by_dimension(
     engine: Engine, tmp_path: Path, by: tuple[str, ...], matches: tuple[Mapping[str, str], ...], groups: dict[str, int]
 ) -> None:
-    asked = Measurement(1, 1, "m", START, END, by=by, matches=matches)
-    found = measured(engine, tmp_path, BY_REGION, [asked], Meter("m", "sum")).quantities
-    assert {" ".join(each.dimensions.values()): each.quantity for each in found} == groups
-    assert all(each.dimensions.keys() <= set(by) for each in found)
+    measurement = Measurement(1, 1, "m", START, END, by=by, matches=matches)
+    quantities = measured(engine, tmp_path, BY_REGION, [measurement], Meter("m", "sum")).quantities
+    assert {" ".join(each.dimensions.values()): each.quantity for each in quantities} == groups
+    assert all(each.dimensions.keys() <= set(by) for each in quantities)
 
 
 def test_the_maximum_over_all_regions_is_not_the_maximum_of_a_region(engine: Engine, tmp_path: Path) -> None:
     """The greatest over all regions is not that of one: each price aggregates by its own dimensions."""
-    asked = [Measurement(1, 1, "m", START, END), Measurement(2, 1, "m", START, END, by=("provider",))]
-    found = measured(engine, tmp_path, BY_REGION[:4], asked, Meter("m", "max")).quantities
-    assert [(each.number, each.dimensions, each.quantity) for each in found] == [
+    measurements = [Measurement(1, 1, "m", START, END), Measurement(2, 1, "m", START, END, by=("provider",))]
+    quantities = measured(engine, tmp_path, BY_REGION[:4], measurements, Meter("m", "max")).quantities
+    assert [(each.number, each.dimensions, each.quantity) for each in quantities] == [
         (1, {}, D(8)),
         (2, {"provider": "aws"}, D(2)),
         (2, {"provider": "gcp"}, D(8)),
@@ -192,14 +192,14 @@ def test_the_maximum_over_all_regions_is_not_the_maximum_of_a_region(engine: Eng
 def test_an_event_at_the_end_belongs_to_what_follows(engine: Engine, tmp_path: Path) -> None:
     middle = START + timedelta(minutes=10)
     rows = [Row(1, minute, minute=minute) for minute in (0, 9, 10, 11)]
-    asked = [
+    measurements = [
         Measurement(1, 1, "m", START, middle),
         Measurement(2, 1, "m", middle, END),
         Measurement(3, 1, "m", END, END + timedelta(1)),  # nothing: no quantity
     ]
-    found = measured(engine, tmp_path, rows, asked, Meter("m", "count"))
-    assert [(each.number, each.quantity) for each in found.quantities] == [(1, D(2)), (2, D(2))]
-    assert found.counts == [UsageCount(1, "m", landed=4, accepted=4, superseded=0, retracted=0, unpriced=0)]
+    answers = measured(engine, tmp_path, rows, measurements, Meter("m", "count"))
+    assert [(each.number, each.quantity) for each in answers.quantities] == [(1, D(2)), (2, D(2))]
+    assert answers.counts == [UsageCount(1, "m", landed=4, accepted=4, superseded=0, retracted=0, unpriced=0)]
 
 
 def test_usage_that_no_measurement_covers_is_unpriced(engine: Engine, tmp_path: Path) -> None:
@@ -207,10 +207,10 @@ def test_usage_that_no_measurement_covers_is_unpriced(engine: Engine, tmp_path: 
     rows = [Row(1, minute, minute=minute) for minute in range(20)]
     rows += [Row(2, 0, customer=2), Row(2, 1, meter=2), Row(2, 2, meter=2, minute=1, retract=True)]
     cuts = [START + timedelta(minutes=minute) for minute in (5, 10)]
-    asked = [Measurement(number, 1, "m", START, cut) for number, cut in enumerate(cuts)]
-    asked.append(Measurement(2, 1, "m", START + timedelta(minutes=15), END))
-    found = measured(engine, tmp_path, rows, asked, Meter("m", "count"), Meter("other", "count"))
-    assert [(each.customer, each.meter, each.accepted, each.retracted, each.unpriced) for each in found.counts] == [
+    measurements = [Measurement(number, 1, "m", START, cut) for number, cut in enumerate(cuts)]
+    measurements.append(Measurement(2, 1, "m", START + timedelta(minutes=15), END))
+    answers = measured(engine, tmp_path, rows, measurements, Meter("m", "count"), Meter("other", "count"))
+    assert [(each.customer, each.meter, each.accepted, each.retracted, each.unpriced) for each in answers.counts] == [
         (1, "m", 20, 0, 5),
         (1, "other", 1, 1, 1),
         (2, "m", 1, 0, 1),
@@ -220,12 +220,12 @@ def test_usage_that_no_measurement_covers_is_unpriced(engine: Engine, tmp_path: 
 def test_only_the_customers_asked_for_are_looked_at(engine: Engine, tmp_path: Path) -> None:
     files = write_lake(tmp_path, [Row(1, customer, customer=customer) for customer in range(1, 400)])
     meters, codes = {"m": Meter("m", "sum")}, {"m": 1}
-    for wanted in ({7}, set(range(100, 350)), set(), {1000}):
-        asked = [Measurement(customer, customer, "m", START, END) for customer in wanted]
-        found = measure(engine, files, {}, asked, meters, codes, wanted)
-        expected = sorted(wanted & set(range(1, 400)))
-        assert [each.customer for each in found.counts] == expected
-        assert [each.number for each in found.quantities] == expected
+    for customers in ({7}, set(range(100, 350)), set(), {1000}):
+        measurements = [Measurement(customer, customer, "m", START, END) for customer in customers]
+        answers = measure(engine, files, {}, measurements, meters, codes, customers)
+        expected = sorted(customers & set(range(1, 400)))
+        assert [each.customer for each in answers.counts] == expected
+        assert [each.number for each in answers.quantities] == expected
 
 
 def test_an_aggregation_runs_only_for_meters_that_need_it(
@@ -245,22 +245,22 @@ def test_an_aggregation_runs_only_for_meters_that_need_it(
     monkeypatch.setattr(answer, "AGGREGATIONS", table)
     meters = (Meter("added", "sum"), Meter("users", "unique_count", unique_by="user"), Meter("mean", "average"))
     rows = [Row(1, number, meter=meter, dimensions={"user": "ann"}) for number, meter in enumerate((1, 2, 3))]
-    asked = [Measurement(1, 1, "added", START, END)]
-    measured(engine, tmp_path, rows, asked, *meters)
+    measurements = [Measurement(1, 1, "added", START, END)]
+    measured(engine, tmp_path, rows, measurements, *meters)
     assert ran == [("sum", "added")]
     ran.clear()
-    measured(engine, tmp_path, rows, [*asked, Measurement(2, 1, "users", START, END)], *meters)
+    measured(engine, tmp_path, rows, [*measurements, Measurement(2, 1, "users", START, END)], *meters)
     assert sorted(ran) == [("sum", "added"), ("unique_count", "users")]
 
 
 def test_without_files_there_is_nothing(engine: Engine) -> None:
-    asked = [Measurement(1, 1, "m", START, END, by=("region",))]
-    assert measure(engine, [], {}, asked, {"m": Meter("m", "sum")}, {"m": 1}) == Measured([], [])
+    measurements = [Measurement(1, 1, "m", START, END, by=("region",))]
+    assert measure(engine, [], {}, measurements, {"m": Meter("m", "sum")}, {"m": 1}) == Measured([], [])
 
 
 def test_no_measurements_still_count(engine: Engine, tmp_path: Path) -> None:
-    found = measured(engine, tmp_path, [Row(1, 0)], [], Meter("m", "sum"))
-    assert found == Measured([], [UsageCount(1, "m", landed=1, accepted=1, superseded=0, retracted=0, unpriced=1)])
+    answers = measured(engine, tmp_path, [Row(1, 0)], [], Meter("m", "sum"))
+    assert answers == Measured([], [UsageCount(1, "m", landed=1, accepted=1, superseded=0, retracted=0, unpriced=1)])
 
 
 METERS = {
@@ -303,13 +303,13 @@ MEASUREMENTS = st.lists(
         matches=st.sampled_from([(), ({"a": "x"},), ({"a": "x", 'b "/': "y"}, {'b "/': "x"}, {"a": "x", 'b "/': "x"})]),
     ),
     max_size=8,
-).map(lambda asked: [replace(each, number=number) for number, each in enumerate(asked)])
+).map(lambda measurements: [replace(each, number=number) for number, each in enumerate(measurements)])
 
 
 @settings(deadline=None, max_examples=25)
-@given(rows=ROWS, asked=MEASUREMENTS, with_scopes=st.booleans())
+@given(rows=ROWS, measurements=MEASUREMENTS, with_scopes=st.booleans())
 def test_random_histories_measure_as_the_oracle_says(
-    engine: Engine, *, rows: list[Row], asked: list[Measurement], with_scopes: bool
+    engine: Engine, *, rows: list[Row], measurements: list[Measurement], with_scopes: bool
 ) -> None:
     """Retractions, keep first, event ids, dimensions absent and empty, snapshots, cut points."""
     if with_scopes:
@@ -318,18 +318,18 @@ def test_random_histories_measure_as_the_oracle_says(
     with TemporaryDirectory() as folder:
         files = write_lake(Path(folder), rows)
         meters = {meter.id: meter for meter in METERS.values()}
-        found = measure(engine, files, deliveries, asked, meters, NAMES, timeline=Timeline(BERLIN))
-    expected = quantities(rows, asked, METERS, deliveries, BERLIN)
-    answers = {(each.number, frozenset(each.dimensions.items())): each for each in found.quantities}
-    assert len(answers) == len(found.quantities)
+        usage = measure(engine, files, deliveries, measurements, meters, NAMES, timeline=Timeline(BERLIN))
+    expected = quantities(rows, measurements, METERS, deliveries, BERLIN)
+    answers = {(each.number, frozenset(each.dimensions.items())): each for each in usage.quantities}
+    assert len(answers) == len(usage.quantities)
     assert {key: each.events for key, each in answers.items()} == {key: events for key, (_, events) in expected.items()}
     for key, (exact, _) in expected.items():
-        if asked[key[0]].meter == "average":  # it need not end: 60 decimals
+        if measurements[key[0]].meter == "average":  # it need not end: 60 decimals
             assert abs(Fraction(answers[key].quantity) - exact) < Fraction(1, 10**60)
         else:
             assert Fraction(answers[key].quantity) == exact
-    assert found.counts == counts(rows, asked, METERS, deliveries)
-    assert all(each.landed == each.accepted + each.superseded + each.retracted for each in found.counts)
+    assert usage.counts == counts(rows, measurements, METERS, deliveries)
+    assert all(each.landed == each.accepted + each.superseded + each.retracted for each in usage.counts)
 
 
 def test_a_local_day_of_25_hours_is_one_window(engine: Engine, tmp_path: Path) -> None:
@@ -337,6 +337,6 @@ def test_a_local_day_of_25_hours_is_one_window(engine: Engine, tmp_path: Path) -
     first = datetime(2026, 10, 24, 22, tzinfo=UTC)
     minutes = [round((first + timedelta(hours=hours) - START).total_seconds() / 60) for hours in (-1, 0, 24, 25)]
     rows = [Row(1, place, minute=minute) for place, minute in enumerate(minutes)]
-    asked = [Measurement(1, 1, "m", START, START + timedelta(days=365))]
-    (found,) = measured(engine, tmp_path, rows, asked, Meter("m", "max", window="day")).quantities
-    assert (found.quantity, found.events) == (D(3), 4)
+    measurements = [Measurement(1, 1, "m", START, START + timedelta(days=365))]
+    (quantity,) = measured(engine, tmp_path, rows, measurements, Meter("m", "max", window="day")).quantities
+    assert (quantity.quantity, quantity.events) == (D(3), 4)

@@ -16,8 +16,8 @@ from billing_pipeline_tests.terms import JANUARY, subscribed, terms_of
 def spans(text: str) -> list[tuple[str, str, str]]:
     """(plan/price, start, end) of January's segments; whole days without their time."""
     return [
-        (f"{one.plan.id}/{one.price.id}", _short(one.start), _short(one.end))
-        for one in segments(terms_of(text), JANUARY)
+        (f"{segment.plan.id}/{segment.price.id}", _short(segment.start), _short(segment.end))
+        for segment in segments(terms_of(text), JANUARY)
     ]
 
 
@@ -78,10 +78,10 @@ def test_phases_leave_no_gap_and_no_overlap(starts: set[datetime], end: datetime
     until = end.replace(tzinfo=UTC).isoformat() if end else "null"
     terms = terms_of(subscribed(*(f"basic {start.isoformat()}" for start in ordered), end=until))
     months = calendar("UTC", "month", date(2026, 1, 1))
-    found: list[Segment] = [
-        one for period in months.until(datetime(2026, 6, 1, tzinfo=UTC)) for one in segments(terms, period)
+    in_force: list[Segment] = [
+        segment for period in months.until(datetime(2026, 6, 1, tzinfo=UTC)) for segment in segments(terms, period)
     ]
-    assert found[0].start == ordered[0]
-    for before, after in pairwise(found):
+    assert in_force[0].start == ordered[0]
+    for before, after in pairwise(in_force):
         assert before.start < before.end == after.start
-    assert found[-1].end == (end.replace(tzinfo=UTC) if end else datetime(2026, 7, 1, tzinfo=ZoneInfo("UTC")))
+    assert in_force[-1].end == (end.replace(tzinfo=UTC) if end else datetime(2026, 7, 1, tzinfo=ZoneInfo("UTC")))

@@ -37,19 +37,23 @@ def measured(
     folder: Path,
     rows: Sequence[Row],
     meter: Meter,
-    *asked: Measurement,
+    *measurements: Measurement,
     now: datetime | None = None,
 ) -> Measured:
     """Rows before the period are in files of the one before."""
     earlier = write_lake(folder, [row for row in rows if row.timestamp < START], DECEMBER)
     files = write_lake(folder, [row for row in rows if row.timestamp >= START])
-    asked = asked or (Measurement(1, 1, meter.id, START, END),)
-    return measure(engine, files, {}, asked, {meter.id: meter}, {meter.id: 1}, timeline=Timeline(UTC, now, earlier))
+    measurements = measurements or (Measurement(1, 1, meter.id, START, END),)
+    return measure(
+        engine, files, {}, measurements, {meter.id: meter}, {meter.id: 1}, timeline=Timeline(UTC, now, earlier)
+    )
 
 
-def one(engine: Engine, folder: Path, rows: Sequence[Row], meter: Meter, now: datetime | None = None) -> Quantity:
-    (found,) = measured(engine, folder, rows, meter, now=now).quantities
-    return found
+def whole_month(
+    engine: Engine, folder: Path, rows: Sequence[Row], meter: Meter, now: datetime | None = None
+) -> Quantity:
+    (quantity,) = measured(engine, folder, rows, meter, now=now).quantities
+    return quantity
 
 
 def start(minute: int, job: str = "a", **more: str) -> Row:
@@ -112,13 +116,13 @@ def numbered(rows: Sequence[Row]) -> list[Row]:
 def test_what_lasts(
     engine: Engine, tmp_path: Path, meter: Meter, rows: list[Row], quantity: str, provisional: int
 ) -> None:
-    found = one(engine, tmp_path, numbered(rows), meter)
-    assert (str(found.quantity), found.provisional) == (quantity, provisional)
+    whole = whole_month(engine, tmp_path, numbered(rows), meter)
+    assert (str(whole.quantity), whole.provisional) == (quantity, provisional)
 
 
 def test_an_hour_in_seconds_is_carried_to_sixty_decimals(engine: Engine, tmp_path: Path) -> None:
-    found = one(engine, tmp_path, numbered([level(0, "1"), level(1, "0")]), STOCK)
-    assert found.quantity == D("0.01" + "6" * 57 + "7")
+    whole = whole_month(engine, tmp_path, numbered([level(0, "1"), level(1, "0")]), STOCK)
+    assert whole.quantity == D("0.01" + "6" * 57 + "7")
 
 
 def test_a_level_of_nothing_is_no_usage_in_the_next_period(engine: Engine, tmp_path: Path) -> None:
@@ -128,27 +132,27 @@ def test_a_level_of_nothing_is_no_usage_in_the_next_period(engine: Engine, tmp_p
 
 def test_what_is_open_counts_until_now_and_grows(engine: Engine, tmp_path: Path) -> None:
     now = START + timedelta(hours=3)
-    found = one(engine, tmp_path, [start(HOUR)], JOBS, now)
-    assert (found.quantity, found.provisional, found.counted_to) == (D(7200), 1, now)
-    found = one(engine, tmp_path, [level(HOUR, "5")], STOCK, now)
-    assert (found.quantity, found.provisional, found.counted_to) == (D(10), 0, now)
-    found = one(engine, tmp_path, [start(HOUR)], JOBS, END)
-    assert (found.quantity, found.provisional, found.counted_to) == (D((MONTH - HOUR) * 60), 1, None)
-    found = one(engine, tmp_path, numbered([start(HOUR), stop(2 * HOUR)]), JOBS, now)
-    assert (found.quantity, found.provisional, found.counted_to) == (D(3600), 0, None)
+    quantity = whole_month(engine, tmp_path, [start(HOUR)], JOBS, now)
+    assert (quantity.quantity, quantity.provisional, quantity.counted_to) == (D(7200), 1, now)
+    quantity = whole_month(engine, tmp_path, [level(HOUR, "5")], STOCK, now)
+    assert (quantity.quantity, quantity.provisional, quantity.counted_to) == (D(10), 0, now)
+    quantity = whole_month(engine, tmp_path, [start(HOUR)], JOBS, END)
+    assert (quantity.quantity, quantity.provisional, quantity.counted_to) == (D((MONTH - HOUR) * 60), 1, None)
+    quantity = whole_month(engine, tmp_path, numbered([start(HOUR), stop(2 * HOUR)]), JOBS, now)
+    assert (quantity.quantity, quantity.provisional, quantity.counted_to) == (D(3600), 0, None)
 
 
 def test_at_the_first_instant_of_a_period_what_runs_on_is_known_to_grow(engine: Engine, tmp_path: Path) -> None:
-    found = one(engine, tmp_path, [start(-HOUR)], JOBS, START)
-    assert (found.quantity, found.events, found.counted_to) == (D(0), 1, START)
+    quantity = whole_month(engine, tmp_path, [start(-HOUR)], JOBS, START)
+    assert (quantity.quantity, quantity.events, quantity.counted_to) == (D(0), 1, START)
 
 
 def test_cut_points_split_a_session(engine: Engine, tmp_path: Path) -> None:
     ends = [START + timedelta(minutes=minute) for minute in (5, 10, 30)]
-    asked = [Measurement(number, 1, "jobs", START, end) for number, end in enumerate(ends)]
-    asked.append(Measurement(3, 1, "jobs", ends[0], END))
-    found = measured(engine, tmp_path, numbered([start(2), stop(20)]), JOBS, *asked).quantities
-    assert [(each.number, each.quantity, each.events) for each in found] == [
+    measurements = [Measurement(number, 1, "jobs", START, end) for number, end in enumerate(ends)]
+    measurements.append(Measurement(3, 1, "jobs", ends[0], END))
+    quantities = measured(engine, tmp_path, numbered([start(2), stop(20)]), JOBS, *measurements).quantities
+    assert [(each.number, each.quantity, each.events) for each in quantities] == [
         (0, D(180), 1),
         (1, D(480), 1),
         (2, D(1080), 1),
@@ -158,9 +162,9 @@ def test_cut_points_split_a_session(engine: Engine, tmp_path: Path) -> None:
 
 def test_a_session_has_the_dimensions_of_its_start(engine: Engine, tmp_path: Path) -> None:
     rows = numbered([start(0, region="eu"), stop(1, region="us"), start(2, "b"), stop(4, "b", region="eu")])
-    asked = Measurement(1, 1, "jobs", START, END, by=("region",))
-    found = measured(engine, tmp_path, rows, JOBS, asked).quantities
-    assert [(each.dimensions, each.quantity) for each in found] == [({"region": "eu"}, D(60)), ({}, D(120))]
+    measurement = Measurement(1, 1, "jobs", START, END, by=("region",))
+    quantities = measured(engine, tmp_path, rows, JOBS, measurement).quantities
+    assert [(each.dimensions, each.quantity) for each in quantities] == [({"region": "eu"}, D(60)), ({}, D(120))]
 
 
 def test_a_stop_that_waits_for_its_start_is_counted(engine: Engine, tmp_path: Path) -> None:
@@ -217,7 +221,7 @@ ASKED = st.lists(
     ),
     min_size=1,
     max_size=4,
-).map(lambda asked: [replace(each, number=number) for number, each in enumerate(asked)])
+).map(lambda measurements: [replace(each, number=number) for number, each in enumerate(measurements)])
 METERS = st.builds(
     Meter,
     id=st.just("m"),
@@ -237,18 +241,18 @@ METERS = st.builds(
 
 
 @settings(max_examples=12)
-@given(rows=ROWS, asked=ASKED, meter=METERS, now=st.none() | INSTANTS)
+@given(rows=ROWS, measurements=ASKED, meter=METERS, now=st.none() | INSTANTS)
 def test_random_histories_last_as_the_oracle_says(
-    engine: Engine, *, rows: list[Row], asked: list[Measurement], meter: Meter, now: datetime | None
+    engine: Engine, *, rows: list[Row], measurements: list[Measurement], meter: Meter, now: datetime | None
 ) -> None:
     """Retractions, over a period's start and end, cut anywhere, before and after now."""
     with TemporaryDirectory() as folder:
-        found = measured(engine, Path(folder), rows, meter, *asked, now=now)
-    answers = {(each.number, frozenset(each.dimensions.items())): each for each in found.quantities}
-    assert len(answers) == len(found.quantities)
+        usage = measured(engine, Path(folder), rows, meter, *measurements, now=now)
+    answers = {(each.number, frozenset(each.dimensions.items())): each for each in usage.quantities}
+    assert len(answers) == len(usage.quantities)
     expected = {
         (each.number, group): exact
-        for each in asked
+        for each in measurements
         for group, exact in spans_oracle.quantities(rows, each, 1, meter, now).items()
     }
     assert answers.keys() == expected.keys()
@@ -267,18 +271,22 @@ def test_neither_order_nor_batches_matter(engine: Engine, *, rows: list[Row], me
     once = [replace(row, retract=False) for row in seen.values()]
     again = numbered(order.sample(once, len(once)))  # type: ignore[attr-defined]
     again = [replace(row, batch=1 + place % 3) for place, row in enumerate(again)]
-    asked = Measurement(1, 1, "m", START, END, by=("region",))
+    measurement = Measurement(1, 1, "m", START, END, by=("region",))
     with TemporaryDirectory() as folder:
-        assert measured(engine, Path(folder), once, meter, asked) == measured(engine, Path(folder), again, meter, asked)
+        assert measured(engine, Path(folder), once, meter, measurement) == measured(
+            engine, Path(folder), again, meter, measurement
+        )
 
 
 @settings(max_examples=6)
 @given(rows=ROWS, meter=METERS, cuts=st.lists(INSTANTS, max_size=3))
 def test_parts_of_a_period_add_up(engine: Engine, *, rows: list[Row], meter: Meter, cuts: list[datetime]) -> None:
     edges = sorted({START, *cuts, END})
-    asked = [Measurement(n, 1, "m", start, end) for n, (start, end) in enumerate(pairwise(edges), start=1)]
+    measurements = [Measurement(n, 1, "m", start, end) for n, (start, end) in enumerate(pairwise(edges), start=1)]
     with TemporaryDirectory() as folder:
-        found = measured(engine, Path(folder), rows, meter, Measurement(0, 1, "m", START, END), *asked).quantities
-    whole = sum((Fraction(each.quantity) for each in found if each.number == 0), Fraction(0))
-    parts = sum((Fraction(each.quantity) for each in found if each.number), Fraction(0))
+        quantities = measured(
+            engine, Path(folder), rows, meter, Measurement(0, 1, "m", START, END), *measurements
+        ).quantities
+    whole = sum((Fraction(each.quantity) for each in quantities if each.number == 0), Fraction(0))
+    parts = sum((Fraction(each.quantity) for each in quantities if each.number), Fraction(0))
     assert abs(whole - parts) < Fraction(1, 10**58)

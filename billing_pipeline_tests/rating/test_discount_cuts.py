@@ -25,7 +25,7 @@ TIERS = """plans:
 def cuts(discounts: str, *phases: str) -> dict[str, list[str]]:
     """Where January's segments of each price are measured."""
     terms = terms_of(f"{subscribed(*(phases or ('mixed 2025-06-01',)))}\ndiscounts: [{discounts}]")
-    return {one.price.id: [_short(cut) for cut in one.cuts] for one in segments(terms, JANUARY)}
+    return {segment.price.id: [_short(cut) for cut in segment.cuts] for segment in segments(terms, JANUARY)}
 
 
 def _short(at: datetime) -> str:
@@ -83,17 +83,17 @@ def lines(discounts: str, used: list[tuple[int, Decimal]]) -> list[RatedLine]:
     terms = terms_of(f"{subscribed('tiers 2026-01-01')}\ndiscounts: [{discounts}]", base=base)
     (segment,) = in_force = list(segments(terms, JANUARY))
     rated = rate(terms, in_force, _metered(segment, used), UTC_MONTHS).lines
-    return [*rated, *(line for _, line in discount_lines(terms, UTC_MONTHS, JANUARY, [("", one) for one in rated]))]
+    return [*rated, *(line for _, line in discount_lines(terms, UTC_MONTHS, JANUARY, [("", line) for line in rated]))]
 
 
 def _metered(segment: Segment, used: list[tuple[int, Decimal]]) -> list[MeteredQuantity]:
     """Cumulative at each cut, as metering hands it over."""
-    found = []
+    quantities = []
     for cut in segment.cuts:
         before = [quantity for day, quantity in used if datetime(2026, 1, day, tzinfo=UTC) < cut]
         if before:
-            found.append(MeteredQuantity(segment.key, segment.start, cut, {}, sum(before, D(0)), len(before)))
-    return found
+            quantities.append(MeteredQuantity(segment.key, segment.start, cut, {}, sum(before, D(0)), len(before)))
+    return quantities
 
 
 def test_a_percentage_applies_to_the_usage_of_its_part() -> None:
@@ -124,10 +124,10 @@ def test_the_parts_cost_what_the_whole_does(
     ends = datetime(2026, 1, min(start + days, 31), tzinfo=UTC)
     off = f"{{id: d, customer: acme, percent: {percent}, start: {first.isoformat()}, end: {ends.isoformat()}}}"
     (whole,) = lines("", used)
-    found = lines(off, used)
-    parts = [line for line in found if line.kind == "usage"]
+    discounted = lines(off, used)
+    parts = [line for line in discounted if line.kind == "usage"]
     assert abs(sum(part.amount.minor for part in parts) - whole.amount.minor) <= D(len(parts) + 1) / 2
     assert sum((part.quantity or D(0) for part in parts), D(0)) == whole.quantity
     lowered = sum(part.amount.minor for part in parts if part.start and first <= part.start < ends)
-    taken = -sum(line.amount.minor for line in found if line.kind == "discount")
+    taken = -sum(line.amount.minor for line in discounted if line.kind == "discount")
     assert abs(taken - D(percent) * lowered / 100) <= D("0.5")

@@ -67,7 +67,7 @@ def floats_in(value: object) -> bool:
 @pytest.fixture
 def watched() -> Iterator[Callable[[], tuple[set[str], int]]]:
     """Looks at what every function of rating returns, and at all its variables; gives who had a float, and how many."""
-    found: set[str] = set()
+    places: set[str] = set()
     returns = 0
     folder = str(Path(billing_pipeline.rating.__path__[0]))
 
@@ -76,21 +76,23 @@ def watched() -> Iterator[Callable[[], tuple[set[str], int]]]:
         if event == "return" and frame.f_code.co_filename.startswith(folder):
             returns += 1
             if floats_in(argument) or floats_in(list(frame.f_locals.values())):
-                found.add(f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
+                places.add(f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
 
     before = sys.getprofile()
     sys.setprofile(watch)
-    yield lambda: (found, returns)
+    yield lambda: (places, returns)
     sys.setprofile(before)
 
 
 def test_no_variable_of_rating_is_ever_a_float(watched: Callable[[], tuple[set[str], int]]) -> None:
     """Also where arithmetic makes one that nobody wrote: the hours of a timedelta, a mean, a square root."""
-    examples = [model.example for model in PRICE_MODELS.values()] + [one.example for one in AGGREGATES.values()]
+    examples = [model.example for model in PRICE_MODELS.values()] + [
+        aggregate.example for aggregate in AGGREGATES.values()
+    ]
     for example in [*examples, *(example for _, _, example in GENERAL)]:
         assert D(str(quote(example.case)["amount"])) == D(example.amount)
-    found, returns = watched()
-    assert not found
+    places, returns = watched()
+    assert not places
     assert returns > 1000
 
 

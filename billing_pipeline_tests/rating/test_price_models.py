@@ -156,7 +156,7 @@ def test_numbers_in_words_have_no_exponent(number: str, text: str) -> None:
 def test_models_are_values(model: type[Any]) -> None:
     """The same terms are the same model, which is how one table of rates is recognised."""
     terms = model.example.case["price"]
-    one, two = parse_price(terms), parse_price(terms)
-    assert one == two
-    assert hash(one.rate_for()) == hash(two.rate_for())
-    assert "ladder" not in repr(one)
+    first, second = parse_price(terms), parse_price(terms)
+    assert first == second
+    assert hash(first.rate_for()) == hash(second.rate_for())
+    assert "ladder" not in repr(first)

@@ -126,10 +126,10 @@ def test_the_details_of_events_add_up_to_their_amount(terms: Terms, values: list
 
 
 @given(RISING, QUANTITIES, QUANTITIES)
-def test_more_usage_never_costs_less(terms: Terms, one: Decimal, other: Decimal) -> None:
+def test_more_usage_never_costs_less(terms: Terms, quantity: Decimal, other: Decimal) -> None:
     """Not so for volume and stairstep, by design: one unit more may reach a cheaper tier."""
     price = parse_price(terms)
-    assert amount(price, min(one, other)) <= amount(price, max(one, other))
+    assert amount(price, min(quantity, other)) <= amount(price, max(quantity, other))
 
 
 @given(OF_EVENTS, EVENTS, st.decimals(0, 500, places=4))
@@ -239,9 +239,9 @@ def test_volume_takes_back_what_it_billed(terms: Terms, quantities: list[Decimal
 
 
 @given(OF_QUANTITIES, QUANTITIES, QUANTITIES)
-def test_the_reasons_between_two_quantities_add_up(terms: Terms, one: Decimal, other: Decimal) -> None:
+def test_the_reasons_between_two_quantities_add_up(terms: Terms, quantity: Decimal, other: Decimal) -> None:
     price = parse_price(terms)
-    before, after = cost_of(price, min(one, other)), cost_of(price, max(one, other))
+    before, after = cost_of(price, min(quantity, other)), cost_of(price, max(quantity, other))
     part = cost_between(before, after)
     assert part.amount == EXACT.subtract(after.amount, before.amount)
     assert exact_sum([detail.amount for detail in part.details]) == part.amount

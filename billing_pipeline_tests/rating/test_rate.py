@@ -48,11 +48,11 @@ def rated(plan: str, *quantities: tuple[Any, ...], account: str = "") -> tuple[T
     """January's one segment of a plan, rated; ``quantities`` are (quantity, events, region)."""
     terms = terms_of(PRICED + subscribed(f"{plan} 2026-01-01"), account=account)
     in_force = list(segments(terms, JANUARY))
-    found = [
+    metered = [
         metered(in_force[0], amount, events, **({"region": region[0]} if region else {}))
         for amount, events, *region in quantities
     ]
-    return terms, rate(terms, in_force, found, UTC_MONTHS)
+    return terms, rate(terms, in_force, metered, UTC_MONTHS)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +120,11 @@ def test_between_two_cuts_the_difference_is_charged(cumulative: list[D], days: s
     inside = [datetime(2026, 1, day, tzinfo=UTC) for day in sorted(days)]
     cuts = [*inside[: len(cumulative) - 1], whole.end]
     cut = Segment(whole.subscription, whole.phase_start, whole.plan, whole.price, whole.start, whole.end, tuple(cuts))
-    found = [
+    quantities = [
         metered(cut, str(quantity), number, at)
         for number, (quantity, at) in enumerate(zip(cumulative, cuts, strict=True), 1)
     ]
-    lines = rate(terms, [cut], found, UTC_MONTHS).lines
+    lines = rate(terms, [cut], quantities, UTC_MONTHS).lines
     assert sum(line.quantity or 0 for line in lines) == cumulative[-1]
     exact = cost_of(parse_price(whole.price.price), cumulative[-1], {}).amount
     assert abs(sum(line.amount.minor for line in lines) - exact * 100) <= D("0.5") * len(lines)
@@ -139,11 +139,11 @@ def test_a_cut_before_any_usage_changes_no_amount(plan: str, quantities: list[D]
     early = datetime(2026, 1, 2, tzinfo=UTC)
     cut = replace(whole, cuts=(early, whole.end))
     values = [{"region": "eu"}, {"region": "us"}, {}, {"region": ""}] if plan == "regions" else [{}]
-    found = [
+    metered = [
         MeteredQuantity(whole.key, whole.start, whole.end, region, quantity, events)
         for quantity, region in zip(quantities, values, strict=False)
     ]
-    uncut, again = rate(terms, [whole], found, UTC_MONTHS), rate(terms, [cut], found, UTC_MONTHS)
+    uncut, again = rate(terms, [whole], metered, UTC_MONTHS), rate(terms, [cut], metered, UTC_MONTHS)
     expected = [(line.dimensions, line.quantity, line.amount) for line in uncut.lines]
     if plan == "entry":  # what is due without usage is due at the first cut
         assert sum(line.amount.minor for line in again.lines) == sum(line.amount.minor for line in uncut.lines)
@@ -179,14 +179,14 @@ def of_events(plan: str, *at_cuts: tuple[int, list[str] | None], provisional: in
     (whole,) = segments(terms, JANUARY)
     cuts = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day) for day, _ in at_cuts]
     cut = Segment(whole.subscription, whole.phase_start, whole.plan, whole.price, whole.start, whole.end, tuple(cuts))
-    found = [
+    quantities = [
         MeteredQuantity(
             whole.key, whole.start, at, {}, sum(map(D, measures or ()), D(0)), len(measures or ()), provisional,
             measures=None if measures is None else tuple(map(D, measures)),
         )
         for at, (_, measures) in zip(cuts, at_cuts, strict=True)
     ]  # fmt: skip
-    return rate(terms, [cut], found, UTC_MONTHS)
+    return rate(terms, [cut], quantities, UTC_MONTHS)
 
 
 def test_single_events_are_rated_at_each_cut_and_the_difference_is_charged() -> None:
@@ -202,7 +202,7 @@ def test_single_events_are_rated_at_each_cut_and_the_difference_is_charged() -> 
 def test_an_event_before_the_others_changes_what_is_free() -> None:
     """As at a later cutoff: what is due is rated anew, not added up."""
     first, second = of_events("fee", (31, ["3000"])), of_events("fee", (31, ["400", "3000"]))
-    assert [str(one.lines[0].amount) for one in (first, second)] == ["0.00", "3.30"]
+    assert [str(rated.lines[0].amount) for rated in (first, second)] == ["0.00", "3.30"]
 
 
 def test_amounts_are_added_or_missed() -> None:

@@ -31,11 +31,11 @@ def lines_of(phases: list[str], *quantities: tuple[int, str, dict[str, str]]) ->
     """Kind, quantity and amount of January's lines; ``quantities`` are (segment, quantity, dimensions)."""
     terms = terms_of(PLANS + subscribed(*phases))
     in_force = list(segments(terms, JANUARY))
-    found = [
+    metered = [
         MeteredQuantity(in_force[i].key, in_force[i].start, in_force[i].end, dimensions, Decimal(quantity), 1)
         for i, quantity, dimensions in quantities
     ]
-    rated = rate(terms, in_force, found, UTC_MONTHS)
+    rated = rate(terms, in_force, metered, UTC_MONTHS)
     assert rated.problems == ()
     quantities_of = [None if line.quantity is None else f"{line.quantity:f}" for line in rated.lines]
     return [(line.kind, used, str(line.amount)) for line, used in zip(rated.lines, quantities_of, strict=True)]

@@ -19,11 +19,11 @@ Row = dict[str, Any]
 
 def rows() -> list[Row]:
     """All rows; scalars stay text, so that no figure passes through a binary float."""
-    found: list[Row] = []
+    rows: list[Row] = []
     for file in sorted(FOLDER.glob("*.yaml")):
         table = yaml.load(file.read_text(), Loader=yaml.BaseLoader)  # noqa: S506 - it makes strings, lists and mappings
-        found += [{**row, "source": table["sources"][row["source"]]} for row in table["rows"]]
-    return found
+        rows += [{**row, "source": table["sources"][row["source"]]} for row in table["rows"]]
+    return rows
 
 
 ROWS = rows()

@@ -38,11 +38,11 @@ def due(terms: Terms, calendar: BillingCalendar = UTC_MONTHS, days: tuple[str, s
     return list(fees_due(terms, calendar, *map(date.fromisoformat, days)))
 
 
-def written(found: list[FeesDue]) -> list[str]:
+def written(all_due: list[FeesDue]) -> list[str]:
     """Each line as text, by the day on which it falls due."""
-    return sorted(line for one in found for line in _written(one))
+    return sorted(line for fees in all_due for line in _written(fees))
 
 
-def _written(one: FeesDue) -> Iterator[str]:
-    for line in one.lines:
-        yield f"{one.due} {line.price} {line.service_start}..{line.service_end} x{line.quantity} {line.amount}"
+def _written(fees: FeesDue) -> Iterator[str]:
+    for line in fees.lines:
+        yield f"{fees.due} {line.price} {line.service_start}..{line.service_end} x{line.quantity} {line.amount}"

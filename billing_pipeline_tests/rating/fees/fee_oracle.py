@@ -32,8 +32,8 @@ class Oracle:
     def lines(self, first: date, last: date) -> list[Line]:
         """Those due in ``[first, last]``."""
         days = self._charged_days(last)
-        found = [line for fee in self._fees() for line in self._of_fee(*fee, days)]
-        return sorted(line for line in found if first <= line[0] <= last and line[-1])
+        lines = [line for fee in self._fees() for line in self._of_fee(*fee, days)]
+        return sorted(line for line in lines if first <= line[0] <= last and line[-1])
 
     def _fees(self) -> set[tuple[str, Fee]]:
         return {(phase.plan, fee) for phase in self.subscription.phases for fee in self._plan(phase).fees}
@@ -44,16 +44,16 @@ class Oracle:
     def _charged_days(self, last: date) -> dict[date, Phase]:
         """The phase that is in force last on each day, well beyond ``last``."""
         start, end = self.subscription.start, self.subscription.end
-        found = {}
+        by_day = {}
         day = self.calendar.local_day(start)
         while day <= last + 800 * DAY:
             midnight, following = self.calendar.midnight(day), self.calendar.midnight(day + DAY)
             if end is not None and (end <= midnight or end == start):
                 break
             moment = (following if end is None else min(following, end)) - MOMENT
-            found[day] = next(one for one in reversed(self.subscription.phases) if one.start <= moment)
+            by_day[day] = next(phase for phase in reversed(self.subscription.phases) if phase.start <= moment)
             day += DAY
-        return found
+        return by_day
 
     def _of_fee(self, plan: str, fee: Fee, days: dict[date, Phase]) -> Iterator[Line]:
         if fee.every == "once":
@@ -64,7 +64,7 @@ class Oracle:
             whole = [first + n * DAY for n in range((following - first).days)]
             charged = [(day, days[day]) for day in whole if day in days and days[day].plan == plan]
             due = max(first, min(days)) if fee.timing == "in_advance" else min(following, ended)
-            for _, run in groupby(self._runs(charged, fee), key=lambda one: one[0]):
+            for _, run in groupby(self._runs(charged, fee), key=lambda run: run[0]):
                 part = [day for _, day in run]
                 quantity = self._quantity(fee, part[0])
                 share = Fraction(len(part), len(whole)) if fee.prorate else Fraction(1)
@@ -90,11 +90,11 @@ class Oracle:
 
     def _quantity(self, fee: Fee, day: date) -> Decimal:
         end_of_day = self.calendar.midnight(day + DAY)
-        found = self.subscription.quantities.get(fee.id, Decimal(1))
+        quantity = self.subscription.quantities.get(fee.id, Decimal(1))
         for change in self.subscription.quantity_changes:
             if change.start < end_of_day:
-                found = change.quantities.get(fee.id, found)
-        return found
+                quantity = change.quantities.get(fee.id, quantity)
+        return quantity
 
     def _service_periods(self, fee: Fee, last: date) -> Iterator[tuple[date, date]]:
         """Those from before the subscription's start until after its last charged day."""
@@ -127,13 +127,13 @@ class Oracle:
 
 
 def _anniversaries(own: date, every: str, last: date) -> list[date]:
-    found = [own]
-    while found[-1] <= last + 370 * DAY:
-        count = len(found)
-        found.append(
+    starts = [own]
+    while starts[-1] <= last + 370 * DAY:
+        count = len(starts)
+        starts.append(
             own + count * DAY * {"day": 1, "week": 7}[every] if every not in _MONTHS else _later(own, every, count)
         )
-    return found
+    return starts
 
 
 def _later(own: date, every: str, count: int) -> date:

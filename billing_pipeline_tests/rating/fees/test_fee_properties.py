@@ -31,7 +31,7 @@ FIRSTS = {
     "quarter": (2024, 11, 1),
     "year": (2023, 7, 1),
 }
-RECURRING = [one for one in FeeCadence if one is not FeeCadence.ONCE]
+RECURRING = [every for every in FeeCadence if every is not FeeCadence.ONCE]
 
 CALENDARS = st.builds(
     lambda zone, cadence: calendar(zone, cadence, date(*FIRSTS[cadence])),
@@ -56,7 +56,7 @@ def instants(draw: st.DrawFn, place: BillingCalendar) -> datetime:
 
 
 def fees(cadences: Sequence[FeeCadence]) -> st.SearchStrategy[tuple[Fee, ...]]:
-    one = st.builds(
+    fee = st.builds(
         Fee,
         st.sampled_from("abc"),
         AMOUNTS,
@@ -64,7 +64,7 @@ def fees(cadences: Sequence[FeeCadence]) -> st.SearchStrategy[tuple[Fee, ...]]:
         timing=st.sampled_from(["in_advance", "in_arrears"]),
         prorate=st.sampled_from([True, True, False]),
     )
-    return st.lists(one, min_size=1, max_size=3, unique_by=lambda fee: fee.id).map(tuple)
+    return st.lists(fee, min_size=1, max_size=3, unique_by=lambda fee: fee.id).map(tuple)
 
 
 @st.composite
@@ -101,11 +101,11 @@ def terms(account: Account, plans: dict[str, Plan], own: Subscription) -> Terms:
     return CatalogView(1, catalog, {(plan.id, plan.version): plan for plan in plans.values()}).terms("acme")
 
 
-def lines(found: list[FeesDue]) -> list[Line]:
+def lines(all_due: list[FeesDue]) -> list[Line]:
     return sorted(
-        (one.due, line.price or "", line.service_start, line.service_end, line.quantity, line.amount.minor)
-        for one in found
-        for line in one.lines
+        (due.due, line.price or "", line.service_start, line.service_end, line.quantity, line.amount.minor)
+        for due in all_due
+        for line in due.lines
         if line.service_start and line.service_end and line.quantity is not None
     )
 
@@ -117,8 +117,8 @@ FIRST, LAST = date(2026, 1, 1), date(2027, 9, 30)
 @settings(deadline=None)
 def test_fees_equal_the_oracles(case: tuple[Terms, BillingCalendar]) -> None:
     terms, place = case
-    found = list(fees_due(terms, place, FIRST, LAST))
-    assert lines(found) == Oracle(terms, place, terms.subscriptions[0]).lines(FIRST, LAST)
+    all_due = list(fees_due(terms, place, FIRST, LAST))
+    assert lines(all_due) == Oracle(terms, place, terms.subscriptions[0]).lines(FIRST, LAST)
 
 
 @given(subscribed(list(FeeCadence)), st.dates(FIRST, LAST))
@@ -127,19 +127,19 @@ def test_what_is_due_is_due_once_however_days_are_asked_for(case: tuple[Terms, B
     terms, place = case
     whole = list(fees_due(terms, place, FIRST, LAST))
     halves = [*fees_due(terms, place, FIRST, middle), *fees_due(terms, place, middle + DAY, LAST)]
-    assert sorted(one.key for one in whole) == sorted(one.key for one in halves)
-    assert len({one.key for one in whole}) == len(whole)
-    assert {one.key: one for one in whole} == {one.key: one for one in halves}
+    assert sorted(due.key for due in whole) == sorted(due.key for due in halves)
+    assert len({due.key for due in whole}) == len(whole)
+    assert {due.key: due for due in whole} == {due.key: due for due in halves}
 
 
 @given(subscribed(list(FeeCadence)))
 @settings(deadline=None)
 def test_a_key_finds_its_lines_and_a_line_its_key(case: tuple[Terms, BillingCalendar]) -> None:
     terms, place = case
-    for one in fees_due(terms, place, FIRST, LAST):
-        assert fees_of(terms, place, one.key) == one.lines
-        assert {fee_key(terms, place, line) for line in one.lines} <= {one.key}
-        assert one.key.due == one.due
+    for due in fees_due(terms, place, FIRST, LAST):
+        assert fees_of(terms, place, due.key) == due.lines
+        assert {fee_key(terms, place, line) for line in due.lines} <= {due.key}
+        assert due.key.due == due.due
 
 
 @given(subscribed(list(FeeCadence)), st.integers(0, 900))
@@ -151,11 +151,11 @@ def test_a_line_names_the_same_period_after_a_cancellation(case: tuple[Terms, Bi
     end = own.phases[-1].start + timedelta(days=after)
     assume(own.end is None or end < own.end)
     ended = replace(terms, subscriptions=(replace(own, end=end),))
-    for one in fees_due(terms, place, FIRST, LAST):
-        if one.in_advance:
-            assert {fee_key(ended, place, line) for line in one.lines} <= {one.key}
-            days_now = sum(_days(line) for line in fees_of(ended, place, one.key))
-            assert days_now <= sum(map(_days, one.lines))
+    for due in fees_due(terms, place, FIRST, LAST):
+        if due.in_advance:
+            assert {fee_key(ended, place, line) for line in due.lines} <= {due.key}
+            days_now = sum(_days(line) for line in fees_of(ended, place, due.key))
+            assert days_now <= sum(map(_days, due.lines))
 
 
 def _days(line: RatedLine) -> int:
@@ -171,8 +171,10 @@ def test_parts_make_up_the_charged_days_of_their_service_period(case: tuple[Term
     given_terms, place = case
     (own,) = given_terms.subscriptions
     shared = tuple(replace(fee, prorate=True) for fee in given_terms.plans[own.phases[0].plan, 1].fees)
-    made = replace(given_terms, plans={key: replace(plan, fees=shared) for key, plan in given_terms.plans.items()})
-    schedule = Schedule.of(own, made, place)
+    with_shared = replace(
+        given_terms, plans={key: replace(plan, fees=shared) for key, plan in given_terms.plans.items()}
+    )
+    schedule = Schedule.of(own, with_shared, place)
     for every, timing in schedule.kinds():
         for period in schedule.periods(every, timing, FIRST, LAST):
             first, following = max(period.first_day, schedule.first_day), min(period.next_day, schedule.next_day)
@@ -194,9 +196,9 @@ def test_the_oracle_is_no_mirror() -> None:
     own = Subscription(
         "s", "acme", datetime(2026, 1, 10, tzinfo=UTC), (Phase("one", datetime(2026, 1, 10, tzinfo=UTC), None, 1),)
     )
-    made = terms(Account("X", "USD"), {"one": Plan("one", "USD", fees=(Fee("a", Decimal(100)),))}, own)
+    given_terms = terms(Account("X", "USD"), {"one": Plan("one", "USD", fees=(Fee("a", Decimal(100)),))}, own)
     place = calendar("UTC", "month", date(2026, 1, 1))
-    assert Oracle(made, place, own).lines(date(2026, 1, 1), date(2026, 2, 1)) == [
+    assert Oracle(given_terms, place, own).lines(date(2026, 1, 1), date(2026, 2, 1)) == [
         (date(2026, 1, 10), "a", date(2026, 1, 10), date(2026, 2, 1), Decimal(1), 7097),
         (date(2026, 2, 1), "a", date(2026, 2, 1), date(2026, 3, 1), Decimal(1), 10000),
     ]

@@ -35,9 +35,9 @@ TO_TWO = "phases: [{{plan: one}}, {{plan: two, start: {}}}]"
     ],
 )
 def test_the_first_month_costs_its_days(start: str, expected: str) -> None:
-    found = due(fee_terms(MONTHLY, f"start: {start}"))
-    assert written(found)[0] == expected
-    assert [one.starts for one in found[:2]] == [True, False]
+    all_due = due(fee_terms(MONTHLY, f"start: {start}"))
+    assert written(all_due)[0] == expected
+    assert [fees.starts for fees in all_due[:2]] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_the_first_month_costs_its_days(start: str, expected: str) -> None:
 def test_days_are_local_ones_of_whatever_length(
     place: BillingCalendar, start: str, expected: str, instant: str
 ) -> None:
-    found = due(fee_terms(MONTHLY, f"start: {start}", calendar=place), place, ("2018-01-01", "2026-12-31"))
-    assert written(found)[0] == expected
-    assert found[0].lines[0].start == datetime.fromisoformat(instant).replace(tzinfo=UTC)
+    all_due = due(fee_terms(MONTHLY, f"start: {start}", calendar=place), place, ("2018-01-01", "2026-12-31"))
+    assert written(all_due)[0] == expected
+    assert all_due[0].lines[0].start == datetime.fromisoformat(instant).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_days_are_local_ones_of_whatever_length(
     ],
 )
 def test_the_day_of_a_plan_change_belongs_to_the_new_plan(change: str, expected: list[str]) -> None:
-    found = due(fee_terms(MONTHLY, f"start: 2026-01-01, {TO_TWO.format(change)}"), days=("2026-01-01", "2026-01-31"))
-    assert written(found) == [f"2026-01-01 {line}" for line in expected]
+    all_due = due(fee_terms(MONTHLY, f"start: 2026-01-01, {TO_TWO.format(change)}"), days=("2026-01-01", "2026-01-31"))
+    assert written(all_due) == [f"2026-01-01 {line}" for line in expected]
 
 
 def test_a_change_inside_a_day_counts_from_its_instant() -> None:
@@ -98,8 +98,8 @@ def test_a_change_inside_a_day_counts_from_its_instant() -> None:
 
 def test_of_several_changes_on_one_day_the_last_one_counts() -> None:
     phases = "phases: [{plan: one}, {plan: two, start: 2026-01-16T08:00:00Z}, {plan: one, start: 2026-01-16T09:00:00Z}]"
-    found = due(fee_terms(MONTHLY, f"start: 2026-01-01, {phases}"), days=("2026-01-01", "2026-01-31"))
-    assert written(found) == [
+    all_due = due(fee_terms(MONTHLY, f"start: 2026-01-01, {phases}"), days=("2026-01-01", "2026-01-31"))
+    assert written(all_due) == [
         "2026-01-01 f 2026-01-01..2026-01-16 x1 48.39",
         "2026-01-01 f 2026-01-16..2026-02-01 x1 51.61",
     ]
@@ -122,8 +122,8 @@ def test_of_several_changes_on_one_day_the_last_one_counts() -> None:
     ],
 )
 def test_the_day_of_an_end_is_charged_unless_the_end_is_its_first_instant(end: str, expected: list[str] | None) -> None:
-    found = written(due(fee_terms(MONTHLY, f"start: 2026-01-01, end: '{end}'")))
-    assert found == (written(due(fee_terms(MONTHLY, "start: 2026-01-01"))) if expected is None else expected)
+    texts = written(due(fee_terms(MONTHLY, f"start: 2026-01-01, end: '{end}'")))
+    assert texts == (written(due(fee_terms(MONTHLY, "start: 2026-01-01"))) if expected is None else expected)
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ def test_the_day_of_an_end_is_charged_unless_the_end_is_its_first_instant(end: s
 def test_anniversaries_count_from_the_first_day_and_never_drift(
     fees: str, subscription: str, first_three: list[str]
 ) -> None:
-    found = written(due(fee_terms(fees, subscription)))
-    assert [line[: len(start)] for line, start in zip(found, first_three, strict=False)] == first_three
-    assert {line.rsplit(" ", 1)[1] for line in found} == {"100.00"}  # each is whole
+    texts = written(due(fee_terms(fees, subscription)))
+    assert [line[: len(start)] for line, start in zip(texts, first_three, strict=False)] == first_three
+    assert {line.rsplit(" ", 1)[1] for line in texts} == {"100.00"}  # each is whole
 
 
 def test_a_leap_day_comes_back() -> None:
-    found = due(fee_terms("{id: f, amount: 1, every: year}", "start: 2024-02-29, billing_time: anniversary"))
-    assert [str(one.due) for one in found] == [
+    all_due = due(fee_terms("{id: f, amount: 1, every: year}", "start: 2024-02-29, billing_time: anniversary"))
+    assert [str(fees.due) for fees in all_due] == [
         "2024-02-29", "2025-02-28", "2026-02-28", "2027-02-28", "2028-02-29", "2029-02-28",
     ]  # fmt: skip
 
@@ -203,8 +203,8 @@ def test_a_leap_day_comes_back() -> None:
     ],
 )
 def test_other_cadences_are_aligned_to_the_calendar(fee: str, start: str, expected: list[str]) -> None:
-    found = written(due(fee_terms(f"{{id: f, {fee}}}", f"start: {start}")))
-    assert [line[: len(said)] for line, said in zip(found, expected, strict=False)] == expected
+    texts = written(due(fee_terms(f"{{id: f, {fee}}}", f"start: {start}")))
+    assert [line[: len(said)] for line, said in zip(texts, expected, strict=False)] == expected
 
 
 @pytest.mark.parametrize(
@@ -223,12 +223,12 @@ def test_a_fee_as_long_as_billing_periods_is_aligned_to_them(
     cadence: str, first: str, every: str, expected: str
 ) -> None:
     place = calendar("UTC", cadence, date.fromisoformat(first))
-    found = due(fee_terms(f"{{id: f, amount: 1000, every: {every}}}", "start: 2026-01-08", calendar=place), place)
-    line = found[0].lines[0]
+    all_due = due(fee_terms(f"{{id: f, amount: 1000, every: {every}}}", "start: 2026-01-08", calendar=place), place)
+    line = all_due[0].lines[0]
     assert f"{line.price} {line.service_start}..{line.service_end}" == expected.partition(" ")[2]
     if every == cadence:
-        period = place.period_of(place.midnight(found[1].due))
-        assert period is None or period.first_day == found[1].due
+        period = place.period_of(place.midnight(all_due[1].due))
+        assert period is None or period.first_day == all_due[1].due
 
 
 def test_a_ledger_that_takes_over_asks_only_for_what_starts_in_its_own_time() -> None:
@@ -313,15 +313,15 @@ def seats(base: str, *changes: str) -> str:
 )
 def test_each_quantity_costs_its_days(subscription: str, expected: list[str]) -> None:
     fees = f"{MONTHLY}, {{id: g, amount: 0}}"
-    found = due(fee_terms(fees, subscription), days=("2026-01-01", "2026-01-31"))
-    assert written(found) == [f"2026-01-01 {line}" for line in expected]
-    assert len(found) == 1  # also where nothing is left of it: the service period was asked for
+    all_due = due(fee_terms(fees, subscription), days=("2026-01-01", "2026-01-31"))
+    assert written(all_due) == [f"2026-01-01 {line}" for line in expected]
+    assert len(all_due) == 1  # also where nothing is left of it: the service period was asked for
 
 
 def test_a_quantity_lasts_through_plan_changes_and_periods() -> None:
     changed = seats("3", "2026-01-11 f=5")
-    found = due(fee_terms(MONTHLY, f"{changed}, {TO_TWO.format('2026-01-21')}"), days=("2026-01-01", "2026-02-01"))
-    assert written(found) == [
+    all_due = due(fee_terms(MONTHLY, f"{changed}, {TO_TWO.format('2026-01-21')}"), days=("2026-01-01", "2026-02-01"))
+    assert written(all_due) == [
         "2026-01-01 f 2026-01-01..2026-01-11 x3 96.77",
         "2026-01-01 f 2026-01-11..2026-01-21 x5 161.29",
         "2026-01-01 f 2026-01-21..2026-02-01 x5 354.84",
@@ -343,8 +343,8 @@ def test_a_quantity_lasts_through_plan_changes_and_periods() -> None:
     ],
 )
 def test_a_fee_that_is_not_prorated_costs_all_of_it(subscription: str, expected: list[str]) -> None:
-    found = due(fee_terms("{id: f, amount: 100, prorate: false}", subscription), days=("2026-01-01", "2026-01-31"))
-    assert written(found) == expected
+    all_due = due(fee_terms("{id: f, amount: 100, prorate: false}", subscription), days=("2026-01-01", "2026-01-31"))
+    assert written(all_due) == expected
 
 
 @pytest.mark.parametrize(
@@ -389,9 +389,9 @@ def test_quantities_are_multiplied_before_rounding() -> None:
     ],
 )
 def test_arrears_fall_due_after_the_service_period_or_the_end(subscription: str, expected: list[str]) -> None:
-    found = due(fee_terms(ARREARS, subscription))
-    assert written(found) == expected
-    assert not any(one.in_advance for one in found)
+    all_due = due(fee_terms(ARREARS, subscription))
+    assert written(all_due) == expected
+    assert not any(due_then.in_advance for due_then in all_due)
 
 
 def fee(day: str, every: str, timing: str = "in_advance") -> FeeKey:
@@ -402,8 +402,8 @@ def test_fees_due_together_are_one_and_others_are_their_own() -> None:
     fees = (
         f"{MONTHLY}, {{id: g, amount: 1}}, {{id: w, amount: 7, every: week}}, {{id: l, amount: 3, timing: in_arrears}}"
     )
-    found = due(fee_terms(fees, "start: 2026-06-01"), days=("2026-06-01", "2026-06-08"))
-    assert [(one.key, [line.price for line in one.lines]) for one in found] == [
+    all_due = due(fee_terms(fees, "start: 2026-06-01"), days=("2026-06-01", "2026-06-08"))
+    assert [(due_then.key, [line.price for line in due_then.lines]) for due_then in all_due] == [
         (fee("2026-06-01", "month"), ["f", "g"]),
         (fee("2026-06-01", "week"), ["w"]),
         (fee("2026-06-08", "week"), ["w"]),

@@ -67,8 +67,8 @@ ROWS = st.lists(
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with Engine(memory="256MB") as made:
-        yield made
+    with Engine(memory="256MB") as engine:
+        yield engine
 
 
 def quoted(meter: Meter, price: Mapping[str, object], rows: list[Row]) -> Decimal:
@@ -91,19 +91,24 @@ def test_a_quote_is_what_would_be_billed(
 ) -> None:
     meter, terms = case
     price = parse_price(terms)
-    asked = Measurement(
+    measurement = Measurement(
         1, 1, "m", START, END, by=price.by, matches=price.matches, needs=price.needs, amount_field=price.amount_field
     )
     with TemporaryDirectory() as folder:
-        found = measure(engine, write_lake(Path(folder), rows), {}, [asked], {"m": meter}, {"m": 1}).quantities
-    amounts = [cost_of(price, one.quantity, one.dimensions, measures=one.measures).amount for one in found]
+        quantities = measure(
+            engine, write_lake(Path(folder), rows), {}, [measurement], {"m": meter}, {"m": 1}
+        ).quantities
+    amounts = [
+        cost_of(price, quantity.quantity, quantity.dimensions, measures=quantity.measures).amount
+        for quantity in quantities
+    ]
     assert sum(map(Fraction, amounts), Fraction(0)) == Fraction(quoted(meter, terms, rows))
 
 
 def test_days_have_as_many_hours_as_the_clocks_give_them(engine: Engine, tmp_path: Path) -> None:
     """A level over a month in which the clocks go forward: hours are elapsed hours."""
     rows = [Row(1, 0, minute=0, value=D(1)), Row(1, 1, minute=90 * 24 * 60, value=D(0))]
-    asked = Measurement(1, 1, "m", START, START + timedelta(days=120))
+    measurement = Measurement(1, 1, "m", START, START + timedelta(days=120))
     meter = Meter("m", "weighted_sum", per="day")
-    (found,) = measure(engine, write_lake(tmp_path, rows), {}, [asked], {"m": meter}, {"m": 1}).quantities
-    assert found.quantity == D(90)
+    (quantity,) = measure(engine, write_lake(tmp_path, rows), {}, [measurement], {"m": meter}, {"m": 1}).quantities
+    assert quantity.quantity == D(90)

@@ -79,8 +79,8 @@ def test_a_spoilt_case_has_an_amount_that_its_details_explain_or_an_error(
 ) -> None:
     spoilt = json.loads(json.dumps(case))
     for number, value in odd:
-        known = places(spoilt)
-        container, key = known[number % len(known)]
+        spots = places(spoilt)
+        container, key = spots[number % len(spots)]
         container[key] = copy.deepcopy(value)
     result: dict[str, Any] = quote(spoilt)
     assert ("amount" in result) != ("error" in result)
