@@ -25,9 +25,9 @@ def draw(terms: object, dimensions: Mapping[str, str], highest: str | None, curr
         currency: for the labels.
         png: where to write; None draws in the terminal.
     """
+    from billing_pipeline.rating.price_fields import number_of
     from billing_pipeline.rating.quote.case import quoted_price
     from billing_pipeline.rating.quote.curve import curve
-    from billing_pipeline.rating.terms import number_of
 
     end = None if highest is None else number_of(highest, ("quantity",))
     points = curve(quoted_price(terms), dimensions, highest=end)

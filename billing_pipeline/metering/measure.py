@@ -8,9 +8,9 @@ import ibis.expr.types as ir
 
 from billing_pipeline.catalog.meter import PHASE, Meter
 from billing_pipeline.metering.answer import answers
-from billing_pipeline.metering.counting import usage_counts
 from billing_pipeline.metering.measurement import Measured, Measurement, Quantity, Timeline, UsageCount
 from billing_pipeline.metering.questions import Questions
+from billing_pipeline.metering.usage_counts import usage_counts
 from billing_pipeline.usage.deduplicate import Deliveries, as_of, deduplicate, events
 from billing_pipeline.usage.engine import PERIOD, Engine, Overflow, dimensions_of
 from billing_pipeline.usage.event import LakeFile, dimension_column

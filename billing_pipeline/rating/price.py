@@ -6,10 +6,19 @@ from decimal import Decimal
 from typing import Literal, cast, get_args
 
 from billing_pipeline.core.errors import CatalogError, RatingError
+from billing_pipeline.rating.price_fields import (
+    build,
+    choice,
+    decimal,
+    listed,
+    mapping,
+    refuse_unknown,
+    term_types,
+    text,
+)
 from billing_pipeline.rating.price_models import PRICE_MODELS, Needs, PriceModel, QuantityModel
 from billing_pipeline.rating.price_models.dynamic import Dynamic
-from billing_pipeline.rating.rates import Rate, RateIndex, index_rates, parse_rates, written
-from billing_pipeline.rating.terms import build, choice, decimal, listed, mapping, refuse_unknown, term_types, text
+from billing_pipeline.rating.rates_by_dimension import Rate, RateIndex, index_rates, parse_rates, written
 from billing_pipeline.rating.tiers import ZERO
 
 TiersPer = Literal["dimension", "subscription"]

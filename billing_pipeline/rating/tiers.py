@@ -103,14 +103,9 @@ def ladder(tiers: Sequence[Tier], descriptions: Sequence[str] = ()) -> Ladder:
         for start, tier, description in zip(starts, tiers, descriptions or ranges(tiers), strict=True):
             offset += start * (unit_amount - tier.unit_amount) + tier.flat_amount  # both lines meet at the bound
             unit_amount = tier.unit_amount
-            steps.append(Step(description, start, unit_amount, flat_detail(tier, description), offset))
+            flat = (LineDetail(f"{description}: flat amount", ONE, tier.flat_amount, tier.flat_amount),)
+            steps.append(Step(description, start, unit_amount, flat if tier.flat_amount else (), offset))
     return Ladder(bounds, tuple(steps))
-
-
-def flat_detail(tier: Tier, description: str) -> tuple[LineDetail, ...]:
-    """The tier's flat amount as a detail, where it has one."""
-    amount = tier.flat_amount
-    return (LineDetail(f"{description}: flat amount", ONE, amount, amount),) if amount else ()
 
 
 def ascending(tiers: Sequence[Bounded]) -> tuple[Decimal, ...]:

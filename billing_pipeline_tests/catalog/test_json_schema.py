@@ -13,8 +13,8 @@ from billing_pipeline.catalog.json_schema import json_schema
 from billing_pipeline.catalog.price_terms import price_schema
 from billing_pipeline.metering.aggregations import AGGREGATIONS
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
+from billing_pipeline.rating.price_fields import term_types
 from billing_pipeline.rating.price_models import PRICE_MODELS
-from billing_pipeline.rating.terms import term_types
 from billing_pipeline.usage.sources import USAGE_SOURCES
 
 

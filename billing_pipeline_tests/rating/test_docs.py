@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from billing_pipeline.rating.price_fields import term_types
 from billing_pipeline.rating.price_models import PRICE_MODELS, Example
 from billing_pipeline.rating.quote.aggregates import AGGREGATES
 from billing_pipeline.rating.quote.quote import quote
-from billing_pipeline.rating.terms import term_types
 from docs.build.examples import GENERAL
 from docs.build.prices import PAGE, page
 

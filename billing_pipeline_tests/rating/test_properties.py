@@ -12,7 +12,7 @@ from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import EXACT, round_amount
 from billing_pipeline.rating.cost import convert, cost_between, cost_of
-from billing_pipeline.rating.cumulative import invoices, running_amounts
+from billing_pipeline.rating.on_demand import invoices, running_amounts
 from billing_pipeline.rating.price import Price, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS, PriceModel
 from billing_pipeline_tests.rating.amounts import amount_of

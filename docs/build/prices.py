@@ -12,10 +12,10 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from billing_pipeline.rating.price_fields import term_types
 from billing_pipeline.rating.price_models import PRICE_MODELS, Example, PriceModel
 from billing_pipeline.rating.quote.aggregates import AGGREGATES
 from billing_pipeline.rating.quote.quote import quote
-from billing_pipeline.rating.terms import term_types
 from docs.build.examples import GENERAL
 
 PAGE = Path("docs/prices.md")

@@ -30,12 +30,10 @@ from decimal import Decimal
 
 from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.core.plain_text import plain
-from billing_pipeline.rating.bounds import prorated
 from billing_pipeline.rating.fees.periods import ONE_DAY
-from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Schedule
+from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Schedule, fee_amount
 from billing_pipeline.rating.line import LineDetail, LineKind, RatedLine
 
 __all__ = ["FeeKey", "FeesDue", "fee_detail", "fee_key", "fees_due", "fees_of"]
@@ -134,11 +132,11 @@ def fee_detail(
     """
     schedule = _schedule(terms, calendar, subscription)
     whole, days = schedule.rhythm(fee.every).holding(service[0]), (service[1] - service[0]).days
-    amount = EXACT.multiply(fee.amount, quantity)
+    amount = fee_amount(fee, quantity, days, whole)
     if not fee.prorate or days == whole.days:
         return LineDetail(f"{fee.name}, {_EACH[fee.every]}", quantity, fee.amount, amount)
     described = f"{fee.name}, {days} of {whole.days} days at {plain(fee.amount)} {_EACH[fee.every]}"
-    return LineDetail(described, quantity, None, prorated(amount, days, whole.days))
+    return LineDetail(described, quantity, None, amount)
 
 
 _EACH = {every: "once" if every is FeeCadence.ONCE else f"each {every}" for every in FeeCadence}

@@ -144,9 +144,7 @@ class Schedule:
 
     def _line(self, part: Part, period: ServicePeriod) -> RatedLine:
         plan, fee, phase = part.stay.plan, part.fee, part.stay.phase
-        amount = EXACT.multiply(fee.amount, part.quantity)
-        if fee.prorate:
-            amount = prorated(amount, part.days, period.days)
+        amount = fee_amount(fee, part.quantity, part.days, period)
         return RatedLine(
             kind=LineKind.FEE,
             subscription=self.subscription.id,
@@ -163,6 +161,12 @@ class Schedule:
             phase_start=phase.start,
             start=max(self.calendar.midnight(part.first_day), phase.start),
         )
+
+
+def fee_amount(fee: Fee, quantity: Decimal, days: int, period: ServicePeriod) -> Decimal:
+    """What so many of a fee cost for so many days of a service period, unrounded."""
+    amount = EXACT.multiply(fee.amount, quantity)
+    return prorated(amount, days, period.days) if fee.prorate else amount
 
 
 def _following_day(subscription: Subscription, calendar: BillingCalendar) -> date:

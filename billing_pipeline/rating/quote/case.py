@@ -12,7 +12,7 @@ from billing_pipeline.core.errors import CatalogError, RatingError
 from billing_pipeline.core.money import EXACT, Rounding, minor_digits
 from billing_pipeline.rating.bounds import check_bounds
 from billing_pipeline.rating.price import NO_DIMENSIONS, Price, parse_price
-from billing_pipeline.rating.terms import (
+from billing_pipeline.rating.price_fields import (
     Path,
     at,
     choice,

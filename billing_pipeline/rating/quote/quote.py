@@ -14,11 +14,11 @@ from billing_pipeline.core.exact import Exactly
 from billing_pipeline.core.money import Money, Rounding, minor_digits, round_amount
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.cost import convert, cost_of, sum_of
-from billing_pipeline.rating.cumulative import invoices, running_amounts
 from billing_pipeline.rating.line import LineDetail
+from billing_pipeline.rating.on_demand import invoices, running_amounts
 from billing_pipeline.rating.quote.case import Case, QuotedPrice, read_case
 from billing_pipeline.rating.quote.usage import Usage, usages
-from billing_pipeline.rating.rates import written
+from billing_pipeline.rating.rates_by_dimension import written
 from billing_pipeline.rating.tiers import ONE, ZERO
 
 Result = dict[str, object]

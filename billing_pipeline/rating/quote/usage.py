@@ -15,10 +15,10 @@ from billing_pipeline.catalog.meter import PHASE, START, STOP, Meter
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import Exactly
 from billing_pipeline.rating.cost import convert
+from billing_pipeline.rating.price_fields import number_of
 from billing_pipeline.rating.price_models.dynamic import Dynamic
 from billing_pipeline.rating.quote.aggregates import aggregate
 from billing_pipeline.rating.quote.case import NO_TIME, Case, QuotedEvent
-from billing_pipeline.rating.terms import number_of
 from billing_pipeline.rating.tiers import ZERO
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import Money, Rounding
-from billing_pipeline.rating.cumulative import invoices, next_invoice, running_amounts
+from billing_pipeline.rating.on_demand import invoices, next_invoice, running_amounts
 from billing_pipeline.rating.price import parse_price
 
 D = Decimal

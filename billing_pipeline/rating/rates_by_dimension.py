@@ -6,8 +6,8 @@ from itertools import combinations, groupby
 from operator import itemgetter
 
 from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.rating.price_fields import Path, build, listed, mapping, refuse_unknown, text
 from billing_pipeline.rating.price_models import PriceModel
-from billing_pipeline.rating.terms import Path, build, listed, mapping, refuse_unknown, text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Terms of a price as plain values become a model, strictly, as its dataclass fields say.
+"""Fields of a price: plain values become a model, strictly, as its dataclass fields say.
 
 A field's type is its reader, so a new model declares its numbers once and needs nothing here.
 """
