@@ -11,7 +11,7 @@ knows that there is one price, one currency, one rounding and no cut, and that n
 **The stage** does all that for any price model and any number of prices. Beyond the floor it finds the segments in
 force and the quantities of each; converts, takes off included units and rates what is negative as zero; looks for a
 less specific rate where none matches, and names what has none; charges differences between cuts; never loses a digit
-silently, settles quotients that have no last one, and refuses amounts beyond any bill; looks for minimum and maximum
+silently, finishes quotients that have no last one, and refuses amounts beyond any bill; looks for minimum and maximum
 spend; and makes of each line a ``RatedLine`` of sixteen fields, with its plan, description and local service days.
 """
 

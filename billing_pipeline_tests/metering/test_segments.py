@@ -61,6 +61,19 @@ def test_a_segment_is_named_by_its_phase_and_measured_at_its_end() -> None:
     assert segment.cuts == (segment.end,)
 
 
+def test_the_example_that_the_module_begins_with() -> None:
+    discount = "discounts: [{id: d, customer: acme, start: 2026-01-20, percent: 10, prices: [api]}]"
+    terms = terms_of(f"{subscribed('basic 2025-06-01', 'mixed 2026-01-15T12:00:00Z')}\n{discount}")
+    assert [
+        (segment.plan.id, segment.price.id, _short(segment.start), [_short(cut) for cut in segment.cuts])
+        for segment in segments(terms, JANUARY)
+    ] == [
+        ("basic", "api", "01-01", ["01-15 12:00"]),
+        ("mixed", "api", "01-15 12:00", ["01-20", "02-01"]),
+        ("mixed", "gb", "01-15 12:00", ["02-01"]),
+    ]
+
+
 def test_days_are_those_of_the_billing_zone() -> None:
     berlin = calendar("Europe/Berlin", "month", date(2025, 1, 1))
     terms = terms_of(subscribed("basic 2026-03-29", "mixed 2026-03-30"), months=berlin)

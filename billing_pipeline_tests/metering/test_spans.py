@@ -120,6 +120,43 @@ def test_what_lasts(
     assert (str(whole.quantity), whole.provisional) == (quantity, provisional)
 
 
+@pytest.mark.parametrize(
+    ("meter", "rows", "in_january", "in_february"),
+    [
+        (JOBS, [start(MONTH - 10), stop(MONTH + 10)], "600, open", "600"),
+        (JOBS, [start(MONTH + 214 * HOUR)], "", "7200, open, grows"),
+        (replace(JOBS, max_session=Duration(hours=1)), [start(MONTH + 214 * HOUR)], "", "3600"),
+        (JOBS, [start(4 * 24 * HOUR), stop(4 * 24 * HOUR)], "0", ""),
+        (STOCK, [level(MONTH - 12 * HOUR, "10"), level(MONTH + 6 * HOUR, "0")], "120", "60, grows"),
+        (STOCK, [level(MONTH - 12 * HOUR, "10")], "120", "2160, grows"),
+    ],
+)
+def test_the_example_that_the_module_begins_with(
+    engine: Engine, tmp_path: Path, meter: Meter, rows: list[Row], in_january: str, in_february: str
+) -> None:
+    """Each month is measured from its own files and those before, on 10 February."""
+    timeline = Timeline(UTC, END + timedelta(days=9))
+    march = END + timedelta(days=28)
+    for first, next_month, expected in ((START, END, in_january), (END, march, in_february)):
+        earlier = write_lake(tmp_path, [row for row in numbered(rows) if row.timestamp < first], DECEMBER)
+        files = write_lake(tmp_path, [row for row in numbered(rows) if first <= row.timestamp < next_month])
+        measurement = Measurement(1, 1, meter.id, first, next_month)
+        usage = measure(
+            engine,
+            files,
+            {},
+            [measurement],
+            {meter.id: meter},
+            {meter.id: 1},
+            timeline=replace(timeline, earlier=earlier),
+        )
+        said = [
+            f"{each.quantity}{', open' if each.provisional else ''}{', grows' if each.counted_to else ''}"
+            for each in usage.quantities
+        ]
+        assert said == ([expected] if expected else [])
+
+
 def test_an_hour_in_seconds_is_carried_to_sixty_decimals(engine: Engine, tmp_path: Path) -> None:
     whole = whole_month(engine, tmp_path, numbered([level(0, "1"), level(1, "0")]), STOCK)
     assert whole.quantity == D("0.01" + "6" * 57 + "7")

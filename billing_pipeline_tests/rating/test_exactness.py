@@ -13,6 +13,7 @@ import pytest
 
 import billing_pipeline.rating
 from billing_pipeline.catalog.meter import Convert
+from billing_pipeline.core import exact
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import AMOUNT_DECIMALS, Exactly, divide, finish_quotient
 from billing_pipeline.core.money import LARGEST_AMOUNT, Rounding, round_amount
@@ -25,7 +26,8 @@ from billing_pipeline_tests.rating.amounts import amount_of
 from docs.build.examples import GENERAL
 
 D = Decimal
-SOURCES = sorted(Path(billing_pipeline.rating.__path__[0]).rglob("*.py"))
+RATING, EXACT_ARITHMETIC = billing_pipeline.rating.__path__[0], str(exact.__file__)
+SOURCES = sorted([*Path(RATING).rglob("*.py"), Path(EXACT_ARITHMETIC)])
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
@@ -69,11 +71,10 @@ def watched() -> Iterator[Callable[[], tuple[set[str], int]]]:
     """Looks at what every function of rating returns, and at all its variables; gives who had a float, and how many."""
     places: set[str] = set()
     returns = 0
-    folder = str(Path(billing_pipeline.rating.__path__[0]))
 
     def watch(frame: FrameType, event: str, argument: object) -> None:
         nonlocal returns
-        if event == "return" and frame.f_code.co_filename.startswith(folder):
+        if event == "return" and frame.f_code.co_filename.startswith((RATING, EXACT_ARITHMETIC)):
             returns += 1
             if floats_in(argument) or floats_in(list(frame.f_locals.values())):
                 places.add(f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")

@@ -40,6 +40,34 @@ def test_the_first_month_costs_its_days(start: str, expected: str) -> None:
     assert [fees.starts for fees in all_due[:2]] == [True, False]
 
 
+def test_the_examples_that_the_modules_begin_with() -> None:
+    fees = "{id: seat, amount: 31}, {id: support, amount: 15.50, timing: in_arrears}, {id: f, amount: 50, every: once}"
+    seats = "quantities: {seat: 2}, quantity_changes: [{start: 2026-01-20, quantities: {seat: 3}}]"
+    terms = fee_terms(fees, f"start: 2026-01-10, {seats}")
+    assert written(due(terms, days=("2026-01-01", "2026-03-01"))) == [
+        "2026-01-10 f 2026-01-10..2026-01-11 x1 50.00",
+        "2026-01-10 seat 2026-01-10..2026-01-20 x2 20.00",
+        "2026-01-10 seat 2026-01-20..2026-02-01 x3 36.00",
+        "2026-02-01 seat 2026-02-01..2026-03-01 x3 93.00",
+        "2026-02-01 support 2026-01-10..2026-02-01 x1 11.00",
+        "2026-03-01 seat 2026-03-01..2026-04-01 x3 93.00",
+        "2026-03-01 support 2026-02-01..2026-03-01 x1 15.50",
+    ]
+    ended = fee_terms(fees, f"start: 2026-01-10, end: 2026-02-15, {seats}")
+    (february,) = (fees.key for fees in due(terms, days=("2026-02-01", "2026-02-01")) if fees.in_advance)
+    assert [str(line.amount) for line in fees_of(ended, UTC_MONTHS, february)] == ["46.50"]
+    assert written(due(ended, days=("2026-02-02", "2026-03-01"))) == [
+        "2026-02-15 support 2026-02-01..2026-02-15 x1 7.75"
+    ]
+    changed = f"start: 2026-01-01, {TO_TWO.format('2026-01-16T15:00:00Z')}, {seats}"
+    parts = written(due(fee_terms("{id: seat, amount: 31}", changed, others="{id: seat, amount: 62}"))[:1])
+    assert parts == [
+        "2026-01-01 seat 2026-01-01..2026-01-16 x2 30.00",
+        "2026-01-01 seat 2026-01-16..2026-01-20 x2 16.00",
+        "2026-01-01 seat 2026-01-20..2026-02-01 x3 72.00",
+    ]
+
+
 @pytest.mark.parametrize(
     ("place", "start", "expected", "instant"),
     [
