@@ -1,6 +1,7 @@
 """What people ask about documents: what each says now, said in a version, or was known to say at an instant.
 
-Everything is read by the set: some thousands of documents take two queries, their states and their lines.
+Everything is read by the set: some thousands of documents take three queries: their states, the lines of
+versions and those of drafts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,7 @@ from sqlalchemy import Connection, text
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.ledger.database import Ledger
-from billing_pipeline.ledger.lines import stored_line
-from billing_pipeline.ledger.reading import lines as known_lines
+from billing_pipeline.ledger.lines import line_columns, stored_line
 from billing_pipeline.rating.line import RatedLine
 
 
@@ -167,16 +167,27 @@ _DOCUMENTS = f"""
 _PAYMENT = "(SELECT status FROM payment WHERE document = d.id)"
 _PAYMENT_THEN = "(SELECT status FROM payment_event WHERE document = d.id AND at <= :known_at ORDER BY id DESC LIMIT 1)"
 
+_LINES_OF_VERSIONS = f"""
+    SELECT l.document, {line_columns()}
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS integer[])) AS asked (id, of_version)
+    JOIN document_line AS l ON l.document = asked.id AND l.version = asked.of_version ORDER BY l.document, l.line
+"""  # noqa: S608 - names of columns
+_LINES_OF_DRAFTS = f"""
+    SELECT l.document, {line_columns()} FROM draft_line AS l WHERE document = ANY(:ids) ORDER BY document, line
+"""  # noqa: S608 - names of columns
+
 
 def read(connection: Connection, documents: Sequence[UUID], which: WhichDocuments) -> list[KnownDocument]:
     """These documents in the order given, without those that were not known yet, or have no such version."""
     values = {"ids": list(documents), "known_at": which.known_at, "version": which.version}
     states = [_document(tuple(row)) for row in connection.execute(text(_query(which)), values)]
-    kept = known_lines.of_versions(connection, [(state.id, state.version) for state in states if not state.replaceable])
-    drafts = known_lines.of_drafts(connection, [state.id for state in states if state.replaceable])
-    for state in states:
-        rows = (drafts if state.replaceable else kept).get(state.id, ())
-        state.lines.extend(stored_line(row, state.currency) for row in rows)
+    by_id = {state.id: state for state in states}
+    kept = [state for state in states if not state.replaceable]
+    versions = {"ids": [state.id for state in kept], "versions": [state.version for state in kept]}
+    drafts = {"ids": [state.id for state in states if state.replaceable]}
+    for query, asked in ((_LINES_OF_VERSIONS, versions), (_LINES_OF_DRAFTS, drafts)):
+        for document, *line in connection.execute(text(query), asked) if asked["ids"] else ():
+            by_id[document].lines.append(stored_line(line, by_id[document].currency))
     return states
 
 

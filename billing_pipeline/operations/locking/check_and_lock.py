@@ -1,4 +1,7 @@
-"""Run a period's checks and note that they ran, so that nobody locks what was computed after the last check."""
+"""Close, check, lock: the one order in which documents become final, whoever asks.
+
+A period's checks are noted when they ran, so that nobody locks documents that were computed after the last check.
+"""
 
 from time import monotonic
 

@@ -11,9 +11,9 @@ from billing_pipeline.core.plain_text import maybe_instant
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
-from billing_pipeline.ledger.reading import obstacles
+from billing_pipeline.ledger.reading import due_documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
-from billing_pipeline.ledger.reading.obstacles import KeptDocument
+from billing_pipeline.ledger.reading.due_documents import KeptDocument
 from billing_pipeline.ledger.reading.summaries import Row
 from billing_pipeline.operations.closing.awaited_sources import Awaited, awaited
 from billing_pipeline.operations.context import Billing
@@ -73,12 +73,12 @@ def standing_obstacles(
 ) -> Obstacles:
     """What keeps the period's due documents; ``sources`` are those that have not delivered it."""
     first_day = period.first_day
-    due = obstacles.counts(connection, first_day, now, awaited=bool(sources), named=_NAMED)
+    due = due_documents.counts(connection, first_day, now, awaited=bool(sources), named=_NAMED)
     if not due.kept:
         return Obstacles(due.due)
     holds_of_checks = [
         Cause("hold", held.cause, held.documents, held.customers, held.first_customers)
-        for held in obstacles.by_cause(connection, first_day, now, named=_NAMED)
+        for held in due_documents.by_cause(connection, first_day, now, named=_NAMED)
     ]
     waits = [
         Cause("source", source.source, due.with_usage, due.customers, due.first_customers, source.deadline)
@@ -94,7 +94,7 @@ def waiting_documents(billing: Billing, period: BillingPeriod) -> tuple[Obstacle
     with billing.ledger.begin() as connection:
         sources = awaited_sources(billing, connection, period, now)
         standing = standing_obstacles(connection, period, sources, now)
-        kept = obstacles.documents(connection, period.first_day, now, awaited=bool(sources), shown=_SHOWN)
+        kept = due_documents.documents(connection, period.first_day, now, awaited=bool(sources), shown=_SHOWN)
     return standing, [_row(document, sources if document.has_usage else ()) for document in kept]
 
 
