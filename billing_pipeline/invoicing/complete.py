@@ -35,7 +35,7 @@ class OtherDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class Unsettled:
     """What a customer's documents of one period depend on besides the period.
 
     Attributes:
@@ -56,7 +56,7 @@ class Beside:
     problems: tuple[str, ...] = ()
 
 
-NOTHING = Beside()
+SETTLED = Unsettled()
 
 
 def adjustment_plan(customer: str, currency: str, period: BillingPeriod) -> DocumentPlan:
@@ -66,7 +66,7 @@ def adjustment_plan(customer: str, currency: str, period: BillingPeriod) -> Docu
 
 
 def complete(
-    made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside, taxes: TaxService
+    made: Sequence[Document], terms: Terms, period: BillingPeriod, unsettled: Unsettled, taxes: TaxService
 ) -> list[Document]:
     """The documents of a period that are not final, with all that stands on them.
 
@@ -74,35 +74,37 @@ def complete(
         made: with their own lines.
         terms: the customer's.
         period: theirs.
-        beside: what they depend on besides.
+        unsettled: what they depend on besides.
         taxes: who says which taxes are due.
     """
-    with_all = _carrying(made, terms, period, beside)
+    with_all = _with_adjustments(made, terms, period, unsettled)
     taxed = [replace(one, lines=(*one.lines, *_tax(one, terms, taxes))) for one in with_all]
-    return _with_credit(taxed, beside)
+    return _with_credit(taxed, unsettled)
 
 
-def _carrying(made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside) -> list[Document]:
+def _with_adjustments(
+    made: Sequence[Document], terms: Terms, period: BillingPeriod, unsettled: Unsettled
+) -> list[Document]:
     found = list(made)
-    for day, line in beside.ended:
+    for day, line in unsettled.ended:
         for place, one in enumerate(found):
             if one.plan.identity.kind is DocumentKind.CLOSING and one.plan.identity.period == day:
-                found[place] = carrying(one, [line])
-    if not beside.adjustments:
+                found[place] = with_adjustments(one, [line])
+    if not unsettled.adjustments:
         return found
     carriers = [place for place, one in enumerate(found) if one.plan.identity.kind in CARRIERS]
-    elsewhere = min((one.order for one in beside.others), default=None)
+    elsewhere = min((one.order for one in unsettled.others), default=None)
     if carriers:
         first = min(carriers, key=lambda place: found[place].plan.order)
         if elsewhere is None or found[first].plan.order < elsewhere:
-            found[first] = carrying(found[first], beside.adjustments)
-    elif elsewhere is None and beside.receipt:
+            found[first] = with_adjustments(found[first], unsettled.adjustments)
+    elif elsewhere is None and unsettled.receipt:
         plan = adjustment_plan(terms.customer.id, terms.customer.currency, period)
-        found.append(carrying(Document(plan, ()), beside.adjustments))
+        found.append(with_adjustments(Document(plan, ()), unsettled.adjustments))
     return found
 
 
-def carrying(document: Document, adjustments: Iterable[RatedLine]) -> Document:
+def with_adjustments(document: Document, adjustments: Iterable[RatedLine]) -> Document:
     """A document with adjustments of others."""
     return replace(document, lines=(*document.lines, *sorted(adjustments, key=_order)))
 
@@ -128,13 +130,13 @@ def _tax(document: Document, terms: Terms, taxes: TaxService) -> list[RatedLine]
     return taxes.lines(terms.customer, taxable, document.plan.identity.issue_date, terms.account.rounding)
 
 
-def _with_credit(made: Sequence[Document], beside: Beside) -> list[Document]:
+def _with_credit(made: Sequence[Document], unsettled: Unsettled) -> list[Document]:
     """Each document uses what those before it leave, up to its total."""
-    if beside.credit <= 0:
+    if unsettled.credit <= 0:
         return list(made)
-    left = beside.credit
+    left = unsettled.credit
     found = list(made)
-    takers: list[tuple[Order, int | None, int]] = [(one.order, None, one.credit) for one in beside.others]
+    takers: list[tuple[Order, int | None, int]] = [(one.order, None, one.credit) for one in unsettled.others]
     takers += [(one.plan.order, place, max(one.total.minor, 0)) for place, one in enumerate(made)]
     for _, place, wanted in sorted(takers, key=lambda taker: taker[0]):
         used = min(left, wanted)

@@ -33,6 +33,14 @@ class DocumentKind(StrEnum):
     CREDIT_NOTE = "credit_note"
 
 
+class DocumentStatus(StrEnum):
+    """Whether a document may change, is final, or is cancelled. Whether it is paid is the payment's status."""
+
+    DRAFT = "draft"
+    FINALIZED = "finalized"
+    VOID = "void"
+
+
 _RANK = {DocumentKind.OPENING: 0, DocumentKind.CLOSING: 1, DocumentKind.DELAYED: 2}
 CARRIERS = frozenset(_RANK)
 Order = tuple[datetime, date, int, date]

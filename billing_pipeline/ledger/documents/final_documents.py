@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -23,23 +22,6 @@ CustomerPeriod = tuple[int, date]  # customer code, first day of the period
 _LINES = line_columns()
 
 
-@dataclass(frozen=True, slots=True)
-class Unsettled:
-    """Who may have something to adjust.
-
-    Attributes:
-        codes: of customers, with the fingerprints of their terms as known now.
-        since: fees of documents issued before this day cannot have changed any more.
-        batch: the last one to look at.
-        at: only what was final before this instant; None for all that is final.
-    """
-
-    codes: Mapping[int, str]
-    since: date
-    batch: int
-    at: datetime | None = None
-
-
 # Adjustments on final documents, and credit notes that correct; what was issued again has been replaced.
 _CORRECTING = f"""
     FROM document_line AS l
@@ -52,12 +34,21 @@ _CORRECTING = f"""
 """
 
 
-def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
-    """The periods with final documents for which usage came late, or whose fees other terms may have changed.
+def periods_to_adjust(
+    connection: Connection, terms: Mapping[int, str], since: date, batch: int, at: datetime | None = None
+) -> set[CustomerPeriod]:
+    """Customers' periods with final documents for which usage came late, or whose fees other terms may have changed.
 
     The terms of a document that corrects fees count like those of the one that billed them: what is changed, billed,
     and changed back is as it was. Also the periods with a document that was issued again, as long as others bill
     adjustments of it.
+
+    Args:
+        connection: of the ledger.
+        terms: fingerprints of the customers' terms as known now, by code; empty where they have no fees.
+        since: fees of documents issued before this day cannot have changed any more.
+        batch: the last one to look at.
+        at: only what was final before this instant; None for all that is final.
     """
     query = text(f"""
         WITH asked AS (SELECT * FROM unnest(CAST(:codes AS int[]), CAST(:terms AS text[])) AS a (customer, terms))
@@ -88,10 +79,7 @@ def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
             GROUP BY l.adjusts, l.subscription, l.plan, l.price, l.description, l.dimensions, l.phase_start
             HAVING sum(l.amount_minor) <> 0)
     """)  # noqa: S608 - column names
-    values = {
-        "codes": list(wanted.codes), "terms": list(wanted.codes.values()), "since": wanted.since,
-        "batch": wanted.batch, "at": wanted.at,
-    }  # fmt: skip
+    values = {"codes": list(terms), "terms": list(terms.values()), "since": since, "batch": batch, "at": at}
     return {(row.customer, row.period) for row in connection.execute(query, values)}
 
 

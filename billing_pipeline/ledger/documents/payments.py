@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, text, update
 
+from billing_pipeline.catalog.customer import Customer
 from billing_pipeline.core.money import Money
 from billing_pipeline.ledger.database import copy_rows, fetch
 from billing_pipeline.ledger.tables import payment, payment_event
@@ -32,6 +33,13 @@ class PaymentDue:
     amount_minor: int
     gateway: str | None = None
     collection: str | None = None
+
+    @classmethod
+    def of(cls, document: UUID, amount_due: Money, customer: Customer) -> "PaymentDue":
+        """What a document asks of a customer, by the payment terms that the catalog gives them."""
+        payment = customer.payment
+        gateway, collection = (payment.gateway, payment.collection) if payment else (None, None)
+        return cls(document, amount_due.minor, gateway, collection)
 
 
 @dataclass(frozen=True, slots=True)

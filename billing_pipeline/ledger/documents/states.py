@@ -10,7 +10,15 @@ from uuid import UUID
 from sqlalchemy import Connection, Table, delete, select, text
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, Key, keys_from, stored_keys
+from billing_pipeline.invoicing.document import (
+    Document,
+    DocumentIdentity,
+    DocumentKind,
+    DocumentStatus,
+    Key,
+    keys_from,
+    stored_keys,
+)
 from billing_pipeline.ledger.database import among, copy_rows, fetch
 from billing_pipeline.ledger.lines import LINE_COLUMNS, line_values
 from billing_pipeline.ledger.tables import document, document_line, document_version, draft_document, draft_line
@@ -46,7 +54,7 @@ class StoredDocument:
     as_of_batch: int
     as_of_change: int
     code_version: str
-    status: str
+    status: DocumentStatus
     amount_due: Money
     lines: int
 
@@ -110,7 +118,7 @@ def _stored(row: Any) -> StoredDocument:
         as_of_batch=row.as_of_batch,
         as_of_change=row.as_of_change,
         code_version=row.code_version,
-        status=row.status,
+        status=DocumentStatus(row.status),
         amount_due=Money(int(row.amount_due_minor), row.currency),
         lines=row.lines,
     )

@@ -1,4 +1,4 @@
-"""What some customers of a period used, as of a batch: the set-based part, asked for by the stages and by the lock."""
+"""Usage of some customers of a period, measured as of a batch: the set-based part, for the stages and for the lock."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from billing_pipeline.metering.measurement import Timeline
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.closing.lasting_usage import earlier_files
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.unit import Work
+from billing_pipeline.operations.unit import Work, terms_of
 from billing_pipeline.rating.line import MeteredQuantity
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.usage.engine import Engine
@@ -51,15 +51,15 @@ def meter_customers(
         batch: the last batch to include.
         now: when what nothing has ended stops counting; the ledger's now unless an earlier instant is asked for.
     """
-    known = work.known_customers(view)
-    metering = Metering(
-        segments={one: list(segments(view.terms(one), work.period)) if one in known else [] for one in codes}
-    )
+    in_force = {customer: list(segments(terms, work.period)) for customer, terms in terms_of(view, codes).items()}
+    metering = Metering({customer: in_force.get(customer, []) for customer in codes})
     measurements, cuts = _measurements(metering.segments, codes)
     files = manifest.files(work.connection, work.first_day, batch, buckets=work.buckets)
     meters = view.catalog.meters if view.catalog else {}
     meter_codes = ledger_catalog.meter_codes(work.connection)
-    earlier = earlier_files(work, {code: meters[one] for one, code in meter_codes.items() if one in meters}, batch)
+    earlier = earlier_files(
+        work, {code: meters[meter] for meter, code in meter_codes.items() if meter in meters}, batch
+    )
     if not files and not earlier:
         return metering
     with engine(work.billing) as set_engine:
@@ -111,10 +111,10 @@ def _measurements(
 
 def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
     metering.counts = measured.counts
-    for one in measured.quantities:
-        customer, segment, place = cuts[one.number]
+    for found in measured.quantities:
+        customer, segment, place = cuts[found.number]
         quantity = MeteredQuantity(
-            segment.key, segment.start, segment.cuts[place], one.dimensions, one.quantity, one.events,
-            one.provisional, one.counted_to, one.measures,
+            segment.key, segment.start, segment.cuts[place], found.dimensions, found.quantity, found.events,
+            found.provisional, found.counted_to, found.measures,
         )  # fmt: skip
         metering.quantities.setdefault(customer, []).append(quantity)

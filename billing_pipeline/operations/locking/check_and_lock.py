@@ -1,9 +1,10 @@
-"""Run a period's checks and note that they ran, so that nobody locks what was computed after the last check."""
+"""Checks of a period, run and noted, so that nobody locks what was computed after the last check."""
 
 from time import monotonic
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger.periods import runs
+from billing_pipeline.ledger.periods.periods import Stage
 from billing_pipeline.ledger.reading import overview
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.checks.check import check
@@ -14,11 +15,9 @@ from billing_pipeline.operations.locking.lock import lock
 from billing_pipeline.operations.parallel import Progress, no_progress
 from billing_pipeline.operations.stage_report import StageReport
 
-STAGE = "check"
-
 
 def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
-    """All checks of the period. Safe to repeat.
+    """Run all checks of the period and note that they ran. Safe to repeat.
 
     Raises:
         UsageError: the lake cannot be read.
@@ -36,7 +35,7 @@ def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
         runs.note_run(
             connection,
             period=period.first_day,
-            stage=STAGE,
+            stage=Stage.CHECK,
             at=now,
             seconds=monotonic() - started,
             through_batch=batch,
@@ -47,7 +46,7 @@ def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
 
 
 def lock_checked(billing: Billing, period: BillingPeriod, *, progress: Progress = no_progress) -> StageReport:
-    """Close, check where something has come since the last check, then lock: what every face offers as the lock.
+    """Close the period, check it where something has come since the last check, then lock it: what every face offers.
 
     Raises:
         UsageError: the lake cannot be read; nothing is locked.
