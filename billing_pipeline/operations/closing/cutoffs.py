@@ -16,14 +16,15 @@ and counts until the next one. A document found at a step is billed for the late
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.invoicing.complete import adjustment_plan
 from billing_pipeline.invoicing.document import Billed, DocumentKind, DocumentPlan
-from billing_pipeline.invoicing.lock import RecordedChange, Cut, History, HeldInterval, cut_off
+from billing_pipeline.invoicing.lock import Cut, HeldInterval, History, PlansAt, RecordedChange, cut_off
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import final_documents, holds
 from billing_pipeline.ledger.documents.states import StoredDocument
@@ -60,17 +61,17 @@ class Cutoffs:
             return []
         connection, first_day = self._work.connection, self._work.first_day
         shared = {number for number, _ in self._everyone} | {self._at_start, self._at_end}
-        views = _Views(self._work, customers, shared, self._own)
+        catalog = _CatalogThen(self._work, customers, shared, self._own)
         held = holds.intervals(connection, first_day, customers.values())
         waits = list(_waits(self._work, self._at_end))
         receipts = final_documents.receipts(connection, customers.values(), first_day)
         cuts: list[Cut] = []
         for customer, code in sorted(customers.items()):
-            plans = _Plans(views, customer, receipt=code in receipts)
+            plans_at = partial(catalog.plans, customer, receipt=code in receipts)
             own = self._own.get(customer, ())
             # What a change calls for is cut off after it at the earliest: one recorded right now decides nothing yet.
             changes = [RecordedChange(*change) for change in sorted({*self._everyone, *own}) if change[1] < self._now]
-            first = self._first_step(plans, changes, own)
+            first = self._first_step(plans_at, changes, own)
             history = History(
                 first,
                 [change for change in changes if change.number > first],
@@ -78,12 +79,14 @@ class Cutoffs:
                 waits,
             )
             cuts += (
-                replace(cut, terms=views.at(cut.change).terms(customer).fingerprint)
-                for cut in cut_off(plans, billed[code], history, self._now)
+                replace(cut, terms=catalog.at(cut.change).terms(customer).fingerprint)
+                for cut in cut_off(plans_at, billed[code], history, self._now)
             )
         return cuts
 
-    def _first_step(self, plans: "_Plans", changes: Sequence[RecordedChange], own: Sequence[tuple[int, datetime]]) -> int:
+    def _first_step(
+        self, plans_at: PlansAt, changes: Sequence[RecordedChange], own: Sequence[tuple[int, datetime]]
+    ) -> int:
         """The catalog change from which to look for cutoffs: only openings can have one before the period's end.
 
         Only a customer's own changes call for openings, or call for them no more; what was cut off before stays so.
@@ -93,35 +96,13 @@ class Cutoffs:
         looked_at = {newest, self._at_end} if over else {newest}
         if own:
             looked_at |= {self._at_start, *(number for number, at in own if at < self._now)}
-        plans_then = (plan for change in looked_at for plan in plans(change, Billed()))
+        plans_then = (plan for change in looked_at for plan in plans_at(change, Billed()))
         if any(plan.identity.kind is DocumentKind.OPENING for plan in plans_then):
             return self._at_start
         return self._at_end if over else newest
 
 
-@dataclass(frozen=True, slots=True)
-class _Plans:
-    """One customer's documents, as the catalog calls for them at a change.
-
-    Attributes:
-        receipt: late usage received in the period has a document of its own.
-    """
-
-    views: "_Views"
-    customer: str
-    receipt: bool
-
-    def __call__(self, change: int, billed: Billed) -> list[DocumentPlan]:
-        work = self.views.work
-        terms = terms_of(self.views.at(change), [self.customer]).get(self.customer)
-        if terms is None:
-            return []
-        plans = document_plans(terms, work.period, work.billing.calendar, segments(terms, work.period), billed)
-        own = adjustment_plan(self.customer, terms.customer.currency, work.period)
-        return [*plans, own] if self.receipt and own.identity not in billed.documents else plans
-
-
-class _Views:
+class _CatalogThen:
     """The catalog as known at each change: of all candidates, or of those whom alone the change concerns.
 
     Args:
@@ -132,8 +113,7 @@ class _Views:
     """
 
     def __init__(self, work: Work, candidates: Collection[str], shared: Collection[int], own: _Changes) -> None:
-        self.work = work
-        self._candidates, self._shared, self._own = candidates, shared, own
+        self._work, self._candidates, self._shared, self._own = work, candidates, shared, own
         self._views: dict[int, CatalogView] = {}
 
     def at(self, change: int) -> CatalogView:
@@ -144,18 +124,34 @@ class _Views:
                 for customer in sorted(self._candidates)
                 if change in self._shared or any(number == change for number, _ in self._own.get(customer, ()))
             ]
-            self._views[change] = self.work.billing.view(self.work.connection, change, customers=concerned)
+            self._views[change] = self._work.billing.view(self._work.connection, change, customers=concerned)
         return self._views[change]
 
+    def plans(self, customer: str, change: int, billed: Billed, *, receipt: bool) -> list[DocumentPlan]:
+        """One customer's documents, as the catalog calls for them at a change.
 
-def _waits(work: Work, known: int) -> Iterator[HeldInterval]:
+        Args:
+            customer: the customer's id.
+            change: the catalog as known.
+            billed: what is final already.
+            receipt: late usage received in the period has a document of its own.
+        """
+        work, terms = self._work, terms_of(self.at(change), [customer]).get(customer)
+        if terms is None:
+            return []
+        plans = document_plans(terms, work.period, work.billing.calendar, segments(terms, work.period), billed)
+        own = adjustment_plan(customer, terms.customer.currency, work.period)
+        return [*plans, own] if receipt and own.identity not in billed.documents else plans
+
+
+def _waits(work: Work, at_end: int) -> Iterator[HeldInterval]:
     """When the period's documents with usage waited for required sources, as the catalog said at each time.
 
     Required on 1 January, with a watermark that passed the period's end on 8 February: from 1 January to 8 February.
     Required no longer by a change of 7 February: to 7 February. A source may be required in several such stretches.
     """
     connection, period = work.connection, work.period
-    changes = [(known, period.start), *ledger_catalog.changes_of(connection, "source", known)]
+    changes = [(at_end, period.start), *ledger_catalog.changes_of(connection, "source", at_end)]
     for (change, since), (_, until) in zip(changes, [*changes[1:], (0, None)], strict=True):
         for source in required_sources(work.billing.view(connection, change, customers=()).catalog):
             complete_at = delivered_at(work.billing, connection, period, source)

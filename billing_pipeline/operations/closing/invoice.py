@@ -97,7 +97,7 @@ def _documents(
     """Documents from the stored lines."""
     view, codes = work.view(as_of.change, waiting), codes_of(waiting)
     terms = terms_of(view, waiting)
-    currencies = {codes[customer]: known.customer.currency for customer, known in terms.items()}
+    currencies = {codes[customer]: terms[customer].customer.currency for customer in terms}
     lines = results.lines(work.connection, work.first_day, currencies)
     rated = {customer: Rated(tuple(lines[codes[customer]])) for customer in terms}
     unsettled = find_unsettled(work, view, codes, as_of)

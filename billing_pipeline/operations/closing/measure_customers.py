@@ -53,7 +53,15 @@ def meter_customers(
     """
     in_force = {customer: list(segments(terms, work.period)) for customer, terms in terms_of(view, codes).items()}
     metering = Metering({customer: in_force.get(customer, []) for customer in codes})
-    measurements, cuts = _measurements(metering.segments, codes)
+    cuts = [
+        (customer, segment, cut)
+        for customer in codes
+        for segment in metering.segments[customer]
+        for cut in segment.cuts
+    ]
+    measurements = [
+        _measurement(number, codes[customer], segment, cut) for number, (customer, segment, cut) in enumerate(cuts)
+    ]
     files = manifest.files(work.connection, work.first_day, batch, buckets=work.buckets)
     meters = view.catalog.meters if view.catalog else {}
     meter_codes = ledger_catalog.meter_codes(work.connection)
@@ -79,42 +87,32 @@ def meter_customers(
     return metering
 
 
-_Cuts = Sequence[tuple[str, Segment, int]]  # by measurement number: customer, segment, which of its cuts
+_Cuts = Sequence[tuple[str, Segment, datetime]]  # by number of the measurement
 
 
-def _measurements(
-    by_customer: Mapping[str, Sequence[Segment]], codes: Mapping[str, int]
-) -> tuple[list[Measurement], _Cuts]:
-    """One cumulative measurement for each cut of each segment."""
-    measurements: list[Measurement] = []
-    cuts: list[tuple[str, Segment, int]] = []
-    for customer, in_force in by_customer.items():
-        for segment in in_force:
-            price = parsed(segment.price)
-            for place, cut in enumerate(segment.cuts):
-                measurements.append(
-                    Measurement(
-                        number=len(cuts),
-                        customer=codes[customer],
-                        meter=segment.price.meter,
-                        start=segment.start,
-                        end=cut,
-                        by=price.by,
-                        matches=price.matches,
-                        needs=price.needs,
-                        amount_field=price.amount_field,
-                    )
-                )
-                cuts.append((customer, segment, place))
-    return measurements, cuts
+def _measurement(number: int, customer: int, segment: Segment, cut: datetime) -> Measurement:
+    """What is measured for a segment until one of its cuts, cumulatively from its start."""
+    price = parsed(segment.price)
+    return Measurement(
+        number=number,
+        customer=customer,
+        meter=segment.price.meter,
+        start=segment.start,
+        end=cut,
+        by=price.by,
+        matches=price.matches,
+        needs=price.needs,
+        amount_field=price.amount_field,
+    )
 
 
 def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
+    """Put each quantity where its customer's, segment's and cut's belong."""
     metering.counts = measured.counts
-    for found in measured.quantities:
-        customer, segment, place = cuts[found.number]
+    for answer in measured.quantities:
+        customer, segment, cut = cuts[answer.number]
         quantity = MeteredQuantity(
-            segment.key, segment.start, segment.cuts[place], found.dimensions, found.quantity, found.events,
-            found.provisional, found.counted_to, found.measures,
+            segment.key, segment.start, cut, answer.dimensions, answer.quantity, answer.events,
+            answer.provisional, answer.counted_to, answer.measures,
         )  # fmt: skip
         metering.quantities.setdefault(customer, []).append(quantity)

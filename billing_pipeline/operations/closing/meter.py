@@ -140,8 +140,8 @@ def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]
     own = [file for file in files if file.period == work.first_day]
     earlier = [file for file in files if file.period != work.first_day]
     with engine(work.billing) as set_engine:
-        found = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
-        return found | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
+        customers = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
+        return customers | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
 
 
 def _changed(work: Work, view: CatalogView, codes: Mapping[str, int], states: Mapping[str, CustomerState]) -> set[int]:

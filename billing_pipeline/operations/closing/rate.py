@@ -40,8 +40,12 @@ def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: da
         customer: rated_lines(work, terms, segments(terms, work.period), quantities[codes[customer]])
         for customer, terms in terms_of(work.view(change, waiting), waiting).items()
     }
-    lines = {codes[customer]: found.lines for customer, found in rated.items()}
-    problems = {codes[customer]: "; ".join(found.problems) for customer, found in rated.items() if found.problems}
+    lines = {codes[customer]: rated[customer].lines for customer in rated}
+    problems = {
+        codes[customer]: "; ".join(of_customer.problems)
+        for customer, of_customer in rated.items()
+        if of_customer.problems
+    }
     counts = {
         "customers": len(waiting),
         "lines": results.replace_lines(connection, work.first_day, lines),

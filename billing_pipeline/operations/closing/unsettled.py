@@ -59,7 +59,7 @@ def find_unsettled(
         cut: it is for documents cut off then and final only now: credit that others have used since is gone.
     """
     connection = work.connection
-    terms = {codes[customer]: known for customer, known in terms_of(view, codes).items()}
+    terms = {codes[customer]: customer_terms for customer, customer_terms in terms_of(view, codes).items()}
     differing = _differing(work, terms, as_of, at)
     credit = customer_credit.credit(connection, list(terms), at)
     if cut and credit:
@@ -93,15 +93,18 @@ def find_unsettled(
 
 def may_be_unsettled(work: Work, codes: Mapping[str, int], as_of: AsOf) -> set[int]:
     """Codes of the customers for whom :func:`find_unsettled` may find something."""
-    terms = {codes[customer]: known for customer, known in terms_of(work.view(as_of.change, codes), codes).items()}
+    view = work.view(as_of.change, codes)
+    terms = {codes[customer]: customer_terms for customer, customer_terms in terms_of(view, codes).items()}
     differing = {code for code, _ in _differing(work, terms, as_of, None)}
     return differing | customer_credit.credit(work.connection, list(terms)).keys()
 
 
 def _differing(work: Work, terms: Mapping[int, Terms], as_of: AsOf, at: datetime | None) -> set[CustomerPeriod]:
     """The customers' periods whose final documents may not say any more what was billed for them."""
-    has_fees = {code for code, known in terms.items() if any(plan.fees for plan in known.plans.values())}
-    fingerprints = {code: known.fingerprint if code in has_fees else "" for code, known in terms.items()}
+    has_fees = {
+        code for code, customer_terms in terms.items() if any(plan.fees for plan in customer_terms.plans.values())
+    }
+    fingerprints = {code: terms[code].fingerprint if code in has_fees else "" for code in terms}
     # What was paid for in advance can change until its service period is over: a year's fee, for a year.
     every = {fee.every for code in has_fees for plan in terms[code].plans.values() for fee in plan.fees}
     longest = max((_LONGEST.get(cadence, _A_MONTH) for cadence in every), default=0)

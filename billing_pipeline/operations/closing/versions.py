@@ -70,13 +70,13 @@ def documents_at_cutoffs(
             at=at,
             cut=True,
         )
-        by_id = {document.id: document for found in computed.values() for document in found.documents}
+        by_id = {document.id: document for of_customer in computed.values() for document in of_customer.documents}
         documents = defaultdict[str, list[Document]](list)
         for cut in same:  # one of late usage that another carries by now is empty, and not issued
             documents[cut.customer].append(by_id.get(cut.document, Document(cut.plan, ())))
         # Computed with them were documents that are not cut off yet: they are called for, and not as of this moment.
         only_due = {
-            customer: replace(found, documents=tuple(documents[customer])) for customer, found in computed.items()
+            customer: replace(computed[customer], documents=tuple(documents[customer])) for customer in computed
         }
         moments.append(DocumentsAsOf(as_of, only_due, whole=False))
     return moments
@@ -131,17 +131,17 @@ class DocumentWriter:
     now: datetime
     cut: frozenset[UUID] = field(default_factory=frozenset)
 
-    def write_drafts(self, computed: DocumentsAsOf) -> dict[str, int]:
+    def write_drafts(self, moment: DocumentsAsOf) -> dict[str, int]:
         """While the period runs: a draft is simply replaced, where it differs; one called for no more is gone."""
         states, unchanged, called_for = list[NewState](), 0, set[UUID]()
-        for customer, found in computed.documents.items():
-            for document in found.documents:
+        for customer, computed in moment.documents.items():
+            for document in computed.documents:
                 called_for.add(document.id)
                 before = self.present.get(document.id)
                 if before and before.content == document.content:
                     unchanged += 1
                 else:
-                    states.append(self._state(customer, document, 1, computed.as_of, {"first": before is None}))
+                    states.append(self._state(customer, document, 1, moment.as_of, {"first": before is None}))
         gone = [
             document.id
             for document in self.present.values()
@@ -156,14 +156,14 @@ class DocumentWriter:
         newest = self._newest_versions()
         states, unchanged, called_for = list[NewState](), 0, set[UUID]()
         for moment in moments:
-            for customer, found in moment.documents.items():
+            for customer, computed in moment.documents.items():
                 versions = newest[customer]
-                now_called_for = {document.id for document in found.documents}
+                now_called_for = {document.id for document in computed.documents}
                 called_for |= now_called_for
                 # No version is taken back: what nothing calls for any more gets an empty one, which covers nothing.
                 gone = versions.keys() - now_called_for - self.cut if moment.whole else set()
                 withdrawn = [Document(replace(versions[id_].plan, covers=frozenset()), ()) for id_ in sorted(gone)]
-                for document in [*found.documents, *withdrawn]:
+                for document in [*computed.documents, *withdrawn]:
                     before = versions.get(document.id)
                     if before and before.content == document.content:
                         unchanged += 1

@@ -160,7 +160,8 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
         # Who has nothing due here has their documents of other periods locked with those periods.
         cuts = [*own_cuts, *(cut for locking in lockings.values() for cut in locking.cuts(only=customers))]
         lockings[period.first_day] = own
-        _refuse_unmetered(own, cuts)
+        if cuts:
+            _refuse_unmetered(own, cuts)
         for day, same in _in_turn(cuts):
             counts.update(_lock(lockings[day], same))
         standing = own.documents()
@@ -180,9 +181,7 @@ def _in_turn(cuts: Sequence[Cut]) -> Iterator[tuple[date, list[Cut]]]:
 
 
 def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
-    """Usage received before a cutoff, of whatever period, must be known: it may be on the document."""
-    if not cuts:
-        return
+    """Usage received before a cutoff, of whatever period, must be metered: it may be on the document."""
     work = locking.work
     batch = manifest.batch_before(work.connection, max(cut.cutoff for cut in cuts))
     unmetered = late_usage.unmetered(work.connection, work.buckets, batch)
@@ -282,14 +281,18 @@ def _hold_unrated(
     """
     work, codes = locking.work, locking.codes(cuts)
     problems = {
-        customer: "; ".join(found.problems) for moment in moments for customer, found in moment.documents.items()
-        if found.problems
-    }  # fmt: skip
-    known = holds.reasons(work.connection, work.first_day, UNRATED)  # of the others what stands is as of the cutoff
+        customer: "; ".join(computed.problems)
+        for moment in moments
+        for customer, computed in moment.documents.items()
+        if computed.problems
+    }
+    # Of the others what stands is as of the cutoff, and so are their holds.
+    open_holds = holds.open_holds(work.connection, work.first_day, UNRATED)
+    standing = {code: hold.reason for code, hold in open_holds.items()}
     reasons: dict[int, tuple[str, datetime]] = {}
     for cut in cuts:
         code = codes[cut.customer]
-        reason = problems.get(cut.customer) if cut.customer in stale else known.get(code)
+        reason = problems.get(cut.customer) if cut.customer in stale else standing.get(code)
         if reason:
             reasons.setdefault(code, (reason, cut.cutoff))
     if reasons:
