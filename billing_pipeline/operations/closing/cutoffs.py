@@ -47,7 +47,7 @@ class Cutoffs:
         self._everyone, self._own = ledger_catalog.concerning(connection, self._at_start, newest)
 
     def may_have_come(self, document: StoredDocument) -> bool:
-        """False where the document as it stands says that its cutoff is still to come."""
+        """Whether the document's cutoff may have come: False where it says itself that it is still to come."""
         return document.lock_at <= self._now or bool(self._everyone) or document.customer in self._own
 
     def of(self, customers: Mapping[str, int], billed: Mapping[int, Billed]) -> list[Cut]:
@@ -97,7 +97,7 @@ class Cutoffs:
         if own:
             looked_at |= {self._at_start, *(number for number, at in own if at < self._now)}
         plans_then = (plan for change in looked_at for plan in plans_at(change, Billed()))
-        if any(plan.identity.kind is DocumentKind.OPENING for plan in plans_then):
+        if any(plan.identity.kind == DocumentKind.OPENING for plan in plans_then):
             return self._at_start
         return self._at_end if over else newest
 

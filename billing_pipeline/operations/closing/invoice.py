@@ -94,7 +94,7 @@ def _write_versions(work: Work, waiting: Mapping[str, CustomerState], as_of: AsO
 def _documents(
     work: Work, as_of: AsOf, waiting: Mapping[str, CustomerState], billed: Mapping[int, Billed]
 ) -> dict[str, CustomerDocuments]:
-    """Documents from the stored lines."""
+    """Documents of the waiting customers, put together from their stored lines."""
     view, codes = work.view(as_of.change, waiting), codes_of(waiting)
     terms = terms_of(view, waiting)
     currencies = {codes[customer]: terms[customer].customer.currency for customer in terms}

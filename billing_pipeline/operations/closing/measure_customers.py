@@ -21,7 +21,7 @@ from billing_pipeline.usage.event import LakeFile
 
 @dataclass(slots=True)
 class Metering:
-    """Quantities and counts, by customer id."""
+    """Usage as it was measured: segments and quantities by customer id, and counts."""
 
     segments: dict[str, list[Segment]] = field(default_factory=dict)
     quantities: dict[str, list[MeteredQuantity]] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Metering:
 
 
 def in_lake(billing: Billing, files: Iterable[LakeFile]) -> list[LakeFile]:
-    """The manifest's files, with the paths at which they can be read."""
+    """Files of the manifest, with the paths at which they can be read."""
     root = billing.settings.lake.rstrip("/")
     return [replace(file, path=f"{root}/{file.path}") for file in files]
 

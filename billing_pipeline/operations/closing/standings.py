@@ -31,7 +31,7 @@ class Standing:
 
     @property
     def dirty(self) -> bool:
-        """Whether closing it would change anything."""
+        """Whether closing the period would change anything."""
         return self.late_usage or self.changed or self.unclosed or bool(self.progress.pending)
 
 

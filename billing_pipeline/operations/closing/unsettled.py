@@ -212,6 +212,7 @@ class _Differences:
         self._keep(code, adjustments(now, final, period))
 
     def _keep(self, code: int, lines: Iterable[RatedLine]) -> None:
+        """Keep a customer's adjustments: those of ended subscriptions by the period whose document they go on."""
         for line in lines:
             day = self._closed_by(code, line)
             if day is None:

@@ -94,7 +94,7 @@ def by_moment(work: Work, cuts: Iterable[Cut]) -> dict[AsOf, list[Cut]]:
 
 
 def billed_with(billed: Mapping[int, Billed], cuts: Iterable[Cut], codes: Mapping[str, int]) -> dict[int, Billed]:
-    """What is billed, as if these documents were final."""
+    """What is billed of each customer, as if these documents were final."""
     result = dict(billed)
     for cut in cuts:
         code = codes[cut.customer]

@@ -23,7 +23,7 @@ from billing_pipeline.operations.unit import AsOf, Work
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """A transaction that issues something for a final document.
+    """A final document, in a transaction that issues something for it.
 
     Attributes:
         work: of the document's period and the customer's bucket, which is locked in all periods.
@@ -78,7 +78,7 @@ class ByHand:
         return self.work.billing.view(self.work.connection, change, customers=[self.stored.customer])
 
     def terms(self, change: int) -> Terms:
-        """The customer's, as known through a catalog change."""
+        """The customer's terms, as known through a catalog change."""
         return self.view(change).terms(self.stored.customer)
 
     def issue(self, document: Document, reason: Mapping[str, object]) -> str | None:

@@ -24,7 +24,7 @@ _FOLLOWING = frozenset({"tax", "credit"})  # they follow from the lines that a c
 
 @dataclass(frozen=True, slots=True)
 class Credited(JsonFields):
-    """What a credit note gives back, or would.
+    """A credit note: what it gives back, or would.
 
     Attributes:
         number: of the credit note; None where nothing was written.

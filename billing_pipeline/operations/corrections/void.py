@@ -23,7 +23,7 @@ from billing_pipeline.operations.corrections.by_hand import ByHand
 
 @dataclass(frozen=True, slots=True)
 class Voided(JsonFields):
-    """What voiding did, or would do.
+    """A void invoice: what voiding did, or would do.
 
     Attributes:
         number: of the void invoice.

@@ -99,7 +99,7 @@ def wait_for_writers(billing: Billing) -> None:
 
 @dataclass(slots=True)
 class _Locking:
-    """What one unit's transaction works with, of one period.
+    """One period in a unit's transaction: its buckets are locked, and this is how they stand.
 
     Attributes:
         now: the ledger's clock when the run began: nothing is recorded before it any more.
