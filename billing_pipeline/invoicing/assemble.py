@@ -22,7 +22,7 @@ from billing_pipeline.invoicing.document import (
     Key,
     Order,
 )
-from billing_pipeline.invoicing.plan_bounds import has_bounds, plan_true_ups
+from billing_pipeline.invoicing.plan_bounds import plan_true_ups
 from billing_pipeline.metering.segments import Segment, SegmentKey, segments
 from billing_pipeline.rating.fees.fees import FeesDue, fee_key, fees_due
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE, IN_ARREARS
@@ -181,7 +181,7 @@ class _Composition:
                 lines[places[key]].append(line)
                 if isinstance(key, SegmentKey) or key.timing == IN_ARREARS:
                     counted.append(line)
-        for place, line in self._true_ups(counted):
+        for place, line in plan_true_ups(self.terms, self.calendar, self.in_force, self.plans, counted):
             lines[place].append(line)
         for on_document in lines:
             on_document.sort(key=_order)
@@ -189,12 +189,6 @@ class _Composition:
             for place, line in self._discounts(lines):
                 lines[place].append(line)
         return [tuple(on_document) for on_document in lines]
-
-    def _true_ups(self, counted: Sequence[RatedLine]) -> Iterator[tuple[int, RatedLine]]:
-        if any(has_bounds(plan) for plan in self.terms.plans.values()):
-            where = {id(plan): place for place, plan in enumerate(self.plans)}
-            for plan, line in plan_true_ups(self.terms, self.calendar, self.in_force, self.plans, counted):
-                yield where[id(plan)], line
 
     def _discounts(self, lines: Sequence[Sequence[RatedLine]]) -> list[tuple[int, RatedLine]]:
         """The discount lines and their places, by service period: each has an allowance of its own.

@@ -8,7 +8,6 @@ the application's role may do to a table:
 - ``work``: results that can be computed again from the facts (SELECT, INSERT, UPDATE, DELETE).
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -47,30 +46,34 @@ def _work(name: str, *columns: Column[Any]) -> Table:
     return Table(name, metadata, *columns, info={"kind": "work"})
 
 
-def _rated_line_columns() -> Iterator[Column[Any]]:
+def _rated_line_columns() -> list[Column[Any]]:
     """The columns of a rated line, wherever it stands."""
-    yield Column("kind", Text)
-    yield Column("subscription", Text)
-    yield Column("plan", Text)
-    yield Column("plan_version", Integer)
-    yield Column("price", Text)
-    yield Column("product", Text)
-    yield Column("description", Text)
-    yield Column("service_start", Date)
-    yield Column("service_end", Date)
-    yield Column("dimensions", JSONB)
-    yield Column("quantity", QUANTITY)
-    yield Column("amount_minor", MINOR)
-    yield Column("phase_start", INSTANT, comment="of the subscription's phase that is priced")
-    yield Column("start", INSTANT, comment="the instant from which its usage, or what a fee pays for, counts")
+    return [
+        Column("kind", Text),
+        Column("subscription", Text),
+        Column("plan", Text),
+        Column("plan_version", Integer),
+        Column("price", Text),
+        Column("product", Text),
+        Column("description", Text),
+        Column("service_start", Date),
+        Column("service_end", Date),
+        Column("dimensions", JSONB),
+        Column("quantity", QUANTITY),
+        Column("amount_minor", MINOR),
+        Column("phase_start", INSTANT, comment="of the subscription's phase that is priced"),
+        Column("start", INSTANT, comment="the instant from which its usage, or what a fee pays for, counts"),
+    ]
 
 
-def _document_line_columns() -> Iterator[Column[Any]]:
+def _document_line_columns() -> list[Column[Any]]:
     """The columns of a line on a document: its place there, the rated line, and what it adjusts."""
-    yield Column("line", Integer)
-    yield from _rated_line_columns()
-    yield Column("adjusts", Text)
-    yield Column("adjusts_document", Uuid, comment="the final document that an adjustment or a credit note corrects")
+    return [
+        Column("line", Integer),
+        *_rated_line_columns(),
+        Column("adjusts", Text),
+        Column("adjusts_document", Uuid, comment="the final document that an adjustment or a credit note corrects"),
+    ]
 
 
 # --- the ledger itself ------------------------------------------------------------------------------------------
@@ -292,23 +295,25 @@ document = _fact(
 )
 
 
-def _state_columns() -> Iterator[Column[Any]]:
+def _state_columns() -> list[Column[Any]]:
     """The columns of one computed state of a document, be it a draft or a version."""
-    yield Column("lock_at", INSTANT)
-    yield Column("subtotal_minor", MINOR)
-    yield Column("credits_applied_minor", MINOR)
-    yield Column("tax_minor", MINOR)
-    yield Column("total_minor", MINOR)
-    yield Column("customer_credit_applied_minor", MINOR)
-    yield Column("amount_due_minor", MINOR)
-    yield Column("has_usage", Boolean, comment="prices in force, not events received, decide")
-    yield Column("covers", JSONB, comment="the prices whose usage this document bills")
-    yield Column("content", Text, comment="sha256 of the lines, totals and lock_at")
-    yield Column("as_of_batch", BigInteger)
-    yield Column("as_of_change", BigInteger)
-    yield Column("recorded_at", INSTANT)
-    yield Column("reason", JSONB, comment="why it differs from the version before")
-    yield Column("code_version", Text)
+    return [
+        Column("lock_at", INSTANT),
+        Column("subtotal_minor", MINOR),
+        Column("credits_applied_minor", MINOR),
+        Column("tax_minor", MINOR),
+        Column("total_minor", MINOR),
+        Column("customer_credit_applied_minor", MINOR),
+        Column("amount_due_minor", MINOR),
+        Column("has_usage", Boolean, comment="prices in force, not events received, decide"),
+        Column("covers", JSONB, comment="the prices whose usage this document bills"),
+        Column("content", Text, comment="sha256 of the lines, totals and lock_at"),
+        Column("as_of_batch", BigInteger),
+        Column("as_of_change", BigInteger),
+        Column("recorded_at", INSTANT),
+        Column("reason", JSONB, comment="why it differs from the version before"),
+        Column("code_version", Text),
+    ]
 
 
 draft_document = _work(
