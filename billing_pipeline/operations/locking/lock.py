@@ -26,7 +26,7 @@ from uuid import UUID
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.document import CARRIERS, Billed, DocumentStatus
+from billing_pipeline.invoicing.document import MAY_ADJUST, Billed, DocumentStatus
 from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import final_documents, finalization, holds, late_usage, revisits
@@ -245,7 +245,7 @@ def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int])
             code = codes[cut.customer]
             waiting = min((document.order for document in others.get(code, ())), default=None)
             # A document of its own for late usage carries it only where no other will.
-            first = waiting is None or (cut.plan.identity.kind in CARRIERS and cut.plan.order < waiting)
+            first = waiting is None or (cut.plan.identity.kind in MAY_ADJUST and cut.plan.order < waiting)
             if code in late and code not in carriers and first:
                 carriers[code] = (cut.document, manifest.batch_before(work.connection, cut.cutoff))
         late_usage.mark_carried(work.connection, carriers)
