@@ -29,6 +29,7 @@ class StoredDocument:
     """A document as the ledger has it now.
 
     Attributes:
+        code: the customer's.
         version: of the state that stands; 1 also for a draft that is still replaced.
         replaceable: its period had not ended when it was computed: no version is kept.
         content: compares equal to ``Document.content`` where nothing changed.
@@ -37,13 +38,9 @@ class StoredDocument:
     """
 
     id: UUID
-    customer: str
+    identity: DocumentIdentity
     code: int
     bucket: int
-    kind: str
-    period: date
-    issue_date: date
-    reissue: int
     currency: str
     version: int
     replaceable: bool
@@ -59,9 +56,9 @@ class StoredDocument:
     lines: int
 
     @property
-    def identity(self) -> DocumentIdentity:
-        """What makes it this document."""
-        return DocumentIdentity(self.customer, DocumentKind(self.kind), self.period, self.issue_date, self.reissue)
+    def customer(self) -> str:
+        """Id of the customer whose document it is."""
+        return self.identity.customer
 
 
 def identity_of(row: Any) -> DocumentIdentity:
@@ -101,13 +98,9 @@ def current(connection: Connection, period: date, codes: Collection[int]) -> dic
 def _stored(row: Any) -> StoredDocument:
     return StoredDocument(
         id=row.id,
-        customer=row.customer_id,
+        identity=identity_of(row),
         code=row.customer,
         bucket=row.bucket,
-        kind=row.kind,
-        period=row.period,
-        issue_date=row.issue_date,
-        reissue=row.reissue,
         currency=row.currency,
         version=row.version,
         replaceable=row.replaceable,

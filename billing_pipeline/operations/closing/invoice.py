@@ -116,7 +116,7 @@ def _at_period_end(writer: DocumentWriter, billed: Mapping[int, Billed]) -> Docu
     versioned = {
         document.customer
         for document in writer.present.values()
-        if not document.replaceable and document.kind not in early
+        if not document.replaceable and document.identity.kind not in early
     }
     later = {
         customer: state.code

@@ -130,5 +130,6 @@ def _running(billing: Billing, connection: Connection) -> date:
 
 def next_reissue(taken: Iterable[StoredDocument], identity: DocumentIdentity) -> int:
     """The first number under which a document of the same customer, kind, date and period does not exist yet."""
-    same = (document.reissue for document in taken if replace(document.identity, reissue=identity.reissue) == identity)
+    identities = (document.identity for document in taken)
+    same = (other.reissue for other in identities if replace(other, reissue=identity.reissue) == identity)
     return max(same, default=-1) + 1

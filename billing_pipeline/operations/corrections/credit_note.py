@@ -69,7 +69,7 @@ def credit(
     """
     with billing.ledger.begin() as connection:
         hand = ByHand.of(billing, connection, name)
-        if hand.stored.kind == DocumentKind.CREDIT_NOTE:
+        if hand.stored.identity.kind == DocumentKind.CREDIT_NOTE:
             raise Refused(f"{hand.number} is a credit note itself.", hint="Name the invoice that it lowers.")
         (final,) = final_documents.finals_by_id(connection, [hand.stored.id])
         left = _left(hand, final)
@@ -164,7 +164,7 @@ def _taxes(hand: ByHand, then: Terms, before: Money, after: Money) -> Iterator[R
     """By how much the taxes fall as what is left falls: credit notes of a whole invoice give all of its tax back."""
 
     def due(taxable: Money) -> list[RatedLine]:
-        billing, issued = hand.work.billing, hand.stored.issue_date
+        billing, issued = hand.work.billing, hand.stored.identity.issue_date
         return billing.taxes.lines(then.customer, taxable, issued, then.account.rounding)
 
     rest = {line.description: line.amount for line in due(after)}

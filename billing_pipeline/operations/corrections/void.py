@@ -76,7 +76,7 @@ def void(billing: Billing, name: str, *, reason: str, reissue: bool = False, dry
 
 
 def _refuse(connection: Connection, hand: ByHand) -> None:
-    if hand.stored.kind == DocumentKind.CREDIT_NOTE:
+    if hand.stored.identity.kind == DocumentKind.CREDIT_NOTE:
         raise Refused(f"{hand.number} is a credit note.", hint="What it gave is customer credit: it stays.")
     if status := voids.stop_payment(connection, hand.stored.id, hand.now, hand.work.billing.actor):
         raise Refused(f"Invoice {hand.number} is {status}.", hint="Give it back with: billing invoices credit")
@@ -98,7 +98,7 @@ def _reissued(hand: ByHand) -> DocumentPlan:
         for due in fees_in(terms, work.period, work.billing.calendar)
         if fee_home(due, terms, work.period) == date_of and due.key not in billed.keys
     }
-    identity = replace(date_of, reissue=stored.reissue + 1)
+    identity = replace(date_of, reissue=stored.identity.reissue + 1)
     return DocumentPlan(identity, stored.currency, stored.lock_at, stored.covers | fees)
 
 
