@@ -207,3 +207,18 @@ def record(connection: Connection, steps: Sequence[PaymentStep], at: datetime, a
         ("document", "status", "at", "actor", "note"),
         ((step.document, str(step.status), step.at or at, actor, step.note) for step in steps),
     )
+
+
+_STOPPED = {PaymentStatus.QUEUED, PaymentStatus.FAILED, PaymentStatus.AWAITING_PAYMENT_METHOD}
+
+
+def stop(connection: Connection, document: UUID, at: datetime, actor: str) -> str | None:
+    """Stop asking for a void document's payment; returns the status in which that cannot be any more, else None."""
+    query = "SELECT status, gateway, attempts, reference FROM payment WHERE document = :document FOR UPDATE"
+    for row in fetch(connection, query, document=document):  # none where nothing was due
+        by_hand = row.status == PaymentStatus.SUBMITTED and row.gateway == DEFAULT_GATEWAY  # a person looks for money
+        if row.status not in _STOPPED and not by_hand:
+            return str(row.status)
+        step = PaymentStep(document, PaymentStatus.NOT_DUE, "the invoice is void", row.attempts, row.reference)
+        record(connection, [step], at, actor)
+    return None

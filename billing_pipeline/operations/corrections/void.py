@@ -13,7 +13,7 @@ from billing_pipeline.invoicing.assemble import Keyed, fee_home, fees_in, key_of
 from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete, with_adjustments
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, voids
+from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, payments, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.closing.recompute import rated_lines
 from billing_pipeline.operations.closing.unsettled import find_unsettled
@@ -78,7 +78,7 @@ def void(billing: Billing, name: str, *, reason: str, reissue: bool = False, dry
 def _refuse(connection: Connection, hand: ByHand) -> None:
     if hand.stored.identity.kind == DocumentKind.CREDIT_NOTE:
         raise Refused(f"{hand.number} is a credit note.", hint="What it gave is customer credit: it stays.")
-    if status := voids.stop_payment(connection, hand.stored.id, hand.now, hand.work.billing.actor):
+    if status := payments.stop(connection, hand.stored.id, hand.now, hand.work.billing.actor):
         raise Refused(f"Invoice {hand.number} is {status}.", hint="Give it back with: billing invoices credit")
     if notes := voids.credit_notes(connection, hand.stored.id):
         raise Refused(f"Invoice {hand.number} is lowered by credit note {', '.join(notes)}.", hint="It stays as it is.")
