@@ -52,13 +52,15 @@ def _print(report: "Status") -> None:
 
 
 def _row(period: "PeriodStatus") -> tuple[object, ...]:
+    from billing_pipeline.invoicing.document import DocumentStatus
+
     progress, drafts = period.standing.progress, period.standing.progress.drafts
     held = sorted({hold.customer for hold in period.held})
     return (
         period.standing.period.key,
         period.state,
         f"{drafts.next_lock_at:%Y-%m-%d %H:%M}{f' ({drafts.due} due)' if drafts.due else ''}" if drafts else None,
-        *(progress.documents.get(name, 0) for name in ("draft", "finalized", "void")),
+        *(progress.documents.get(status, 0) for status in DocumentStatus),
         _dirty(period),
         f"{len(held)}: {', '.join(held[:_SHOWN])}{'…' * (len(held) > _SHOWN)}" if held else None,
         ", ".join(source.source for source in period.awaited),

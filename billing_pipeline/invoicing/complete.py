@@ -2,6 +2,17 @@
 
 A customer's documents compete for these in one order, whatever period they are of: the first that is not final carries
 the adjustments, and uses the customer's credit before the others.
+
+An example: late usage of January makes adjustments of 4.50 for acme, who pays VAT of 20% and has 8.00 of customer
+credit. February has a closing document, with usage of 40.00; its grace is 3 days, so it locks on 4 March.
+
+- No other document is open: the closing one carries the 4.50. 44.50 and VAT 8.90 are 53.40; 8.00 of credit are used,
+  and 45.40 are due.
+- Another subscription starts on 1 March. Its opening document, of March, locks on that day, before 4 March: it carries
+  the adjustments, which is found where March is computed, and takes credit first, here 5.00. On February's closing
+  document 40.00 and VAT 8.00 are 48.00; 3.00 of credit are left for it, and 45.00 are due.
+- February has no document, as the subscription ended in January, nor is any other open: for the late usage, received in
+  February, an adjustment document is issued on 1 March. 4.50 and VAT 0.90 are 5.40; credit pays all of it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +22,7 @@ from datetime import date
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.document import (
-    CARRIERS,
+    MAY_ADJUST,
     Document,
     DocumentIdentity,
     DocumentKind,
@@ -35,7 +46,7 @@ class OtherDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class Unsettled:
     """What a customer's documents of one period depend on besides the period.
 
     Attributes:
@@ -56,7 +67,7 @@ class Beside:
     problems: tuple[str, ...] = ()
 
 
-NOTHING = Beside()
+SETTLED = Unsettled()
 
 
 def adjustment_plan(customer: str, currency: str, period: BillingPeriod) -> DocumentPlan:
@@ -66,44 +77,52 @@ def adjustment_plan(customer: str, currency: str, period: BillingPeriod) -> Docu
 
 
 def complete(
-    made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside, taxes: TaxService
+    documents: Sequence[Document], terms: Terms, period: BillingPeriod, unsettled: Unsettled, taxes: TaxService
 ) -> list[Document]:
     """The documents of a period that are not final, with all that stands on them.
 
     Args:
-        made: with their own lines.
+        documents: with their own lines.
         terms: the customer's.
-        period: theirs.
-        beside: what they depend on besides.
+        period: the documents'.
+        unsettled: what they depend on besides.
         taxes: who says which taxes are due.
     """
-    with_all = _carrying(made, terms, period, beside)
-    taxed = [replace(one, lines=(*one.lines, *_tax(one, terms, taxes))) for one in with_all]
-    return _with_credit(taxed, beside)
+    # In this order: adjustments are part of what is taxed, and only a total, with its tax, is paid for with credit.
+    adjusted = _adjusted(documents, terms, period, unsettled)
+    taxed = [replace(document, lines=(*document.lines, *_tax(document, terms, taxes))) for document in adjusted]
+    return _with_credit(taxed, unsettled)
 
 
-def _carrying(made: Sequence[Document], terms: Terms, period: BillingPeriod, beside: Beside) -> list[Document]:
-    found = list(made)
-    for day, line in beside.ended:
-        for place, one in enumerate(found):
-            if one.plan.identity.kind is DocumentKind.CLOSING and one.plan.identity.period == day:
-                found[place] = carrying(one, [line])
-    if not beside.adjustments:
-        return found
-    carriers = [place for place, one in enumerate(found) if one.plan.identity.kind in CARRIERS]
-    elsewhere = min((one.order for one in beside.others), default=None)
-    if carriers:
-        first = min(carriers, key=lambda place: found[place].plan.order)
-        if elsewhere is None or found[first].plan.order < elsewhere:
-            found[first] = carrying(found[first], beside.adjustments)
-    elif elsewhere is None and beside.receipt:
+def _adjusted(
+    documents: Sequence[Document], terms: Terms, period: BillingPeriod, unsettled: Unsettled
+) -> list[Document]:
+    """The documents, the one that carries the customer's adjustments with these."""
+    adjusted = list(documents)
+    # What credits an advance fee goes where the subscription's end closes, though another document may come first.
+    for first_day, line in unsettled.ended:
+        for place, document in enumerate(adjusted):
+            identity = document.plan.identity
+            if identity.kind == DocumentKind.CLOSING and identity.period == first_day:
+                adjusted[place] = with_adjustments(document, [line])
+    if not unsettled.adjustments:
+        return adjusted
+    # All other adjustments stand on one document: the first in the order in which documents compete. Where that one is
+    # of another period, it carries them when its own period is computed; carried here, too, they would be billed twice.
+    places = [place for place, document in enumerate(adjusted) if document.plan.identity.kind in MAY_ADJUST]
+    elsewhere = min((other.order for other in unsettled.others), default=None)
+    if places:
+        first = min(places, key=lambda place: adjusted[place].plan.order)
+        if elsewhere is None or adjusted[first].plan.order < elsewhere:
+            adjusted[first] = with_adjustments(adjusted[first], unsettled.adjustments)
+    elif elsewhere is None and unsettled.receipt:
         plan = adjustment_plan(terms.customer.id, terms.customer.currency, period)
-        found.append(carrying(Document(plan, ()), beside.adjustments))
-    return found
+        adjusted.append(with_adjustments(Document(plan, ()), unsettled.adjustments))
+    return adjusted
 
 
-def carrying(document: Document, adjustments: Iterable[RatedLine]) -> Document:
-    """A document with adjustments of others."""
+def with_adjustments(document: Document, adjustments: Iterable[RatedLine]) -> Document:
+    """A document with adjustments of others, in their order, after its own lines."""
     return replace(document, lines=(*document.lines, *sorted(adjustments, key=_order)))
 
 
@@ -128,17 +147,18 @@ def _tax(document: Document, terms: Terms, taxes: TaxService) -> list[RatedLine]
     return taxes.lines(terms.customer, taxable, document.plan.identity.issue_date, terms.account.rounding)
 
 
-def _with_credit(made: Sequence[Document], beside: Beside) -> list[Document]:
-    """Each document uses what those before it leave, up to its total."""
-    if beside.credit <= 0:
-        return list(made)
-    left = beside.credit
-    found = list(made)
-    takers: list[tuple[Order, int | None, int]] = [(one.order, None, one.credit) for one in beside.others]
-    takers += [(one.plan.order, place, max(one.total.minor, 0)) for place, one in enumerate(made)]
-    for _, place, wanted in sorted(takers, key=lambda taker: taker[0]):
-        used = min(left, wanted)
+def _with_credit(documents: Sequence[Document], unsettled: Unsettled) -> list[Document]:
+    """The documents, each with what those before it leave of the customer's credit, up to its total."""
+    paid = list(documents)
+    if unsettled.credit <= 0:
+        return paid
+    # Documents of other periods stand as they were computed last, with the credit that they use; place None: not here.
+    takers: list[tuple[Order, int | None, int]] = [(other.order, None, other.credit) for other in unsettled.others]
+    takers += [(document.plan.order, place, max(document.total.minor, 0)) for place, document in enumerate(documents)]
+    left = unsettled.credit
+    for _, place, payable in sorted(takers, key=lambda taker: taker[0]):
+        used = min(left, payable)
         left -= used
         if place is not None and used:
-            found[place] = replace(found[place], customer_credit=used)
-    return found
+            paid[place] = replace(paid[place], customer_credit=used)
+    return paid

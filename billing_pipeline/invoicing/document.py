@@ -20,7 +20,7 @@ _NAMESPACE = UUID("6d1f0f0e-5f3c-5c0a-9a3e-0b8f4f1f6a11")  # any constant: it ma
 Key = SegmentKey | FeeKey
 """What a document bills: the usage of a segment, or a subscription's fees for a service period."""
 StoredKey = tuple[str, str, str]
-_FEE, _A_DAY = "fee", len("2026-01-01")
+_FEE, _DAY_LENGTH = "fee", len("2026-01-01")
 
 
 class DocumentKind(StrEnum):
@@ -33,15 +33,24 @@ class DocumentKind(StrEnum):
     CREDIT_NOTE = "credit_note"
 
 
+class DocumentStatus(StrEnum):
+    """Whether a document may change, is final, or is cancelled. Whether it is paid is the payment's status."""
+
+    DRAFT = "draft"
+    FINALIZED = "finalized"
+    VOID = "void"
+
+
 _RANK = {DocumentKind.OPENING: 0, DocumentKind.CLOSING: 1, DocumentKind.DELAYED: 2}
-CARRIERS = frozenset(_RANK)
+MAY_ADJUST = frozenset(_RANK)
+"""The kinds of documents that carry adjustments of others beside their own lines."""
 Order = tuple[datetime, date, int, date]
 """The order in which documents compete: the instant from which they lock, issue date, kind, period."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentIdentity:
-    """What is of one customer, kind, issue date and period is one document; issued again it is another.
+    """A document's identity: of one customer, kind, issue date and period there is one; issued again it is another.
 
     Attributes:
         period: first day of the billing period.
@@ -56,14 +65,14 @@ class DocumentIdentity:
 
     @property
     def id(self) -> UUID:
-        """Made from the identity: computed twice, it is the same document."""
+        """The document's id, made from its identity: computed twice, it is the same document."""
         parts = [self.customer, str(self.kind), self.period.isoformat(), self.issue_date.isoformat()]
         if self.reissue:
             parts.append(str(self.reissue))
         return uuid5(_NAMESPACE, "\x1f".join(parts))
 
     def order(self, lock_at: datetime) -> Order:
-        """Where it stands among a customer's documents that compete for allowances, credit and adjustments."""
+        """The document's place among the customer's that compete for allowances, credit and adjustments."""
         return lock_at, self.issue_date, _RANK.get(self.kind, len(_RANK)), self.period
 
 
@@ -83,12 +92,12 @@ class DocumentPlan:
 
     @property
     def has_usage(self) -> bool:
-        """Whether it waits for usage."""
+        """Whether the document waits for usage."""
         return bills_usage(self.covers)
 
     @property
     def order(self) -> Order:
-        """Where it stands among the customer's documents."""
+        """The document's place among the customer's."""
         return self.identity.order(self.lock_at)
 
 
@@ -114,7 +123,7 @@ def keys_from(stored: Iterable[Sequence[str]]) -> frozenset[Key]:
 
 
 def _key_from(subscription: str, since: str, what: str) -> Key:
-    if len(since) == _A_DAY:
+    if len(since) == _DAY_LENGTH:
         _, every, timing = what.split(":")
         return FeeKey(subscription, date.fromisoformat(since), FeeCadence(every), timing)
     return SegmentKey(subscription, datetime.fromisoformat(since), what)
@@ -122,7 +131,7 @@ def _key_from(subscription: str, since: str, what: str) -> Key:
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """What of a customer and period is final already.
+    """The documents of a customer and period that are final already, and what they bill.
 
     Attributes:
         keys: what finalized documents bill; no other document bills it.
@@ -133,16 +142,16 @@ class Billed:
     documents: frozenset[DocumentIdentity] = field(default_factory=frozenset)
 
     def adding(self, plan: DocumentPlan) -> "Billed":
-        """With one more document that is final."""
+        """The same with one more document that is final."""
         return Billed(self.keys | plan.covers, self.documents | {plan.identity})
 
 
-_BESIDE_SUBTOTAL = frozenset({LineKind.CREDIT, LineKind.TAX})
+_NOT_IN_SUBTOTAL = frozenset({LineKind.CREDIT, LineKind.TAX})
 
 
 @dataclass(frozen=True)
 class Document:
-    """One computed state of a document.
+    """A document in one computed state.
 
     Attributes:
         customer_credit: minor units of earlier negative totals that pay for it.
@@ -154,17 +163,17 @@ class Document:
 
     @cached_property
     def id(self) -> UUID:
-        """Of the document, whatever its state."""
+        """The document's id, whatever its state."""
         return self.plan.identity.id
 
     @cached_property
     def subtotal(self) -> Money:
-        """Fees, usage, true-ups, discounts and adjustments: the sum of rounded lines, not rounded again."""
-        return self._money(sum(line.amount.minor for line in self.lines if line.kind not in _BESIDE_SUBTOTAL))
+        """The sum of fees, usage, true-ups, discounts and adjustments: of rounded lines, not rounded again."""
+        return self._money(sum(line.amount.minor for line in self.lines if line.kind not in _NOT_IN_SUBTOTAL))
 
     @cached_property
     def credits_applied(self) -> Money:
-        """What prepaid credits pay for; credit lines are negative, this is not."""
+        """The part that prepaid credits pay for; credit lines are negative, this is not."""
         return self._money(-sum(line.amount.minor for line in self.lines if line.kind == LineKind.CREDIT))
 
     @cached_property
@@ -174,17 +183,17 @@ class Document:
 
     @property
     def total(self) -> Money:
-        """Subtotal without prepaid credits, with tax."""
+        """The subtotal without prepaid credits, with tax."""
         return self.subtotal - self.credits_applied + self.tax
 
     @property
     def amount_due(self) -> Money:
-        """What the customer pays; a negative total becomes customer credit instead."""
+        """The amount that the customer pays; a negative total becomes customer credit instead."""
         return self._money(max(self.total.minor, 0) - self.customer_credit)
 
     @cached_property
     def content(self) -> str:
-        """Equal for equal documents: sha256 of everything a reader would call different."""
+        """A fingerprint, equal for equal documents: sha256 of everything a reader would call different."""
         lines = [_plain(line) for line in self.lines]
         covers = stored_keys(self.plan.covers)
         whole = [self.plan.lock_at.isoformat(), self.plan.currency, covers, lines, self.customer_credit]

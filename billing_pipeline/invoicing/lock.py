@@ -21,6 +21,7 @@ of 4 February. Change 7 is the last one of the catalog that was recorded by the 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from billing_pipeline.core.period import MOMENT
 from billing_pipeline.invoicing.document import Billed, DocumentPlan
@@ -58,6 +59,16 @@ class Cut:
     cutoff: datetime
     change: int
     terms: str = ""
+
+    @property
+    def customer(self) -> str:
+        """Id of the customer whose document it is."""
+        return self.plan.identity.customer
+
+    @property
+    def document(self) -> UUID:
+        """Id of the document."""
+        return self.plan.identity.id
 
 
 def free_from(instant: datetime, holds: Sequence[HeldInterval]) -> datetime | None:

@@ -22,43 +22,27 @@ def upgrade(ledger: Ledger) -> tuple[str | None, str]:
     Raises:
         LedgerError: the owner may not create the application's role, or the ledger is newer than this program.
     """
+    config = Config()
+    config.set_main_option("script_location", str(files("billing_pipeline.ledger") / "migrations"))
+    script = ScriptDirectory.from_config(config)
+    newest = script.get_current_head()
+    assert newest is not None, "there is at least one migration"  # noqa: S101
     with as_owner(ledger) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('billing_pipeline migrations'))"))
-        before, newest = _revision(connection), _script().get_current_head()
-        assert newest is not None, "there is at least one migration"  # noqa: S101
-        _refuse_newer(before)
+        before = MigrationContext.configure(connection).get_current_revision()
+        if before not in {None, *(migration.revision for migration in script.walk_revisions())}:
+            raise LedgerError(
+                f"The ledger has revision {before}, which this version of billing_pipeline does not know.",
+                hint="Install the version that wrote it, or a newer one.",
+            )
         _application_role(connection)
-        config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return before, newest
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(files("billing_pipeline.ledger") / "migrations"))
-    return config
-
-
-def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _refuse_newer(revision: str | None) -> None:
-    revisions = {script.revision for script in _script().walk_revisions()}
-    if revision is not None and revision not in revisions:
-        raise LedgerError(
-            f"The ledger has revision {revision}, which this version of billing_pipeline does not know.",
-            hint="Install the version that wrote it, or a newer one.",
-        )
-
-
 def _application_role(connection: Connection) -> None:
-    """Roles belong to the server, not to the database: made once, shared by its ledgers."""
+    """Make the application's role where it is missing. It belongs to the server: its ledgers share it."""
     if connection.scalar(text("SELECT true FROM pg_roles WHERE rolname = :role"), {"role": APPLICATION_ROLE}):
         return
     try:

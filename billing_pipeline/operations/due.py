@@ -7,7 +7,7 @@ from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import payments
 from billing_pipeline.ledger.reading import overview
-from billing_pipeline.operations.closing.awaited_sources import awaited
+from billing_pipeline.operations.closing.awaited_sources import awaited_at
 from billing_pipeline.operations.closing.standings import Standing
 from billing_pipeline.operations.context import Billing
 
@@ -44,7 +44,7 @@ def _awaits(billing: Billing, period: BillingPeriod) -> bool:
     """Whether the documents with usage wait for a source."""
     now = billing.now()
     with billing.ledger.begin() as connection:
-        return bool(awaited(billing, connection, period, ledger_catalog.newest_change(connection), now))
+        return bool(awaited_at(billing, connection, period, ledger_catalog.newest_change(connection), now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.ledger.periods import periods, runs
+from billing_pipeline.ledger.periods.periods import Stage
 from billing_pipeline.operations.context import Billing
 
 
@@ -20,14 +21,14 @@ class StageReport(JsonFields):
     """
 
     period: str
-    stage: str
+    stage: Stage
     counts: Mapping[str, int]
     through_batch: int
     seconds: float
 
 
 def note_stage(
-    billing: Billing, period: BillingPeriod, stage: str, counts: Mapping[str, int], seconds: float
+    billing: Billing, period: BillingPeriod, stage: Stage, counts: Mapping[str, int], seconds: float
 ) -> StageReport:
     """Note in the ledger that a stage ran in a period, and what it did."""
     now = billing.now()

@@ -1,14 +1,15 @@
 """What one transaction works with: some customer buckets of a period, locked until it ends."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
-from billing_pipeline.catalog.terms import CatalogView
+from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.periods.periods import CustomerState
+from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.context import Billing
 
 Unit = tuple[int, ...]  # buckets
@@ -21,6 +22,16 @@ class AsOf:
 
     batch: int
     change: int
+
+    @classmethod
+    def newest(cls, connection: Connection) -> "AsOf":
+        """All that is known now."""
+        return cls(manifest.newest_batch(connection), ledger_catalog.newest_change(connection))
+
+    @classmethod
+    def before(cls, connection: Connection, instant: datetime) -> "AsOf":
+        """What was received and recorded before an instant."""
+        return cls(manifest.batch_before(connection, instant), ledger_catalog.change_before(connection, instant))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +66,6 @@ class Work:
         """Code of each customer of these buckets, by id."""
         return ledger_catalog.customer_codes(self.connection, self._only_bucket)
 
-    def known_customers(self, view: CatalogView) -> Mapping[str, object]:
-        """Customers of the catalog; usage may name one that it does not know any more."""
-        return view.catalog.customers if view.catalog else {}
-
     @property
     def _only_bucket(self) -> int | None:
         return self.buckets[0] if len(self.buckets) == 1 else None
@@ -67,3 +74,9 @@ class Work:
 def codes_of(states: Mapping[str, CustomerState]) -> dict[str, int]:
     """Customer id → code."""
     return {customer: state.code for customer, state in states.items()}
+
+
+def terms_of(view: CatalogView, customers: Iterable[str]) -> dict[str, Terms]:
+    """Customer id → terms, of those whom the catalog knows: usage may name a customer that it knows no more."""
+    known = view.catalog.customers if view.catalog else {}
+    return {customer: view.terms(customer) for customer in customers if customer in known}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from billing_pipeline.operations.closing.invoice import invoice
+from billing_pipeline.ledger.periods.periods import Stage
+from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.reading.period_report import write_period_report
 from billing_pipeline.operations.reading.period_summary import InvoiceSummary, invoice_summary
 from billing_pipeline.pipeline import obstacles
@@ -26,7 +27,7 @@ from billing_pipeline.pipeline.usage import OWNERS
 def invoices(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The period's documents, one row each: drafts while it runs, then a version for each different result."""
     ledger, period = billing.at(context.partition_key, context.log)
-    report = invoice(ledger, period)
+    (report,) = close(ledger, period, [Stage.INVOICE])
     summary = invoice_summary(ledger, period)
     waiting, nothing_waits = obstacles.shown(billing, context.partition_key)
     metadata = {**_shown(summary), **waiting, **_links(write_period_report(ledger, period), period.key)}

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from billing_pipeline.operations.closing.meter import meter
+from billing_pipeline.ledger.periods.periods import Stage
+from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.reading.period_summary import quantity_summary
 from billing_pipeline.pipeline.metadata import Metadata, described, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
@@ -23,7 +24,7 @@ def metered_usage(context: dg.AssetExecutionContext, billing: BillingResource) -
     They are measured together with the dedupe; what has become dirty since is measured here.
     """
     ledger, period = billing.at(context.partition_key, context.log)
-    report = meter(ledger, period)
+    (report,) = close(ledger, period, [Stage.METER])
     quantities, by_price = quantity_summary(ledger, period)
     shown: Metadata = {"quantities": quantities, "by price": table(by_price)}
     return dg.MaterializeResult(metadata={**shown, **described(report, quantities)})

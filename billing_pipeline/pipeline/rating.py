@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from billing_pipeline.operations.closing.rate import rate_period
+from billing_pipeline.ledger.periods.periods import Stage
+from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.reading.period_summary import held_for, price_summary
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table
 from billing_pipeline.pipeline.metering import metered_usage
@@ -33,7 +34,7 @@ EVERY_QUANTITY_HAS_A_RATE = dg.AssetCheckSpec(
 def rated_lines(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The period's quantities, priced: exact, then rounded once. One row per customer, price and dimension values."""
     ledger, period = billing.at(context.partition_key, context.log)
-    report = rate_period(ledger, period)
+    (report,) = close(ledger, period, [Stage.RATE])
     prices, unrated = price_summary(ledger, period), held_for(ledger, period, UNRATED)
     shown: Metadata = {"lines": prices.lines, "total": money(prices.totals), "by price": table(prices.rows)}
     return dg.MaterializeResult(

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from billing_pipeline.operations.closing.meter import meter
+from billing_pipeline.ledger.periods.periods import Stage
+from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.reading.period_summary import meter_summary, usage_summary
 from billing_pipeline.pipeline.metadata import command, described, table
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
@@ -42,7 +43,7 @@ def deduped_usage(context: dg.AssetExecutionContext, billing: BillingResource) -
     Dedupes and meters the dirty customers in one pass over the lake and counts where every row ended.
     """
     ledger, period = billing.at(context.partition_key, context.log)
-    report = meter(ledger, period)
+    (report,) = close(ledger, period, [Stage.METER])
     summary, by_meter = usage_summary(ledger, period), meter_summary(ledger, period)
     return dg.MaterializeResult(
         metadata={

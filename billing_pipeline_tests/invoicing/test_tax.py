@@ -8,7 +8,7 @@ import pytest
 
 from billing_pipeline.catalog.customer import Customer, Exempt, TaxRate
 from billing_pipeline.core.money import Money, Rounding, from_major
-from billing_pipeline.invoicing.complete import Beside, complete
+from billing_pipeline.invoicing.complete import Unsettled, complete
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.invoicing.tax import CatalogTax
 from billing_pipeline.rating.line import RatedLine
@@ -81,5 +81,5 @@ def test_it_follows_discounts_adjustments_and_prepaid_credits(amounts: dict[str,
         DocumentIdentity("acme", DocumentKind.CLOSING, JANUARY.first_day, TODAY), "USD", JANUARY.end, frozenset()
     )
     stood: list[RatedLine] = [base(amount, kind=kind)[1] for kind, amount in amounts.items()]
-    (document,) = complete([Document(plan, tuple(stood))], taxed, JANUARY, Beside(), CatalogTax())
+    (document,) = complete([Document(plan, tuple(stood))], taxed, JANUARY, Unsettled(), CatalogTax())
     assert str(document.total) == total

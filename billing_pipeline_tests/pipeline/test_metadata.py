@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.ledger.periods.periods import Stage
 from billing_pipeline.operations.checks.check_report import CheckRow
 from billing_pipeline.operations.stage_report import StageReport
 from billing_pipeline_tests.pipeline.month import plain
@@ -81,7 +82,7 @@ def test_a_table_without_rows_says_so_and_a_long_one_is_cut() -> None:
 def test_what_is_plotted_comes_last() -> None:
     from billing_pipeline.pipeline.metadata import described
 
-    report = StageReport("2026-01-01", "lock", {"finalized": 3, "held": 0}, through_batch=7, seconds=1.23456)
+    report = StageReport("2026-01-01", Stage.LOCK, {"finalized": 3, "held": 0}, through_batch=7, seconds=1.23456)
     shown = plain(described(report, 3, [Money(999, "EUR"), Money(1250, "USD")]))
     assert list(shown.items()) == [
         ("done in this run", [{"finalized": 3, "held": 0}]),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from billing_pipeline.core.money import Money
+from billing_pipeline.invoicing.document import DocumentStatus
 from billing_pipeline.invoicing.render.document import PaperDetail, PaperDocument, PaperLine
 from billing_pipeline.invoicing.render.formats import Formats
 from billing_pipeline.invoicing.render.labels import Labels, labels
@@ -81,14 +82,14 @@ class _Writer:
     def sheet(self) -> Sheet:
         document, words = self.document, self.words
         heading = words.credit_note if document.kind == "credit_note" else words.invoice
-        mark = {"draft": words.draft, "void": words.void}.get(document.status, "")
+        marks: dict[str, str] = {DocumentStatus.DRAFT: words.draft, DocumentStatus.VOID: words.void}
         tax_id = (words.tax_id.format(document.seller.tax_id),) if document.seller.tax_id else ()
         return Sheet(
             words=words,
             locale=self.formats.language,
             title=f"{heading} {document.name}",
             heading=heading,
-            mark=mark,
+            mark=marks.get(document.status, ""),
             mark_note=self._mark_note(),
             seller=document.seller.name,
             seller_lines=(*document.seller.address, *tax_id),
@@ -103,9 +104,9 @@ class _Writer:
 
     def _mark_note(self) -> str:
         document, words = self.document, self.words
-        if document.status == "void":
+        if document.status == DocumentStatus.VOID:
             return words.replaced_note.format(document.replaced_by) if document.replaced_by else words.void_note
-        return words.draft_note if document.status == "draft" else ""
+        return words.draft_note if document.status == DocumentStatus.DRAFT else ""
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         document, words = self.document, self.words
@@ -119,7 +120,7 @@ class _Writer:
         if document.reason:
             yield words.reason, document.reason
         yield words.customer, document.buyer.id
-        if document.status == "draft":
+        if document.status == DocumentStatus.DRAFT:
             yield words.version, str(document.version)
 
     def _columns(self) -> Iterator[str]:

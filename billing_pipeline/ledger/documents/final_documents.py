@@ -2,12 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from billing_pipeline.invoicing.adjustment import FinalDocument
 from billing_pipeline.invoicing.complete import OtherDocument
@@ -23,23 +22,6 @@ CustomerPeriod = tuple[int, date]  # customer code, first day of the period
 _LINES = line_columns()
 
 
-@dataclass(frozen=True, slots=True)
-class Unsettled:
-    """Who may have something to adjust.
-
-    Attributes:
-        codes: of customers, with the fingerprints of their terms as known now.
-        since: fees of documents issued before this day cannot have changed any more.
-        batch: the last one to look at.
-        at: only what was final before this instant; None for all that is final.
-    """
-
-    codes: Mapping[int, str]
-    since: date
-    batch: int
-    at: datetime | None = None
-
-
 # Adjustments on final documents, and credit notes that correct; what was issued again has been replaced.
 _CORRECTING = f"""
     FROM document_line AS l
@@ -52,47 +34,56 @@ _CORRECTING = f"""
 """
 
 
-def unsettled(connection: Connection, wanted: Unsettled) -> set[CustomerPeriod]:
-    """The periods with final documents for which usage came late, or whose fees other terms may have changed.
+def periods_to_adjust(
+    connection: Connection, terms: Mapping[int, str], since: date, batch: int, at: datetime | None = None
+) -> set[CustomerPeriod]:
+    """Customers' periods with final documents for which usage came late, or whose fees other terms may have changed.
 
     The terms of a document that corrects fees count like those of the one that billed them: what is changed, billed,
     and changed back is as it was. Also the periods with a document that was issued again, as long as others bill
     adjustments of it.
+
+    Args:
+        connection: of the ledger.
+        terms: fingerprints of the customers' terms as known now, by code; empty where they have no fees.
+        since: fees of documents issued before this day cannot have changed any more.
+        batch: the last one to look at.
+        at: only what was final before this instant; None for all that is final.
     """
-    query = text(f"""
+    query = f"""
         WITH asked AS (SELECT * FROM unnest(CAST(:codes AS int[]), CAST(:terms AS text[])) AS a (customer, terms))
+        -- Usage came late for a document that waits for usage, and no document that was final then carries it.
         SELECT d.customer, d.period FROM late_usage AS l
         JOIN document AS d ON d.customer = l.customer AND d.period = l.period
         JOIN finalization AS f ON f.document = d.id
         JOIN document_version AS v ON v.document = f.document AND v.version = f.version
         LEFT JOIN finalization AS s ON s.document = l.settled_by
         WHERE l.customer = ANY(:codes) AND l.batch <= :batch AND l.batch > f.batch AND v.has_usage
-          AND (s.document IS NULL OR s.cutoff >= :at)
-          AND {FINAL_BEFORE}
+          AND (s.document IS NULL OR s.cutoff >= :at) AND {FINAL_BEFORE}
         UNION
+        -- A document that may bill fees was cut off under other terms.
         SELECT d.customer, d.period FROM asked JOIN document AS d ON d.customer = asked.customer
         JOIN finalization AS f ON f.document = d.id
         WHERE asked.terms <> '' AND f.terms <> asked.terms AND d.issue_date > :since
           AND d.kind IN ('opening', 'closing') AND {FINAL_BEFORE}
         UNION
+        -- Fees of a document were adjusted under other terms: what was changed may have been changed back.
         SELECT d.customer, d.period FROM asked JOIN document AS d ON d.customer = asked.customer
         JOIN document_line AS l ON l.adjusts_document = d.id
         JOIN finalization AS f ON f.document = l.document AND f.version = l.version
         WHERE asked.terms <> '' AND f.terms <> asked.terms AND l.adjusts = 'fee' AND d.issue_date > :since
           AND {FINAL_BEFORE}
         UNION
+        -- A document was issued again, and adjustments of it, which that undoes, are still billed by others.
         SELECT d.customer, d.period FROM document AS d JOIN document_void AS v ON v.document = d.id
         WHERE d.customer = ANY(:codes) AND v.replaced_by IS NOT NULL
           AND (CAST(:at AS timestamptz) IS NULL OR v.voided_at < :at) AND EXISTS (
             SELECT {_CORRECTING} AND l.adjusts_document = v.document
             GROUP BY l.adjusts, l.subscription, l.plan, l.price, l.description, l.dimensions, l.phase_start
             HAVING sum(l.amount_minor) <> 0)
-    """)  # noqa: S608 - column names
-    values = {
-        "codes": list(wanted.codes), "terms": list(wanted.codes.values()), "since": wanted.since,
-        "batch": wanted.batch, "at": wanted.at,
-    }  # fmt: skip
-    return {(row.customer, row.period) for row in connection.execute(query, values)}
+    """  # noqa: S608 - column names
+    rows = fetch(connection, query, codes=terms.keys(), terms=terms.values(), since=since, batch=batch, at=at)
+    return {(row.customer, row.period) for row in rows}
 
 
 def finals(

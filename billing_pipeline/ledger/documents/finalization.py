@@ -1,8 +1,10 @@
 """Finalizing documents: each gets its number and its fingerprint once; what is billed, and what may lock now."""
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -12,6 +14,7 @@ from billing_pipeline.invoicing.document import Billed, keys_from
 from billing_pipeline.ledger.database import copy_rows, fetch
 from billing_pipeline.ledger.documents.states import identity_of
 from billing_pipeline.ledger.tables import finalization, input_set
+from billing_pipeline.usage.event import LakeFile
 
 # Of a finalization (f): it is one that stood before ``:at``; with None each does.
 FINAL_BEFORE = "(CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)"
@@ -24,7 +27,6 @@ class Finalization:
     Attributes:
         issued: the document has lines, so it gets a number.
         inputs: fingerprint of its input set.
-        fingerprint: over the inputs, the terms and the code.
         batch, change: the last ones before the cutoff.
         terms: fingerprint of the customer's terms as known then.
     """
@@ -34,17 +36,24 @@ class Finalization:
     issued: bool
     cutoff: datetime
     inputs: str
-    fingerprint: str
     batch: int
     change: int
     terms: str
 
 
-def keep_inputs(connection: Connection, fingerprint: str, content: Mapping[str, object]) -> None:
-    """The usage files that documents of one cutoff are computed from, once."""
-    connection.execute(
-        upsert(input_set).values(fingerprint=fingerprint, content=dict(content)).on_conflict_do_nothing()
-    )
+def keep_inputs(connection: Connection, batch: int, files: Iterable[LakeFile]) -> str:
+    """The usage files that documents of one cutoff are computed from, kept once; returns their fingerprint.
+
+    Args:
+        connection: of the ledger.
+        batch: the last one before the cutoff.
+        files: a file that is named twice counts once.
+    """
+    contents = {file.path: file.sha256 for file in files}
+    content = {"batch": batch, "files": [list(file) for file in contents.items()]}
+    fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+    connection.execute(upsert(input_set).values(fingerprint=fingerprint, content=content).on_conflict_do_nothing())
+    return fingerprint
 
 
 def finalize(
@@ -54,12 +63,13 @@ def finalize(
     at: datetime,
     year: int,
     number_format: str,
+    code_version: str,
     actor: str,
 ) -> dict[UUID, str]:
-    """Finalize documents for good; returns the numbers of those that are issued.
+    """Finalize documents for good, each with a fingerprint over its inputs, terms and code; returns the numbers given.
 
-    The block of numbers is taken in one statement, last, and given back with the transaction: no gaps, and other
-    transactions wait only from here to the commit.
+    Only those that are issued get one. The block of numbers is taken in one statement, last, and given back with the
+    transaction: no gaps, and other transactions wait only from here to the commit.
     """
     issued = [final.id for final in finalizations if final.issued]
     first = _take_numbers(connection, year, len(issued)) if issued else 0
@@ -72,8 +82,9 @@ def finalize(
     )  # fmt: skip
     rows = (
         (
-            final.id, final.version, numbers.get(final.id), final.cutoff, at, final.fingerprint,
-            final.inputs, actor, final.batch, final.change, final.terms,
+            final.id, final.version, numbers.get(final.id), final.cutoff, at,
+            sha256(f"{final.inputs} {final.terms} {code_version}".encode()).hexdigest(), final.inputs, actor,
+            final.batch, final.change, final.terms,
         )
         for final in finalizations
     )  # fmt: skip

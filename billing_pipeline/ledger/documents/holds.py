@@ -4,23 +4,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import ColumnElement, Connection, select, text
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import MOMENT
 from billing_pipeline.ledger.database import among, copy_rows, lock_key
 from billing_pipeline.ledger.tables import customer, hold, hold_release
-
-
-class HoldInterval(NamedTuple):
-    """The time in which a hold held; ``released_at`` None: it still does."""
-
-    created_at: datetime
-    released_at: datetime | None
-    cause: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +36,6 @@ class Hold:
     released_at: datetime | None = None
     released_by: str | None = None
     release_reason: str | None = None
-
-
-class OpenHold(NamedTuple):
-    """A hold that nobody has released."""
-
-    id: int
-    created_at: datetime
-    reason: str
 
 
 def place(
@@ -84,16 +66,23 @@ def _add(
     return copy_rows(connection, hold, columns, rows)
 
 
-def open_holds(connection: Connection, period: date, cause: str | None = None) -> dict[int, OpenHold]:
+def open_holds(connection: Connection, period: date, cause: str | None = None) -> dict[int, Hold]:
     """The open hold of each customer (code) that is held now by ``cause``; without one, by anything."""
-    query = (
-        select(hold.c.customer, hold.c.id, hold.c.created_at, hold.c.reason)
-        .outerjoin(hold_release, hold_release.c.hold == hold.c.id)
-        .where(hold.c.period == period, hold_release.c.hold.is_(None))
+    conditions = [hold.c.period == period, hold_release.c.hold.is_(None)]
+    return dict(_select(connection, *conditions, *([] if cause is None else [hold.c.cause == cause])))
+
+
+def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[tuple[int, Hold]]:
+    """Holds with their customer's code, in the order they were placed."""
+    columns = (
+        *(hold.c.customer.label("code"), hold.c.id, customer.c.id.label("customer"), hold.c.period, hold.c.cause),
+        *(hold.c.reason, hold.c.created_at, hold.c.actor, hold_release.c.released_at),
+        *(hold_release.c.actor.label("released_by"), hold_release.c.reason.label("release_reason")),
     )
-    if cause is not None:
-        query = query.where(hold.c.cause == cause)
-    return {code: OpenHold(*row) for code, *row in connection.execute(query)}
+    of_customers = hold.join(customer, customer.c.code == hold.c.customer)
+    with_release = of_customers.outerjoin(hold_release, hold_release.c.hold == hold.c.id)
+    query = select(*columns).select_from(with_release).where(*conditions).order_by(hold.c.id)
+    return [(code, Hold(*fields)) for code, *fields in connection.execute(query)]
 
 
 def release(connection: Connection, holds: Collection[int], reason: str, *, at: datetime, actor: str) -> int:
@@ -119,24 +108,15 @@ def release(connection: Connection, holds: Collection[int], reason: str, *, at: 
 
 def placed(connection: Connection, *, period: date | None = None, released: bool = False) -> list[Hold]:
     """Holds in the order they were placed: those that hold, or with ``released`` all there ever were."""
-    columns = (
-        *(hold.c.id, customer.c.id.label("customer"), hold.c.period, hold.c.cause, hold.c.reason),
-        *(hold.c.created_at, hold.c.actor, hold_release.c.released_at),
-        *(hold_release.c.actor.label("released_by"), hold_release.c.reason.label("release_reason")),
-    )
-    of_customers = hold.join(customer, customer.c.code == hold.c.customer)
-    with_release = of_customers.outerjoin(hold_release, hold_release.c.hold == hold.c.id)
-    query = select(*columns).select_from(with_release).order_by(hold.c.id)
-    if period is not None:
-        query = query.where(hold.c.period == period)
+    conditions = [] if period is None else [hold.c.period == period]
     if not released:
-        query = query.where(hold_release.c.hold.is_(None))
-    return [Hold(*row) for row in connection.execute(query)]
+        conditions.append(hold_release.c.hold.is_(None))
+    return [of_customer for _, of_customer in _select(connection, *conditions)]
 
 
 def intervals(
     connection: Connection, period: date, customers: Collection[int] | None = None
-) -> Mapping[int, list[HoldInterval]]:
+) -> Mapping[int, list[Hold]]:
     """The holds that hold or held each customer (code) in a period, in the order in which they were placed.
 
     Args:
@@ -147,16 +127,10 @@ def intervals(
     Returns:
         Only those who are or were held.
     """
-    query = (
-        select(hold.c.customer, hold.c.created_at, hold_release.c.released_at, hold.c.cause, hold.c.reason)
-        .outerjoin(hold_release, hold_release.c.hold == hold.c.id)
-        .where(hold.c.period == period)
-    )
-    if customers is not None:
-        query = query.where(among(hold.c.customer, customers))
-    by_customer = defaultdict[int, list[HoldInterval]](list)
-    for code, *interval in connection.execute(query.order_by(hold.c.id)):
-        by_customer[code].append(HoldInterval(*interval))
+    conditions = [] if customers is None else [among(hold.c.customer, customers)]
+    by_customer = defaultdict[int, list[Hold]](list)
+    for code, of_customer in _select(connection, hold.c.period == period, *conditions):
+        by_customer[code].append(of_customer)
     return dict(by_customer)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, text, update
 
+from billing_pipeline.catalog.customer import Customer
 from billing_pipeline.core.money import Money
 from billing_pipeline.ledger.database import copy_rows, fetch
 from billing_pipeline.ledger.tables import payment, payment_event
@@ -32,6 +33,13 @@ class PaymentDue:
     amount_minor: int
     gateway: str | None = None
     collection: str | None = None
+
+    @classmethod
+    def of(cls, document: UUID, amount_due: Money, customer: Customer) -> "PaymentDue":
+        """What a document asks of a customer, by the payment terms that the catalog gives them."""
+        payment = customer.payment
+        gateway, collection = (payment.gateway, payment.collection) if payment else (None, None)
+        return cls(document, amount_due.minor, gateway, collection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +207,18 @@ def record(connection: Connection, steps: Sequence[PaymentStep], at: datetime, a
         ("document", "status", "at", "actor", "note"),
         ((step.document, str(step.status), step.at or at, actor, step.note) for step in steps),
     )
+
+
+_STOPPED = {PaymentStatus.QUEUED, PaymentStatus.FAILED, PaymentStatus.AWAITING_PAYMENT_METHOD}
+
+
+def stop(connection: Connection, document: UUID, at: datetime, actor: str) -> str | None:
+    """Stop asking for a void document's payment; returns the status in which that cannot be any more, else None."""
+    query = "SELECT status, gateway, attempts, reference FROM payment WHERE document = :document FOR UPDATE"
+    for row in fetch(connection, query, document=document):  # none where nothing was due
+        by_hand = row.status == PaymentStatus.SUBMITTED and row.gateway == DEFAULT_GATEWAY  # a person looks for money
+        if row.status not in _STOPPED and not by_hand:
+            return str(row.status)
+        step = PaymentStep(document, PaymentStatus.NOT_DUE, "the invoice is void", row.attempts, row.reference)
+        record(connection, [step], at, actor)
+    return None

@@ -10,7 +10,15 @@ from uuid import UUID
 from sqlalchemy import Connection, Table, delete, select, text
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, Key, keys_from, stored_keys
+from billing_pipeline.invoicing.document import (
+    Document,
+    DocumentIdentity,
+    DocumentKind,
+    DocumentStatus,
+    Key,
+    keys_from,
+    stored_keys,
+)
 from billing_pipeline.ledger.database import among, copy_rows, fetch
 from billing_pipeline.ledger.lines import LINE_COLUMNS, line_values
 from billing_pipeline.ledger.tables import document, document_line, document_version, draft_document, draft_line
@@ -21,6 +29,7 @@ class StoredDocument:
     """A document as the ledger has it now.
 
     Attributes:
+        code: the customer's.
         version: of the state that stands; 1 also for a draft that is still replaced.
         replaceable: its period had not ended when it was computed: no version is kept.
         content: compares equal to ``Document.content`` where nothing changed.
@@ -29,13 +38,9 @@ class StoredDocument:
     """
 
     id: UUID
-    customer: str
+    identity: DocumentIdentity
     code: int
     bucket: int
-    kind: str
-    period: date
-    issue_date: date
-    reissue: int
     currency: str
     version: int
     replaceable: bool
@@ -46,14 +51,14 @@ class StoredDocument:
     as_of_batch: int
     as_of_change: int
     code_version: str
-    status: str
+    status: DocumentStatus
     amount_due: Money
     lines: int
 
     @property
-    def identity(self) -> DocumentIdentity:
-        """What makes it this document."""
-        return DocumentIdentity(self.customer, DocumentKind(self.kind), self.period, self.issue_date, self.reissue)
+    def customer(self) -> str:
+        """Id of the customer whose document it is."""
+        return self.identity.customer
 
 
 def identity_of(row: Any) -> DocumentIdentity:
@@ -93,13 +98,9 @@ def current(connection: Connection, period: date, codes: Collection[int]) -> dic
 def _stored(row: Any) -> StoredDocument:
     return StoredDocument(
         id=row.id,
-        customer=row.customer_id,
+        identity=identity_of(row),
         code=row.customer,
         bucket=row.bucket,
-        kind=row.kind,
-        period=row.period,
-        issue_date=row.issue_date,
-        reissue=row.reissue,
         currency=row.currency,
         version=row.version,
         replaceable=row.replaceable,
@@ -110,7 +111,7 @@ def _stored(row: Any) -> StoredDocument:
         as_of_batch=row.as_of_batch,
         as_of_change=row.as_of_change,
         code_version=row.code_version,
-        status=row.status,
+        status=DocumentStatus(row.status),
         amount_due=Money(int(row.amount_due_minor), row.currency),
         lines=row.lines,
     )

@@ -7,16 +7,11 @@ from sqlalchemy import Connection, insert
 
 from billing_pipeline.invoicing.document import DocumentIdentity
 from billing_pipeline.ledger.database import fetch
-from billing_pipeline.ledger.documents.payments import PaymentStep
-from billing_pipeline.ledger.documents.payments import record as record_steps
 from billing_pipeline.ledger.documents.states import StoredDocument, register
 from billing_pipeline.ledger.tables import credit_note, document_void
-from billing_pipeline.payments.gateways import DEFAULT_GATEWAY
-from billing_pipeline.payments.handoff import PaymentStatus
 
 # Joins a document (d) with its void (r), as far as it was void before ``:at``.
 VOID_BEFORE = "document_void AS r ON r.document = d.id AND (CAST(:at AS timestamptz) IS NULL OR r.voided_at < :at)"
-_STOPPED = {PaymentStatus.QUEUED, PaymentStatus.FAILED, PaymentStatus.AWAITING_PAYMENT_METHOD}
 
 
 def record(
@@ -39,18 +34,6 @@ def record(
             replaced_by=replaced_by.id if replaced_by else None,
         )
     )
-
-
-def stop_payment(connection: Connection, document: UUID, at: datetime, actor: str) -> str | None:
-    """Stop asking for a document's payment; returns the status in which it cannot be stopped any more, else None."""
-    query = "SELECT status, gateway, attempts, reference FROM payment WHERE document = :document FOR UPDATE"
-    for row in fetch(connection, query, document=document):  # one, or none where nothing was due
-        by_hand = row.status == PaymentStatus.SUBMITTED and row.gateway == DEFAULT_GATEWAY  # a person looks for money
-        if row.status not in _STOPPED and not by_hand:
-            return str(row.status)
-        step = PaymentStep(document, PaymentStatus.NOT_DUE, "the invoice is void", row.attempts, row.reference)
-        record_steps(connection, [step], at, actor)
-    return None
 
 
 def credit_notes(connection: Connection, document: UUID) -> list[str]:

@@ -3,12 +3,23 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_pipeline.ledger.database import among, replace_rows
 from billing_pipeline.ledger.tables import customer, customer_period, period_bucket
+
+
+class Stage(StrEnum):
+    """Stages of a period, in their order. Customers wait for one of them: to be rated, or to be invoiced."""
+
+    METER = "meter"
+    RATE = "rate"
+    INVOICE = "invoice"
+    CHECK = "check"
+    LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +38,7 @@ class CustomerState:
 
     Attributes:
         terms: fingerprint of the terms that the stored quantities were measured by.
-        pending: the next stage, rate or invoice; None when everything is on documents.
+        pending: the next stage, to rate or to invoice; None when everything is on documents.
         batches: what arrived since the documents were last computed.
         changes: what changed in the catalog since then.
     """
@@ -36,7 +47,7 @@ class CustomerState:
     id: str
     bucket: int
     terms: str
-    pending: str | None
+    pending: Stage | None
     batches: tuple[int, ...]
     changes: tuple[int, ...]
 
@@ -67,7 +78,7 @@ def advance(connection: Connection, period: date, buckets: Sequence[int], batch:
 
 
 def customers(
-    connection: Connection, period: date, buckets: Sequence[int], *, pending: str | None = None
+    connection: Connection, period: date, buckets: Sequence[int], *, pending: Stage | None = None
 ) -> dict[str, CustomerState]:
     """The customers of these buckets that the period knows, by id; with ``pending``, those that wait for that stage."""
     query = (
@@ -79,7 +90,13 @@ def customers(
         query = query.where(customer_period.c.pending == pending)
     return {
         row.id: CustomerState(
-            row.customer, row.id, row.bucket, row.terms, row.pending, tuple(row.batches), tuple(row.changes)
+            code=row.customer,
+            id=row.id,
+            bucket=row.bucket,
+            terms=row.terms,
+            pending=Stage(row.pending) if row.pending else None,
+            batches=tuple(row.batches),
+            changes=tuple(row.changes),
         )
         for row in connection.execute(query.order_by(customer.c.id))
     }
@@ -102,7 +119,7 @@ def mark(connection: Connection, period: date, states: Iterable[CustomerState]) 
     )
 
 
-def advance_customers(connection: Connection, period: date, codes: Collection[int], pending: str | None) -> None:
+def advance_customers(connection: Connection, period: date, codes: Collection[int], pending: Stage | None) -> None:
     """Hand these customers to the next stage; with None there is none."""
     _update_customers(connection, period, codes, pending=pending)
 
@@ -123,7 +140,7 @@ def reached(connection: Connection, period: date) -> int:
     return connection.scalar(query) or 0
 
 
-def waiting(connection: Connection, period: date, stage: str) -> int:
+def waiting(connection: Connection, period: date, stage: Stage) -> int:
     """How many customers of the period wait for a stage."""
     query = select(func.count()).select_from(customer_period)
     query = query.where(customer_period.c.period == period, customer_period.c.pending == stage)

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from billing_pipeline.invoicing.document import DocumentStatus
+
 
 @dataclass(frozen=True, slots=True)
 class PeriodProgress:
@@ -30,7 +32,7 @@ class PeriodProgress:
     closed: bool = False
     newest_batch: int = 0
     pending: int = 0
-    documents: Mapping[str, int] = field(default_factory=dict)
+    documents: Mapping[DocumentStatus, int] = field(default_factory=dict)
     drafts: "Drafts | None" = None
 
     @property
@@ -41,7 +43,7 @@ class PeriodProgress:
     @property
     def locked(self) -> bool:
         """Whether it has documents, and each is finalized or void."""
-        return bool(self.documents) and not self.documents.get("draft")
+        return bool(self.documents) and not self.documents.get(DocumentStatus.DRAFT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +89,23 @@ def progress(connection: Connection, buckets: int, now: datetime) -> dict[date, 
     return {period: PeriodProgress(**fields) for period, fields in by_period.items()}
 
 
-def _documents(connection: Connection, now: datetime) -> dict[date, tuple[Mapping[str, int], Drafts | None]]:
+def _documents(connection: Connection, now: datetime) -> dict[date, tuple[Mapping[DocumentStatus, int], Drafts | None]]:
     """The documents of each period by status, and the drafts among them. What is final is only counted."""
     void = {row.period: row.documents for row in connection.execute(_VOID)}
     open_ = {row.period: row for row in connection.execute(_NOT_FINAL, {"now": now})}
-    by_period: dict[date, tuple[Mapping[str, int], Drafts | None]] = {}
+    by_period: dict[date, tuple[Mapping[DocumentStatus, int], Drafts | None]] = {}
     for period, documents in connection.execute(_DOCUMENTS):
         row, gone = open_.get(period), void.get(period, 0)
         final = documents - gone - (row.documents if row else 0)
         drafts = None
         if row and row.drafts:
             drafts = Drafts(row.next_lock_at, row.due, row.due_and_free, row.due_without_usage)
-        counts = {"draft": row.drafts if row else 0, "finalized": final, "void": gone}
-        by_period[period] = {name: count for name, count in counts.items() if count}, drafts
+        counts = {
+            DocumentStatus.DRAFT: row.drafts if row else 0,
+            DocumentStatus.FINALIZED: final,
+            DocumentStatus.VOID: gone,
+        }
+        by_period[period] = {status: count for status, count in counts.items() if count}, drafts
     return by_period
 
 

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, insert
 
 from billing_pipeline.ledger.database import fetch
+from billing_pipeline.ledger.periods.periods import Stage
 from billing_pipeline.ledger.tables import stage_run
 
 
@@ -14,7 +15,7 @@ def note_run(
     connection: Connection,
     *,
     period: date,
-    stage: str,
+    stage: Stage,
     at: datetime,
     seconds: float,
     through_batch: int,

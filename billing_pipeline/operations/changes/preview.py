@@ -14,8 +14,8 @@ from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
-from billing_pipeline.operations.closing.recompute import compute
-from billing_pipeline.operations.closing.versions import adding
+from billing_pipeline.operations.closing.recompute import recompute
+from billing_pipeline.operations.closing.versions import billed_with
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
 from billing_pipeline.operations.unit import AsOf, Work
@@ -125,8 +125,8 @@ def _computed(work: Work, codes: Mapping[str, int], changes: tuple[int, int]) ->
     """A customer's documents in one period, as each change calls for them."""
     final = finalization.billed(work.connection, work.first_day, codes.values())
     cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
-    billed, batch = adding(final, cuts, codes), manifest.newest_batch(work.connection)
-    computed = [compute(work, codes, AsOf(batch, change), billed).values() for change in changes]
+    billed, batch = billed_with(final, cuts, codes), manifest.newest_batch(work.connection)
+    computed = [recompute(work, codes, AsOf(batch, change), billed).values() for change in changes]
     return [[document for customer in customers for document in customer.documents] for customers in computed]
 
 

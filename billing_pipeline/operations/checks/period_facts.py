@@ -12,7 +12,7 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import checks, not_billable
 from billing_pipeline.ledger.usage import manifest, usage_facts
-from billing_pipeline.operations.closing.awaited_sources import missed
+from billing_pipeline.operations.closing.awaited_sources import missed_deadlines
 from billing_pipeline.operations.closing.measure_customers import in_lake
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.usage.expectations import ABSURD, UNRATED, Thresholds
@@ -20,7 +20,6 @@ from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.profiles.facts import (
     LateVolume,
     Magnitudes,
-    MissedDeadline,
     PeriodBatch,
     PeriodFacts,
     Quarantined,
@@ -55,10 +54,7 @@ def period_facts(
         quarantined=_quarantined(connection, period, catalog, thresholds),
         negative_quantities=usage_facts.negative_quantities(connection, first_day),
         unrated=usage_facts.unrated(connection, first_day, UNRATED),
-        missed_deadlines=[
-            MissedDeadline(deadline.source, deadline.deadline, deadline.delivered)
-            for deadline in (missed(billing, connection, period, catalog, now) if catalog else ())
-        ],
+        missed_deadlines=missed_deadlines(billing, connection, period, catalog, now),
         late_volume=[
             LateVolume(volume.customer, volume.price, volume.dimensions, volume.quantity)
             for _, volume in not_billable.kept_not_billable(connection, first_day)

@@ -1,7 +1,8 @@
-"""What documents with usage wait for: required sources that have not said that they delivered the whole period."""
+"""Sources that documents with usage wait for: the required ones that have not said that they delivered the period."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from billing_pipeline.catalog import Catalog, Source
 from billing_pipeline.core.period import BillingPeriod
@@ -10,9 +11,12 @@ from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.usage import watermarks
 from billing_pipeline.operations.context import Billing
 
+if TYPE_CHECKING:
+    from billing_pipeline.usage.profiles.facts import MissedDeadline
+
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class AwaitedSource:
     """A required source that has not delivered a period yet.
 
     Attributes:
@@ -31,9 +35,9 @@ class Awaited:
         return f"waits for the watermark of {self.source} to reach {instant(self.needed)}{until}"
 
 
-def awaited(
+def awaited_at(
     billing: Billing, connection: Connection, period: BillingPeriod, change: int, at: datetime
-) -> list[Awaited]:
+) -> list[AwaitedSource]:
     """The sources that the period's documents with usage wait for at ``at``.
 
     Args:
@@ -44,53 +48,39 @@ def awaited(
         at: an instant that is not in the future.
     """
     catalog = billing.view(connection, change, customers=()).catalog
-    required = [source for source in catalog.sources.values() if source.required] if catalog else []
-    return [one for source in required if (one := _awaited(billing, connection, period, source, at))]
+    return [
+        AwaitedSource(source.id, period.end, _deadline(billing, period, source))
+        for source in required_sources(catalog)
+        if (complete_at := delivered_at(billing, connection, period, source)) is None or complete_at > at
+    ]
 
 
-def _awaited(
-    billing: Billing, connection: Connection, period: BillingPeriod, source: Source, at: datetime
-) -> Awaited | None:
-    complete_at = delivered_at(billing, connection, period, source)
-    if complete_at is not None and complete_at <= at:
-        return None
-    return Awaited(source.id, period.end, _deadline(billing, period, source))
+def missed_deadlines(
+    billing: Billing, connection: Connection, period: BillingPeriod, catalog: Catalog | None, at: datetime
+) -> "list[MissedDeadline]":
+    """Gaps in what the period's documents know, by the catalog given; found from what is recorded, for good."""
+    from billing_pipeline.usage.profiles.facts import MissedDeadline
 
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """A required source that had not delivered a period by its deadline: documents with usage lock without it.
-
-    Attributes:
-        deadline: which has passed.
-        delivered: when it delivered after all; None: it has not yet.
-    """
-
-    source: str
-    deadline: datetime
-    delivered: datetime | None
-
-
-def missed(
-    billing: Billing, connection: Connection, period: BillingPeriod, catalog: Catalog, at: datetime
-) -> list[Missed]:
-    """The gaps in what the period's documents know, by the catalog given; found from what is recorded, for good."""
-    found = []
-    for source in catalog.sources.values():
+    missed = []
+    for source in required_sources(catalog):
         deadline = _deadline(billing, period, source)
-        if not source.required or deadline is None or deadline > at:
-            continue
-        delivered = watermarks.passed_at(connection, source.id, period.end)
-        if delivered is None or delivered > deadline:
-            found.append(Missed(source.id, deadline, delivered))
-    return found
+        if deadline is not None and deadline <= at:
+            delivered = watermarks.passed_at(connection, source.id, period.end)
+            if delivered is None or delivered > deadline:
+                missed.append(MissedDeadline(source.id, deadline, delivered))
+    return missed
+
+
+def required_sources(catalog: Catalog | None) -> list[Source]:
+    """The sources that a period is incomplete without."""
+    return [source for source in catalog.sources.values() if source.required] if catalog else []
 
 
 def delivered_at(billing: Billing, connection: Connection, period: BillingPeriod, source: Source) -> datetime | None:
     """When a required source had delivered the period, or its deadline passes; None: not yet, and it has none."""
     passed = watermarks.passed_at(connection, source.id, period.end)
-    known = [one for one in (passed, _deadline(billing, period, source)) if one is not None]
-    return min(known, default=None)
+    deadline = _deadline(billing, period, source)
+    return min((at for at in (passed, deadline) if at is not None), default=None)
 
 
 def _deadline(billing: Billing, period: BillingPeriod, source: Source) -> datetime | None:

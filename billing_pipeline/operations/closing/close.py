@@ -1,10 +1,12 @@
 """Close a period: usage → quantities → lines → documents, for whoever is dirty. Repeating it changes nothing."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import monotonic
 
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.periods.periods import Stage
 from billing_pipeline.operations.closing.invoice import invoice_unit
 from billing_pipeline.operations.closing.meter import meter_unit, rows_to_read
 from billing_pipeline.operations.closing.rate import rate_unit
@@ -13,29 +15,46 @@ from billing_pipeline.operations.parallel import run_units
 from billing_pipeline.operations.stage_report import StageReport, note_stage
 from billing_pipeline.operations.unit import Unit
 
-_STAGES = {"meter": meter_unit, "rate": rate_unit, "invoice": invoice_unit}
+_STAGES = {Stage.METER: meter_unit, Stage.RATE: rate_unit, Stage.INVOICE: invoice_unit}
+_ROWS_PER_CUSTOMER = 10  # of a customer who waits to be rated or invoiced
 
 
-def close(billing: Billing, period: BillingPeriod) -> tuple[StageReport, ...]:
+def close(billing: Billing, period: BillingPeriod, stages: Sequence[Stage] = tuple(_STAGES)) -> tuple[StageReport, ...]:
     """Bring the period's documents up to the newest usage and catalog; returns what each stage did.
 
     Each unit of buckets goes through the stages one after the other, in a transaction each; the seconds of a stage are
     those of all units together.
+
+    Args:
+        billing: the ledger.
+        period: which to close.
+        stages: all three, or one alone: then only who waits for it goes through it.
     """
-    counts = {stage: Counter[str]() for stage in _STAGES}
-    seconds = dict.fromkeys(_STAGES, 0.0)
-    progress = billing.watch(f"close {period.key}")
-    for unit in run_units(billing, close_unit, rows_to_read(billing, period), period.key, progress=progress):
+    rows = _rows(billing, period, stages[0])
+    counts = {stage: Counter[str]() for stage in stages}
+    seconds = dict.fromkeys(stages, 0.0)
+    progress = billing.watch(f"{'close' if len(stages) > 1 else stages[0]} {period.key}")
+    for unit in run_units(billing, close_unit, rows, period.key, stages, progress=progress):
         for stage, (counted, took) in unit.items():
             counts[stage].update(counted)
             seconds[stage] += took
-    return tuple(note_stage(billing, period, stage, counts[stage], seconds[stage]) for stage in _STAGES)
+    return tuple(note_stage(billing, period, stage, counts[stage], seconds[stage]) for stage in stages)
 
 
-def close_unit(billing: Billing, key: str, buckets: Unit) -> Mapping[str, tuple[Mapping[str, int], float]]:
-    """All stages of these buckets: stage → what it counted, and how long it took."""
+def _rows(billing: Billing, period: BillingPeriod, first: Stage) -> int:
+    """Roughly how many rows the stages touch: metering reads usage, the others what it left to do."""
+    if first == Stage.METER:
+        return rows_to_read(billing, period)
+    with billing.ledger.begin() as connection:
+        return periods.waiting(connection, period.first_day, first) * _ROWS_PER_CUSTOMER
+
+
+def close_unit(
+    billing: Billing, key: str, stages: Sequence[Stage], buckets: Unit
+) -> Mapping[Stage, tuple[Mapping[str, int], float]]:
+    """Stages of these buckets, one after the other: what each counted, and how long it took."""
     done = {}
-    for stage, work in _STAGES.items():
+    for stage in stages:
         started = monotonic()
-        done[stage] = (work(billing, key, buckets), monotonic() - started)
+        done[stage] = (_STAGES[stage](billing, key, buckets), monotonic() - started)
     return done

@@ -1,8 +1,8 @@
-"""What earlier periods bring into this one: levels that stand, and sessions that run on."""
+"""Usage of earlier periods that lasts into this one: levels that stand, and sessions that run on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any
+from functools import partial
 
 from billing_pipeline.catalog.content import from_content
 from billing_pipeline.catalog.meter import Meter
@@ -15,7 +15,7 @@ from billing_pipeline.usage.event import LakeFile
 
 
 def look_back(meters: Mapping[int, Meter], period: BillingPeriod, calendar: BillingCalendar) -> LookBack:
-    """Whose events may last into the period, and since when: as far as a session can run, or from the beginning."""
+    """Meters whose events may last into the period, and since when: as far as a session can run, or from the start."""
     return {code: _since(meter, period, calendar) for code, meter in meters.items() if meter.has_lasting_usage}
 
 
@@ -35,15 +35,15 @@ def earlier_files(work: Work, meters: Mapping[int, Meter], batch: int) -> list[L
         meters: by code.
         batch: the last one to include.
     """
-    found = look_back(meters, work.period, work.billing.calendar)
-    return lasting_usage.files(work.connection, work.first_day, found, batch, buckets=work.buckets)
+    lasting = look_back(meters, work.period, work.billing.calendar)
+    return lasting_usage.files(work.connection, work.first_day, lasting, batch, buckets=work.buckets)
 
 
-def carrying_meters(connection: Connection, change: int) -> dict[int, Meter]:
+def lasting_meters(connection: Connection, change: int) -> dict[int, Meter]:
     """The meters whose events last, by code, as the catalog stood after a change."""
     contents = lasting_usage.meters(connection, change)
-    made = {code: from_content("meter", content) for code, content in contents.items()}
-    return {code: meter for code, meter in made.items() if isinstance(meter, Meter)}
+    meters = {code: from_content("meter", content) for code, content in contents.items()}
+    return {code: meter for code, meter in meters.items() if isinstance(meter, Meter)}
 
 
 def touched_before(work: Work, meters: Mapping[int, Meter], after: int, through: int) -> Iterator[tuple[int, LakeFile]]:
@@ -55,27 +55,27 @@ def touched_before(work: Work, meters: Mapping[int, Meter], after: int, through:
         after: the last batch that is known.
         through: the last batch to look at.
     """
-    found = look_back(meters, work.period, work.billing.calendar)
-    new = lasting_usage.touching(work.connection, work.first_day, found, after, through)
-    replaced = manifest.replaced_by(work.connection, new) if new else {}
-
-    def files(**which: Any) -> list[LakeFile]:
-        return lasting_usage.files(work.connection, work.first_day, found, through, buckets=work.buckets, **which)
-
-    if new:
-        yield from by_batch([*files(after=after), *files(batches=replaced)], replaced, after)
+    lasting = look_back(meters, work.period, work.billing.calendar)
+    new = lasting_usage.touching(work.connection, work.first_day, lasting, after, through)
+    files = partial(lasting_usage.files, work.connection, work.first_day, lasting, through, buckets=work.buckets)
+    return by_batch(work.connection, new, files, after)
 
 
-def by_batch(files: Iterable[LakeFile], replaced: Mapping[int, int], after: int) -> Iterator[tuple[int, LakeFile]]:
-    """Each file with the newer batch that brings it, and with the one that replaces its rows.
+def by_batch(
+    connection: Connection, new: Collection[int], files: Callable[..., list[LakeFile]], after: int
+) -> Iterator[tuple[int, LakeFile]]:
+    """Files of new batches, each with its batch; and those whose rows these replace, each with the batch that does.
 
     Args:
-        files: of batches after ``after``, and of those in ``replaced``.
-        replaced: earlier delivery → the batch that replaces it.
+        connection: of the ledger.
+        new: numbers of the batches.
+        files: the files of the batches after one, or of these batches: ``files(after=…)``, ``files(batches=…)``.
         after: the last batch that is known.
     """
-    for file in files:
-        if file.batch > after:
-            yield file.batch, file
-        if file.batch in replaced:
-            yield replaced[file.batch], file
+    if new:
+        replaced = manifest.replaced_by(connection, new)
+        for file in [*files(after=after), *files(batches=replaced)]:
+            if file.batch > after:
+                yield file.batch, file
+            if file.batch in replaced:
+                yield replaced[file.batch], file

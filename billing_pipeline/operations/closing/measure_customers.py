@@ -1,4 +1,4 @@
-"""What some customers of a period used, as of a batch: the set-based part, asked for by the stages and by the lock."""
+"""Usage of some customers of a period, measured as of a batch: the set-based part, for the stages and for the lock."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from billing_pipeline.metering.measurement import Measured, Measurement, Timelin
 from billing_pipeline.metering.segments import Segment, segments
 from billing_pipeline.operations.closing.lasting_usage import earlier_files
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.unit import Work
+from billing_pipeline.operations.unit import Work, terms_of
 from billing_pipeline.rating.line import MeteredQuantity
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.usage.event import LakeFile
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Metering:
-    """Quantities and counts, by customer id."""
+    """Usage as it was measured: segments and quantities by customer id, and counts."""
 
     segments: dict[str, list[Segment]] = field(default_factory=dict)
     quantities: dict[str, list[MeteredQuantity]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Metering:
 
 
 def in_lake(billing: Billing, files: Iterable[LakeFile]) -> list[LakeFile]:
-    """The manifest's files, with the paths at which they can be read."""
+    """Files of the manifest, with the paths at which they can be read."""
     root = billing.settings.lake.rstrip("/")
     return [replace(file, path=f"{root}/{file.path}") for file in files]
 
@@ -55,15 +55,23 @@ def meter_customers(
         batch: the last batch to include.
         now: when what nothing has ended stops counting; the ledger's now unless an earlier instant is asked for.
     """
-    known = work.known_customers(view)
-    metering = Metering(
-        segments={one: list(segments(view.terms(one), work.period)) if one in known else [] for one in codes}
-    )
-    measurements, cuts = _measurements(metering.segments, codes)
+    in_force = {customer: list(segments(terms, work.period)) for customer, terms in terms_of(view, codes).items()}
+    metering = Metering({customer: in_force.get(customer, []) for customer in codes})
+    cuts = [
+        (customer, segment, cut)
+        for customer in codes
+        for segment in metering.segments[customer]
+        for cut in segment.cuts
+    ]
+    measurements = [
+        _measurement(number, codes[customer], segment, cut) for number, (customer, segment, cut) in enumerate(cuts)
+    ]
     files = manifest.files(work.connection, work.first_day, batch, buckets=work.buckets)
     meters = view.catalog.meters if view.catalog else {}
     meter_codes = ledger_catalog.meter_codes(work.connection)
-    earlier = earlier_files(work, {code: meters[one] for one, code in meter_codes.items() if one in meters}, batch)
+    earlier = earlier_files(
+        work, {code: meters[meter] for meter, code in meter_codes.items() if meter in meters}, batch
+    )
     if not files and not earlier:
         return metering
     lasting = any(meters[measurement.meter].has_lasting_usage for measurement in measurements)
@@ -88,42 +96,32 @@ def meter_customers(
     return metering
 
 
-_Cuts = Sequence[tuple[str, Segment, int]]  # by measurement number: customer, segment, which of its cuts
+_Cuts = Sequence[tuple[str, Segment, datetime]]  # by number of the measurement
 
 
-def _measurements(
-    by_customer: Mapping[str, Sequence[Segment]], codes: Mapping[str, int]
-) -> tuple[list[Measurement], _Cuts]:
-    """One cumulative measurement for each cut of each segment."""
-    measurements: list[Measurement] = []
-    cuts: list[tuple[str, Segment, int]] = []
-    for customer, in_force in by_customer.items():
-        for segment in in_force:
-            price = parsed(segment.price)
-            for place, cut in enumerate(segment.cuts):
-                measurements.append(
-                    Measurement(
-                        number=len(cuts),
-                        customer=codes[customer],
-                        meter=segment.price.meter,
-                        start=segment.start,
-                        end=cut,
-                        by=price.by,
-                        matches=price.matches,
-                        needs=price.needs,
-                        amount_field=price.amount_field,
-                    )
-                )
-                cuts.append((customer, segment, place))
-    return measurements, cuts
+def _measurement(number: int, customer: int, segment: Segment, cut: datetime) -> Measurement:
+    """What is measured for a segment until one of its cuts, cumulatively from its start."""
+    price = parsed(segment.price)
+    return Measurement(
+        number=number,
+        customer=customer,
+        meter=segment.price.meter,
+        start=segment.start,
+        end=cut,
+        by=price.by,
+        matches=price.matches,
+        needs=price.needs,
+        amount_field=price.amount_field,
+    )
 
 
 def _gather(metering: Metering, measured: Measured, cuts: _Cuts) -> None:
+    """Put each quantity where its customer's, segment's and cut's belong."""
     metering.counts = measured.counts
-    for one in measured.quantities:
-        customer, segment, place = cuts[one.number]
+    for answer in measured.quantities:
+        customer, segment, cut = cuts[answer.number]
         quantity = MeteredQuantity(
-            segment.key, segment.start, segment.cuts[place], one.dimensions, one.quantity, one.events,
-            one.provisional, one.counted_to, one.measures,
+            segment.key, segment.start, cut, answer.dimensions, answer.quantity, answer.events,
+            answer.provisional, answer.counted_to, answer.measures,
         )  # fmt: skip
         metering.quantities.setdefault(customer, []).append(quantity)

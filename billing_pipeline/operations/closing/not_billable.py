@@ -1,11 +1,11 @@
-"""Volume-priced usage received after the lock of the document with its price's line: kept, and not billable.
+"""Usage that is not billable: volume-priced, and received after the lock of the document with its price's line.
 
 All of a volume price's quantity is priced by the tier it reaches, so that a late event would change the price of what
 was billed for good. What was billed stands, and what is known beyond it is shown.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from billing_pipeline.core.money import EXACT
@@ -25,7 +25,7 @@ _Quantities = Mapping[tuple[SegmentKey, _Dimensions], Decimal]
 
 
 def note_not_billable(work: Work, codes: Mapping[str, int], rated: Mapping[str, Rated]) -> int:
-    """Keep what of these customers' usage of the period is known and cannot be billed; returns how many rows.
+    """Keep the customers' usage of the period that is known and cannot be billed; returns how many rows.
 
     Args:
         work: names the period.
@@ -38,11 +38,11 @@ def note_not_billable(work: Work, codes: Mapping[str, int], rated: Mapping[str, 
         return 0
     through = max(late.values())
     finals = final_documents.finals(work.connection, {(code, work.first_day) for code in late}, through)
-    ids = {code: one for one, code in codes.items()}
+    ids = {code: customer for customer, code in codes.items()}
     rows = [
         row
-        for (code, _), some in finals.items()
-        for final in some
+        for (code, _), documents in finals.items()
+        for final in documents
         if final.late
         for row in _rows(work, code, ids[code], final, rated[ids[code]])
     ]
@@ -59,19 +59,19 @@ def _rows(work: Work, code: int, customer: str, final: FinalDocument, rated: Rat
         for price in plan.prices
         if isinstance(key, SegmentKey) and price.id == key.price and parsed(price).model == "volume"
     }
-    known = _quantities(rated.lines, volume)
-    billed = _quantities(billed_lines(final, work.period), volume)
-    for key, dimensions in sorted(known.keys() | billed.keys()):
-        difference = EXACT.subtract(known.get((key, dimensions), Decimal(0)), billed.get((key, dimensions), Decimal(0)))
+    now, billed = _quantities(rated.lines, volume), _quantities(billed_lines(final, work.period), volume)
+    for key, dimensions in sorted(now.keys() | billed.keys()):
+        difference = EXACT.subtract(now.get((key, dimensions), Decimal(0)), billed.get((key, dimensions), Decimal(0)))
         if difference:
             identity = final.plan.identity.id
             yield NotBillable(code, identity, key.subscription, key.price, dict(dimensions), difference, REASON)
 
 
-def _quantities(lines: "tuple[RatedLine, ...] | list[RatedLine]", volume: set[SegmentKey]) -> _Quantities:
-    found: dict[tuple[SegmentKey, _Dimensions], Decimal] = defaultdict(Decimal)
+def _quantities(lines: Iterable[RatedLine], volume: set[SegmentKey]) -> _Quantities:
+    """Quantities of the lines of volume prices, by segment and dimensions."""
+    quantities: dict[tuple[SegmentKey, _Dimensions], Decimal] = defaultdict(Decimal)
     for line in lines:
         if line.kind == LineKind.USAGE and line.quantity is not None and segment_key(line) in volume:
-            at = segment_key(line), tuple(sorted(line.dimensions.items()))
-            found[at] = EXACT.add(found[at], line.quantity)
-    return found
+            key = segment_key(line), tuple(sorted(line.dimensions.items()))
+            quantities[key] = EXACT.add(quantities[key], line.quantity)
+    return quantities

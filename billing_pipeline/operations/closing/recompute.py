@@ -1,34 +1,33 @@
-"""The chain for some customers of a period, as of a batch and a catalog change, from segments to documents.
+"""Documents of some customers of a period, computed as of a batch and a catalog change, from segments to documents.
 
 The stages store what lies between; the lock, and whatever asks for an earlier state, run the chain in one go.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.invoicing.assemble import documents, fees_in
-from billing_pipeline.invoicing.complete import NOTHING, Beside, complete
+from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete
 from billing_pipeline.invoicing.document import Billed, Document
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.operations.closing.measure_customers import meter_customers
-from billing_pipeline.operations.closing.unsettled import besides
-from billing_pipeline.operations.unit import AsOf, Work
-from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
+from billing_pipeline.operations.closing.unsettled import find_unsettled
+from billing_pipeline.operations.unit import AsOf, Work, terms_of
+from billing_pipeline.rating.line import MeteredQuantity, Rated
 from billing_pipeline.rating.rate import rate
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
-    """One customer's documents, and why some of their lines are missing."""
+class CustomerDocuments:
+    """The documents of one customer, and why some of their lines are missing."""
 
-    documents: tuple[Document, ...]
-    problems: tuple[str, ...]
+    documents: tuple[Document, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
-def compute(
+def recompute(
     work: Work,
     codes: Mapping[str, int],
     as_of: AsOf,
@@ -37,7 +36,7 @@ def compute(
     at: datetime | None = None,
     *,
     cut: bool = False,
-) -> dict[str, Computed]:
+) -> dict[str, CustomerDocuments]:
     """The documents of these customers as they would be, had nothing after ``as_of`` happened. Stores nothing.
 
     Args:
@@ -47,46 +46,50 @@ def compute(
         billed: what of the period is final already, by customer code.
         now: as of :func:`meter_customers`.
         at: other periods as they stood before this instant; None: as they stand.
-        cut: as of :func:`besides`.
+        cut: as of :func:`find_unsettled`.
     """
     view = work.billing.view(work.connection, as_of.change, customers=list(codes))
     metering = meter_customers(work, view, codes, as_of.batch, now)
-    beside = besides(work, view, codes, as_of, at, cut=cut)
-    known = work.known_customers(view)
-    result = {}
-    for customer, code in codes.items():
-        if customer not in known:
-            result[customer] = Computed((), ())
-            continue
-        terms = view.terms(customer)
-        rated = rated_lines(
-            terms,
-            work.period,
-            work.billing.calendar,
-            metering.segments[customer],
-            metering.quantities.get(customer, ()),
-        )
-        one = beside.get(customer, NOTHING)
-        result[customer] = on_documents(work, terms, rated, billed[code], one)
-    return result
+    terms = terms_of(view, codes)
+    rated = {
+        customer: rated_lines(work, customer_terms, metering.segments[customer], metering.quantities.get(customer, ()))
+        for customer, customer_terms in terms.items()
+    }
+    return put_on_documents(
+        work, codes, terms, rated, billed=billed, unsettled=find_unsettled(work, view, codes, as_of, at, cut=cut)
+    )
 
 
-def rated_lines(
-    terms: Terms,
-    period: BillingPeriod,
-    calendar: BillingCalendar,
-    in_force: Iterable[Segment],
-    quantities: Iterable[MeteredQuantity],
-) -> Rated:
+def rated_lines(work: Work, terms: Terms, in_force: Iterable[Segment], quantities: Iterable[MeteredQuantity]) -> Rated:
     """One customer's lines of a period: its usage, and the fees that its documents bill."""
-    rated = rate(terms, in_force, quantities, calendar)
-    fees = [line for one in fees_in(terms, period, calendar) for line in one.lines]
+    rated = rate(terms, in_force, quantities, work.billing.calendar)
+    fees = [line for due in fees_in(terms, work.period, work.billing.calendar) for line in due.lines]
     return Rated((*rated.lines, *fees), rated.problems)
 
 
-def on_documents(work: Work, terms: Terms, rated: Rated, billed: Billed, beside: Beside) -> Computed:
-    """Rated lines on the documents that are not final, with all else that stands on these."""
-    lines: Sequence[RatedLine] = rated.lines
-    made = documents(terms, work.period, work.billing.calendar, lines, billed)
-    whole = complete(made, terms, work.period, beside, work.billing.taxes)
-    return Computed(tuple(whole), (*rated.problems, *beside.problems))
+def put_on_documents(
+    work: Work,
+    codes: Mapping[str, int],
+    terms: Mapping[str, Terms],
+    rated: Mapping[str, Rated],
+    *,
+    billed: Mapping[int, Billed],
+    unsettled: Mapping[str, Unsettled],
+) -> dict[str, CustomerDocuments]:
+    """The documents that are not final, with these customers' rated lines and all else that stands on them.
+
+    Args:
+        work: names the period.
+        codes: the customers, id → code; who is not in the catalog any more has no documents.
+        terms: of those whom the catalog knows.
+        rated: their lines.
+        billed: what of the period is final already, by customer code.
+        unsettled: what other periods bring, by customer.
+    """
+    result = dict.fromkeys(codes, CustomerDocuments())
+    for customer, customer_terms in terms.items():
+        beside, lines = unsettled.get(customer, SETTLED), rated[customer]
+        own = documents(customer_terms, work.period, work.billing.calendar, lines.lines, billed[codes[customer]])
+        whole = complete(own, customer_terms, work.period, beside, work.billing.taxes)
+        result[customer] = CustomerDocuments(tuple(whole), (*lines.problems, *beside.problems))
+    return result

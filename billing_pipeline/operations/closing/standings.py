@@ -1,4 +1,4 @@
-"""Which periods are not computed through everything that is known: late usage, catalog changes, work left half done."""
+"""Periods that are not computed through all that is known: late usage, catalog changes, work left half done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,11 @@ from datetime import datetime
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
-from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.periods import progress as period_progress
 from billing_pipeline.ledger.periods.progress import PeriodProgress
 from billing_pipeline.ledger.reading import overview
 from billing_pipeline.ledger.usage import lasting_usage
 from billing_pipeline.operations.context import Billing
-
-NOTHING = PeriodProgress()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,52 +31,47 @@ class Standing:
 
     @property
     def dirty(self) -> bool:
-        """Whether closing it would change anything."""
+        """Whether closing the period would change anything."""
         return self.late_usage or self.changed or self.unclosed or bool(self.progress.pending)
 
 
 def standings(billing: Billing) -> list[Standing]:
-    """All periods that have started, oldest first. A few queries, however many there are."""
+    """Standings of all periods that have started, oldest first. A few queries, however many there are."""
     periods, now = billing.periods(), billing.now()
     with billing.ledger.begin() as connection:
-        known = period_progress.progress(connection, len(billing.buckets), now)
+        progress_of = period_progress.progress(connection, len(billing.buckets), now)
         change = ledger_catalog.newest_change(connection)
         first_start = overview.first_start(connection)
         lasting = lasting_usage.newest_batches(connection, lasting_usage.meters(connection, change).keys())
-        fresh = _Fresh(connection, min((one.through_change for one in known.values() if one.locked), default=change))
-    found = []
-    before = 0  # the newest batch with events that may last into the period
+        locked_through = (progress.through_change for progress in progress_of.values() if progress.locked)
+        fresh = overview.newest_subscriptions(connection, min(locked_through, default=change))
+    result = []
+    earlier = 0  # the newest batch of an earlier period with events that may last into this one
     for period in periods:
-        progress = known.get(period.first_day, NOTHING)
-        concerned = first_start is not None and first_start < period.end
-        behind = change > progress.through_change and concerned
-        found.append(
+        progress = progress_of.get(period.first_day, PeriodProgress())
+        billed = first_start is not None and first_start < period.end
+        behind = change > progress.through_change and billed
+        result.append(
             Standing(
                 period,
                 progress,
-                late_usage=max(progress.newest_batch, before) > progress.through_batch,
-                changed=behind and (not progress.locked or fresh.concern(period, progress.through_change)),
-                unclosed=period.end <= now and not progress.closed and (concerned or progress.used),
+                late_usage=max(progress.newest_batch, earlier) > progress.through_batch,
+                changed=behind and (not progress.locked or _has_new_subscription(fresh, period, progress)),
+                unclosed=period.end <= now and not progress.closed and (billed or progress.used),
             )
         )
-        before = max(before, lasting.get(period.first_day, 0))
-    return found
+        earlier = max(earlier, lasting.get(period.first_day, 0))
+    return result
 
 
-class _Fresh:
-    """Subscriptions that were new when some locked period had been computed already: they may need documents in it.
+def _has_new_subscription(
+    subscriptions: Sequence[tuple[int, datetime, datetime | None]], period: BillingPeriod, progress: PeriodProgress
+) -> bool:
+    """Whether the locked period may need documents for a subscription that was recorded after it was computed.
 
     Whatever else changes in the catalog, a period whose documents are all final stays as it is.
     """
-
-    def __init__(self, connection: Connection, after: int) -> None:
-        self._subscriptions: Sequence[tuple[int, datetime, datetime | None]] = overview.newest_subscriptions(
-            connection, after
-        )
-
-    def concern(self, period: BillingPeriod, through_change: int) -> bool:
-        """Whether one of them, recorded after a change, is in force in the period."""
-        return any(
-            change > through_change and start < period.end and (end is None or end > period.start)
-            for change, start, end in self._subscriptions
-        )
+    return any(
+        change > progress.through_change and start < period.end and (end is None or end > period.start)
+        for change, start, end in subscriptions
+    )

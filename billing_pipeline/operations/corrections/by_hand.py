@@ -1,15 +1,13 @@
-"""What voids and credit notes share: documents that a person issues, final at once."""
+"""Documents that a person issues, final at once: what voids and credit notes share."""
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from hashlib import sha256
 
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money
-from billing_pipeline.invoicing.document import Document, DocumentIdentity
+from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentStatus
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization, payments, revisits, states
@@ -25,7 +23,7 @@ from billing_pipeline.operations.unit import AsOf, Work
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """A transaction that issues something for a final document.
+    """A final document, in a transaction that issues something for it.
 
     Attributes:
         work: of the document's period and the customer's bucket, which is locked in all periods.
@@ -50,25 +48,25 @@ class ByHand:
         Raises:
             Refused: there is none, or it is not final, was not issued, or is void.
         """
-        known = known_document(connection, name)
-        period = billing.calendar.period(known.period.isoformat())
-        work = Work(billing, connection, period, (billing.facts.bucket_of(known.code),))
+        document = known_document(connection, name)
+        period = billing.calendar.period(document.period.isoformat())
+        work = Work(billing, connection, period, (billing.facts.bucket_of(document.code),))
         ledger_catalog.wait_for_changes(connection)  # and hold: nothing is recorded before this commits
         manifest.wait_for_landings(connection)
         periods.lock_everywhere(connection, work.buckets)
         periods.lock_buckets(connection, _running(billing, connection), work.buckets)
-        known = known_document(connection, name)  # a run may have locked it meanwhile
-        stored = states.current(connection, work.first_day, [known.code])[known.id]
-        if stored.status == "draft":
-            raise Refused(
-                f"Document {known.id} is a draft.", hint="A draft follows the catalog and the usage; change those."
-            )
-        if stored.status == "void":
-            raise Refused(f"Invoice {known.number} is void already.", hint="See: billing invoices show")
-        if known.number is None:
-            raise Refused(f"Document {known.id} has no lines, so it was not issued.", hint="There is nothing to undo.")
-        as_of = AsOf(manifest.newest_batch(connection), ledger_catalog.newest_change(connection))
-        return cls(work, stored, known.number, known.total, billing.now(connection), as_of)
+        document = known_document(connection, name)  # a run may have locked it meanwhile
+        stored = states.current(connection, work.first_day, [document.code])[document.id]
+        if stored.status == DocumentStatus.DRAFT:
+            hint = "A draft follows the catalog and the usage; change those."
+            raise Refused(f"Document {document.id} is a draft.", hint=hint)
+        if stored.status == DocumentStatus.VOID:
+            raise Refused(f"Invoice {document.number} is void already.", hint="See: billing invoices show")
+        if document.number is None:
+            hint = "There is nothing to undo."
+            raise Refused(f"Document {document.id} has no lines, so it was not issued.", hint=hint)
+        now, as_of = billing.now(connection), AsOf.newest(connection)
+        return cls(work, stored, document.number, document.total, now, as_of)
 
     @property
     def running(self) -> date:
@@ -80,34 +78,26 @@ class ByHand:
         return self.work.billing.view(self.work.connection, change, customers=[self.stored.customer])
 
     def terms(self, change: int) -> Terms:
-        """The customer's, as known through a catalog change."""
+        """The customer's terms, as known through a catalog change."""
         return self.view(change).terms(self.stored.customer)
 
-    def issue(self, made: Document, reason: Mapping[str, object]) -> str | None:
+    def issue(self, document: Document, reason: Mapping[str, object]) -> str | None:
         """Write a document, finalize and number it, and queue it for payment; returns its number.
 
         Without lines it is final and not issued, as any other: it has no number.
         """
         connection, billing, terms = self.work.connection, self.work.billing, self.terms(self.as_of.change)
-        state = NewState(made, self.stored.code, self.stored.bucket, 1, self.as_of.batch, self.as_of.change, reason)
+        state = NewState(document, self.stored.code, self.stored.bucket, 1, self.as_of.batch, self.as_of.change, reason)
         states.add_versions(connection, [state], self.now, code_version())
-        payment = terms.customer.payment
-        due = PaymentDue(
-            made.id,
-            made.amount_due.minor,
-            payment.gateway if payment else None,
-            payment.collection if payment else None,
-        )
+        due = PaymentDue.of(document.id, document.amount_due, terms.customer)
         payments.queue(connection, [due], self.now, billing.actor)
-        inputs = self._keep_inputs()
-        whole = sha256(f"{inputs} {terms.fingerprint} {code_version()}".encode()).hexdigest()
+        files = manifest.files(connection, self.work.first_day, self.as_of.batch, buckets=self.work.buckets)
         final = Finalization(
-            id=made.id,
+            id=document.id,
             version=1,
-            issued=bool(made.lines),
+            issued=bool(document.lines),
             cutoff=self.now,
-            inputs=inputs,
-            fingerprint=whole,
+            inputs=finalization.keep_inputs(connection, self.as_of.batch, files),
             batch=self.as_of.batch,
             change=self.as_of.change,
             terms=terms.fingerprint,
@@ -118,9 +108,10 @@ class ByHand:
             at=self.now,
             year=billing.calendar.local_day(self.now).year,
             number_format=terms.account.number_format,
+            code_version=code_version(),
             actor=billing.actor,
         )
-        return numbers.get(made.id)
+        return numbers.get(document.id)
 
     def pass_on(self) -> None:
         """Have the customer's documents that are not final computed again: they depend on the final ones."""
@@ -128,14 +119,6 @@ class ByHand:
         visits = revisits.to_visit(connection, [self.stored.code], self.work.billing.calendar, self.now)
         own = (self.work.first_day, self.stored.code, None)  # what of its usage cannot be billed may be another now
         revisits.ask_again(connection, {*visits, own})
-
-    def _keep_inputs(self) -> str:
-        work = self.work
-        files = manifest.files(work.connection, work.first_day, self.as_of.batch, buckets=work.buckets)
-        content = {"batch": self.as_of.batch, "files": [[file.path, file.sha256] for file in files]}
-        fingerprint = sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-        finalization.keep_inputs(work.connection, fingerprint, content)
-        return fingerprint
 
 
 def _running(billing: Billing, connection: Connection) -> date:
@@ -147,9 +130,6 @@ def _running(billing: Billing, connection: Connection) -> date:
 
 def next_reissue(taken: Iterable[StoredDocument], identity: DocumentIdentity) -> int:
     """The first number under which a document of the same customer, kind, date and period does not exist yet."""
-    same = [
-        one.reissue
-        for one in taken
-        if (one.kind, one.period, one.issue_date) == (identity.kind, identity.period, identity.issue_date)
-    ]
+    identities = (document.identity for document in taken)
+    same = (other.reissue for other in identities if replace(other, reissue=identity.reissue) == identity)
     return max(same, default=-1) + 1

@@ -1,4 +1,4 @@
-"""Lower a final invoice by a credit note: a document of its own whose negative total is customer credit.
+"""Credit notes lower a final invoice: each is a document of its own whose negative total is customer credit.
 
 Goodwill leaves what counts as billed unchanged; a correction lowers it, so that late usage is compared with the rest.
 """
@@ -24,7 +24,7 @@ _FOLLOWING = frozenset({"tax", "credit"})  # they follow from the lines that a c
 
 @dataclass(frozen=True, slots=True)
 class Credited(JsonFields):
-    """What a credit note gives back, or would.
+    """A credit note: what it gives back, or would.
 
     Attributes:
         number: of the credit note; None where nothing was written.
@@ -69,17 +69,15 @@ def credit(
     """
     with billing.ledger.begin() as connection:
         hand = ByHand.of(billing, connection, name)
-        if hand.stored.kind == DocumentKind.CREDIT_NOTE:
+        if hand.stored.identity.kind == DocumentKind.CREDIT_NOTE:
             raise Refused(f"{hand.number} is a credit note itself.", hint="Name the invoice that it lowers.")
         (final,) = final_documents.finals_by_id(connection, [hand.stored.id])
         left = _left(hand, final)
         parts = _parts(hand, final, left, amount, line)
-        lines = [
-            _lowering(hand, one, -part) for one, part in zip(final.lines, parts, strict=True) if part.minor
-        ]  # fmt: skip
-        made = _document(hand, lines, sum(one.minor for one in left), hand.terms(final.change))
-        number = hand.issue(made, {"credits": hand.number})
-        voids.record_credit_note(connection, made.id, hand.stored.id, billing.actor, reason, correction=correction)
+        lines = [_lowering(hand, line_, -part) for line_, part in zip(final.lines, parts, strict=True) if part.minor]
+        note = _document(hand, lines, sum(amount.minor for amount in left), hand.terms(final.change))
+        number = hand.issue(note, {"credits": hand.number})
+        voids.record_credit_note(connection, note.id, hand.stored.id, billing.actor, reason, correction=correction)
         hand.pass_on()
         code = hand.stored.code
         credit_left = customer_credit.credit(connection, [code]).get(code, 0)
@@ -90,7 +88,7 @@ def credit(
         credits=hand.number,
         customer=hand.stored.customer,
         currency=hand.stored.currency,
-        total=str(made.total),
+        total=str(note.total),
         credit=str(Money(credit_left, hand.stored.currency)),
         correction=correction,
         dry_run=dry_run,
@@ -106,14 +104,15 @@ def _left(hand: ByHand, final: FinalDocument) -> list[Money]:
     given: dict[tuple[object, ...], int] = defaultdict(int)
     for line in final_documents.credited_lines(hand.work.connection, hand.stored.id):
         given[_said(line)] -= line.amount.minor
-    found = []
+    left = []
     for line in final.lines:
         said = _said(_lowering(hand, line, line.amount))
+        # Lines that say the same were lowered together: each takes what is its own, the first one first.
         lowest, highest = sorted((0, line.amount.minor))
         taken = min(max(given[said], lowest), highest)
         given[said] -= taken
-        found.append(Money(0 if line.kind in _FOLLOWING else line.amount.minor - taken, line.amount.currency))
-    return found
+        left.append(Money(0 if line.kind in _FOLLOWING else line.amount.minor - taken, line.amount.currency))
+    return left
 
 
 def _said(line: RatedLine) -> tuple[object, ...]:
@@ -128,24 +127,25 @@ def _parts(
     hand: ByHand, final: FinalDocument, left: Sequence[Money], amount: Decimal | None, number: int | None
 ) -> list[Money]:
     """How much of each line is given back; all that is left exactly as it stands, else in proportion."""
-    asked = list(left)
+    lowered = list(left)
     if number is not None:
         if not 1 <= number <= len(left) or final.lines[number - 1].kind in _FOLLOWING:
-            raise Refused(
-                f"Invoice {hand.number} has no line {number} that can be lowered.", hint="See: billing invoices show"
-            )
-        asked = [one if place == number else replace(one, minor=0) for place, one in enumerate(left, start=1)]
+            hint = "See: billing invoices show"
+            raise Refused(f"Invoice {hand.number} has no line {number} that can be lowered.", hint=hint)
+        lowered = [part if place == number else replace(part, minor=0) for place, part in enumerate(left, start=1)]
     currency = hand.stored.currency
-    most = Money(min(sum(one.minor for one in some) for some in (asked, left)), currency)
-    wanted = most if amount is None else from_major(amount, currency)
-    if not 0 < wanted.minor <= most.minor:
+    in_all = sum(part.minor for part in lowered)
+    # A discount lowers what is left: of a line alone no more can be given back than of the whole invoice.
+    most = Money(min(in_all, sum(part.minor for part in left)), currency)
+    total = most if amount is None else from_major(amount, currency)
+    if not 0 < total.minor <= most.minor:
         raise Refused(
-            f"{wanted} {currency} cannot be credited: {Money(max(most.minor, 0), currency)} {currency} are left.",
+            f"{total} {currency} cannot be credited: {Money(max(most.minor, 0), currency)} {currency} are left.",
             hint="Name an amount above zero that is no more than that.",
         )
-    if wanted.minor == sum(one.minor for one in asked):
-        return asked
-    return list(allocate(wanted, [max(one.minor, 0) for one in asked]))
+    if total.minor == in_all:
+        return lowered
+    return list(allocate(total, [max(part.minor, 0) for part in lowered]))
 
 
 def _document(hand: ByHand, lines: Sequence[RatedLine], left: int, then: Terms) -> Document:
@@ -155,16 +155,16 @@ def _document(hand: ByHand, lines: Sequence[RatedLine], left: int, then: Terms) 
     identity = DocumentIdentity(stored.customer, DocumentKind.CREDIT_NOTE, hand.running, issue_date)
     taken = states.current(hand.work.connection, hand.running, [stored.code])
     identity = replace(identity, reissue=next_reissue(taken.values(), identity))
-    made = Document(DocumentPlan(identity, stored.currency, hand.now, frozenset()), tuple(lines))
+    note = Document(DocumentPlan(identity, stored.currency, hand.now, frozenset()), tuple(lines))
     before = Money(left, stored.currency)
-    return replace(made, lines=(*lines, *_taxes(hand, then, before, before + made.subtotal)))
+    return replace(note, lines=(*lines, *_taxes(hand, then, before, before + note.subtotal)))
 
 
 def _taxes(hand: ByHand, then: Terms, before: Money, after: Money) -> Iterator[RatedLine]:
     """By how much the taxes fall as what is left falls: credit notes of a whole invoice give all of its tax back."""
 
     def due(taxable: Money) -> list[RatedLine]:
-        billing, issued = hand.work.billing, hand.stored.issue_date
+        billing, issued = hand.work.billing, hand.stored.identity.issue_date
         return billing.taxes.lines(then.customer, taxable, issued, then.account.rounding)
 
     rest = {line.description: line.amount for line in due(after)}

@@ -1,4 +1,4 @@
-"""Void an invoice: it keeps its number and asks for nothing any more; with a reissue another takes its place.
+"""Void invoices: each keeps its number and asks for nothing any more; with a reissue another takes its place.
 
 Alone, what it billed is waived: late usage is still compared with it. With a reissue, the same is billed again as all
 is known now, under a number of its own.
@@ -10,20 +10,20 @@ from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.invoicing.assemble import Keyed, fee_home, fees_in, key_of, lines_on
-from billing_pipeline.invoicing.complete import NOTHING, Beside, carrying, complete
-from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentPlan
+from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete, with_adjustments
+from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, voids
+from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, payments, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.closing.recompute import rated_lines
-from billing_pipeline.operations.closing.unsettled import besides
+from billing_pipeline.operations.closing.unsettled import find_unsettled
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.corrections.by_hand import ByHand
 
 
 @dataclass(frozen=True, slots=True)
 class Voided(JsonFields):
-    """What voiding did, or would do.
+    """A void invoice: what voiding did, or would do.
 
     Attributes:
         number: of the void invoice.
@@ -76,9 +76,9 @@ def void(billing: Billing, name: str, *, reason: str, reissue: bool = False, dry
 
 
 def _refuse(connection: Connection, hand: ByHand) -> None:
-    if hand.stored.kind == "credit_note":
+    if hand.stored.identity.kind == DocumentKind.CREDIT_NOTE:
         raise Refused(f"{hand.number} is a credit note.", hint="What it gave is customer credit: it stays.")
-    if status := voids.stop_payment(connection, hand.stored.id, hand.now, hand.work.billing.actor):
+    if status := payments.stop(connection, hand.stored.id, hand.now, hand.work.billing.actor):
         raise Refused(f"Invoice {hand.number} is {status}.", hint="Give it back with: billing invoices credit")
     if notes := voids.credit_notes(connection, hand.stored.id):
         raise Refused(f"Invoice {hand.number} is lowered by credit note {', '.join(notes)}.", hint="It stays as it is.")
@@ -94,11 +94,11 @@ def _reissued(hand: ByHand) -> DocumentPlan:
     billed = finalization.billed(work.connection, work.first_day, [stored.code])[stored.code]
     date_of: DocumentIdentity = replace(stored.identity, reissue=0)
     fees = {
-        one.key
-        for one in fees_in(terms, work.period, work.billing.calendar)
-        if fee_home(one, terms, work.period) == date_of and one.key not in billed.keys
+        due.key
+        for due in fees_in(terms, work.period, work.billing.calendar)
+        if fee_home(due, terms, work.period) == date_of and due.key not in billed.keys
     }
-    identity = replace(date_of, reissue=stored.reissue + 1)
+    identity = replace(date_of, reissue=stored.identity.reissue + 1)
     return DocumentPlan(identity, stored.currency, stored.lock_at, stored.covers | fees)
 
 
@@ -108,29 +108,25 @@ def _computed(hand: ByHand, plan: DocumentPlan) -> Document:
     codes = {stored.customer: stored.code}
     terms = view.terms(stored.customer)
     metering = meter_customers(work, view, codes, hand.as_of.batch)
-    rated = rated_lines(
-        terms,
-        work.period,
-        work.billing.calendar,
-        metering.segments[stored.customer],
-        metering.quantities.get(stored.customer, ()),
-    )
-    beside = besides(work, view, codes, hand.as_of).get(stored.customer, NOTHING)
-    if problems := [*rated.problems, *beside.problems]:
+    quantities = metering.quantities.get(stored.customer, ())
+    rated = rated_lines(work, terms, metering.segments[stored.customer], quantities)
+    unsettled = find_unsettled(work, view, codes, hand.as_of).get(stored.customer, SETTLED)
+    if problems := [*rated.problems, *unsettled.problems]:
         raise Refused(f"Invoice {hand.number} cannot be computed again: {'; '.join(problems)}.", hint="Give it a rate.")
     keyed: list[Keyed] = [(key_of(terms, work.billing.calendar, line), line) for line in rated.lines]
     own = lines_on(terms, work.period, work.billing.calendar, keyed, plan)
-    made = carrying(Document(plan, own), beside.adjustments)
+    corrected = with_adjustments(Document(plan, own), unsettled.adjustments)
     # It is issued now: it comes before all that is not final, also for the customer's credit.
-    (found,) = complete([made], terms, work.period, Beside(credit=beside.credit), work.billing.taxes)
-    return found
+    credit = Unsettled(credit=unsettled.credit)
+    (document,) = complete([corrected], terms, work.period, credit, work.billing.taxes)
+    return document
 
 
 def _reissue(hand: ByHand, plan: DocumentPlan) -> tuple[str | None, Money]:
-    """Issue it, and note that it carries the late usage that the void one did, and all else; its number and total."""
+    """Issue the document once more, with the late usage that the void one carried; returns its number and total."""
     connection, stored = hand.work.connection, hand.stored
     late_usage.mark_not_carried(connection, stored.id)
-    made = _computed(hand, plan)
-    number = hand.issue(made, {"reissue_of": hand.number})
-    late_usage.mark_carried(connection, {stored.code: (made.id, hand.as_of.batch)})
-    return number, made.total
+    document = _computed(hand, plan)
+    number = hand.issue(document, {"reissue_of": hand.number})
+    late_usage.mark_carried(connection, {stored.code: (document.id, hand.as_of.batch)})
+    return number, document.total

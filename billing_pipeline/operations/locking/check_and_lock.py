@@ -7,6 +7,7 @@ from time import monotonic
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger.periods import runs
+from billing_pipeline.ledger.periods.periods import Stage
 from billing_pipeline.ledger.reading import overview
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.checks.check import check
@@ -16,11 +17,9 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.lock import lock
 from billing_pipeline.operations.stage_report import StageReport
 
-STAGE = "check"
-
 
 def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
-    """All checks of the period. Safe to repeat.
+    """Run all checks of the period and note that they ran. Safe to repeat.
 
     Raises:
         UsageError: the lake cannot be read.
@@ -38,7 +37,7 @@ def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
         runs.note_run(
             connection,
             period=period.first_day,
-            stage=STAGE,
+            stage=Stage.CHECK,
             at=now,
             seconds=monotonic() - started,
             through_batch=batch,
@@ -49,7 +48,7 @@ def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
 
 
 def lock_checked(billing: Billing, period: BillingPeriod) -> StageReport:
-    """Close, check where something has come since the last check, then lock: what every face offers as the lock.
+    """Close the period, check it where something has come since the last check, then lock it: what every face offers.
 
     Raises:
         UsageError: the lake cannot be read; nothing is locked.

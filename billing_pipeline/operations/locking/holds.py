@@ -1,4 +1,4 @@
-"""Holds: keep customers' documents of a period from locking, and let them go."""
+"""Holds keep customers' documents of a period from locking, until they are released."""
 
 from collections.abc import Collection
 
@@ -24,8 +24,8 @@ def place(billing: Billing, customers: Collection[str], period: str, reason: str
         codes = customer_codes(connection)
         if unknown := sorted(set(customers) - codes.keys()):
             raise Refused(f"There is no customer {unknown[0]!r}.", hint=nearest(unknown[0], tuple(codes)))
-        wanted = [codes[one] for one in customers]
-        return holds.place(connection, wanted, first_day, cause, reason, at=now, actor=billing.actor)
+        held = [codes[customer] for customer in customers]
+        return holds.place(connection, held, first_day, cause, reason, at=now, actor=billing.actor)
 
 
 def release(billing: Billing, ids: Collection[int], reason: str) -> int:
@@ -41,7 +41,7 @@ def release(billing: Billing, ids: Collection[int], reason: str) -> int:
 
 
 def list_holds(billing: Billing, *, period: str | None = None, released: bool = False) -> list[Hold]:
-    """What holds now, in the order it was placed; with ``released`` also what held before."""
+    """The holds that hold now, in the order they were placed; with ``released`` also those that held before."""
     first_day = None if period is None else billing.calendar.period(period).first_day
     with billing.ledger.begin() as connection:
         return holds.placed(connection, period=first_day, released=released)

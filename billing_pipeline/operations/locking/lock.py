@@ -1,8 +1,20 @@
-"""Lock what is due: compute as of the cutoff, finalize, number and queue for payment, in one transaction a unit.
+"""Lock documents that are due: compute as of the cutoff, finalize, number and queue for payment, in one transaction.
 
 Run twice, raced or killed, it does each document once: the buckets' rows are locked, the finalization row is unique,
 and the numbers are taken last, in the same transaction. A customer's documents are locked in the order of their
 cutoffs, whatever period they are of: each depends on what the ones before it billed.
+
+Calls at 1.00 each, 19% tax, no grace. January's document, 10.00 and tax, was locked on 1 February. February's is held:
+
+    27 February       a person holds February's document, which has 50.00 of usage
+    1 March           its ``lock_at``: a run finds it held, and locks nothing
+    3 March           2 more calls of January arrive: late for January's document, in time for February's
+    4 March           the tax becomes 20%, recorded before February's cutoff
+    5 March, 09:00    the hold is released: this instant is the cutoff. A run locks 50.00 of February's usage, 2.00 of
+                      January's as an adjustment, and 10.40 of tax; it notes that January's late usage is billed
+    6 March           1 more call of January and 4 of February arrive: March's document of 1 April carries both
+
+Had the run come on 20 March, it would have locked the same: as of 5 March, 09:00, whatever arrived since.
 """
 
 from collections import Counter, defaultdict
@@ -14,26 +26,26 @@ from uuid import UUID
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.document import CARRIERS, Billed, Order
+from billing_pipeline.invoicing.document import MAY_ADJUST, Billed, DocumentStatus
 from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import final_documents, finalization, holds, late_usage, revisits
 from billing_pipeline.ledger.documents import states as document_states
 from billing_pipeline.ledger.documents.states import StoredDocument
 from billing_pipeline.ledger.periods import periods
-from billing_pipeline.ledger.periods.periods import CustomerState
+from billing_pipeline.ledger.periods.periods import CustomerState, Stage
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.meter import touched
 from billing_pipeline.operations.closing.standings import standings
-from billing_pipeline.operations.closing.unsettled import unsettled
+from billing_pipeline.operations.closing.unsettled import may_be_unsettled
 from billing_pipeline.operations.closing.versions import (
-    Snapshot,
-    Writing,
+    DocumentsAsOf,
+    DocumentWriter,
+    billed_with,
     by_moment,
-    snapshots_at_cutoffs,
-    write_versions,
+    documents_at_cutoffs,
 )
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.finalize import finalize
@@ -46,13 +58,13 @@ _ROWS_PER_DOCUMENT = 10
 
 
 def lock(billing: Billing, period: BillingPeriod) -> StageReport:
-    """Bring everything up to date and lock the period's documents whose cutoff has come; nothing before its time.
+    """Lock the period's documents whose cutoff has come, once all is up to date; nothing before its time.
 
     Documents of other periods that were cut off before, and are of the same customers, are locked first.
     """
     started = monotonic()
     now = billing.now()
-    settle(billing)
+    wait_for_writers(billing)
     for other in _needed(billing, period):
         close(billing, other)
     close(billing, period)
@@ -61,9 +73,9 @@ def lock(billing: Billing, period: BillingPeriod) -> StageReport:
         due = finalization.due(connection, period.first_day, now)
     if due:
         progress = billing.watch(f"lock {period.key}")
-        for one in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
-            counts.update(one)
-    return note_stage(billing, period, "lock", counts, monotonic() - started)
+        for counted in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
+            counts.update(counted)
+    return note_stage(billing, period, Stage.LOCK, counts, monotonic() - started)
 
 
 def _needed(billing: Billing, period: BillingPeriod) -> list[BillingPeriod]:
@@ -71,13 +83,15 @@ def _needed(billing: Billing, period: BillingPeriod) -> list[BillingPeriod]:
     catalog = billing.catalog()
     fees = catalog is not None and any(plan.fees for plan in catalog.plans.values())
     return [
-        one.period
-        for one in standings(billing)
-        if one.dirty and one.period != period and (fees or one.progress.documents.get("finalized"))
+        standing.period
+        for standing in standings(billing)
+        if standing.dirty
+        and standing.period != period
+        and (fees or standing.progress.documents.get(DocumentStatus.FINALIZED))
     ]
 
 
-def settle(billing: Billing) -> None:
+def wait_for_writers(billing: Billing) -> None:
     """Wait for landings and catalog changes under way: whatever comes after this is recorded at or after now."""
     with billing.ledger.begin() as connection:
         ledger_catalog.wait_for_changes(connection)
@@ -86,7 +100,7 @@ def settle(billing: Billing) -> None:
 
 @dataclass(slots=True)
 class _Locking:
-    """What one unit's transaction works with, of one period.
+    """One period in a unit's transaction: its buckets are locked, and this is how they stand.
 
     Attributes:
         now: the ledger's clock when the run began: nothing is recorded before it any more.
@@ -105,7 +119,7 @@ class _Locking:
     def of(cls, work: Work, now: datetime) -> "_Locking":
         """Take the buckets, and read how they stand."""
         progress = periods.lock_buckets(work.connection, work.first_day, work.buckets)
-        through = [one.through_batch for one in progress]
+        through = [bucket.through_batch for bucket in progress]
         states = periods.customers(work.connection, work.first_day, work.buckets)
         billed = finalization.billed(work.connection, work.first_day, codes_of(states).values())
         return cls(work, now, (min(through), max(through)), states, billed)
@@ -114,19 +128,25 @@ class _Locking:
         """The customers' documents as they stand."""
         return document_states.current(self.work.connection, self.work.first_day, codes_of(self.states).values())
 
+    def codes(self, cuts: Collection[Cut]) -> dict[str, int]:
+        """The customers of these documents, id → code, in the order of their ids."""
+        return {customer: self.states[customer].code for customer in sorted({cut.customer for cut in cuts})}
+
     def cuts(self, only: Collection[str] | None = None) -> list[Cut]:
         """The documents whose cutoff has come, of all customers or of some."""
         cutoffs = Cutoffs(self.work, self.now)
         due = {
-            one.customer: one.code
-            for one in self.documents().values()
-            if one.status == "draft" and cutoffs.may_have_come(one) and (only is None or one.customer in only)
+            document.customer: document.code
+            for document in self.documents().values()
+            if document.status == DocumentStatus.DRAFT
+            and cutoffs.may_have_come(document)
+            and (only is None or document.customer in only)
         }
         return cutoffs.of(due, self.billed)
 
 
 def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[str, int]:
-    """One transaction: finalize what is due in these buckets."""
+    """Finalize the documents that are due in these buckets, in one transaction."""
     period = billing.calendar.period(key)
     counts: Counter[str] = Counter(finalized=0, issued=0, queued=0, held=0)
     with billing.ledger.begin() as connection:
@@ -135,17 +155,18 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
             day: _Locking.of(Work(billing, connection, billing.calendar.period(day.isoformat()), buckets), now)
             for day in sorted(days)  # always in this order: two runs cannot wait for each other
         }
-        own = lockings[period.first_day]
-        cuts = own.cuts()
-        customers = {cut.plan.identity.customer for cut in cuts}
-        elsewhere = [
-            cut for day, one in lockings.items() if day != period.first_day for cut in one.cuts(only=customers)
-        ]
-        _refuse_unmetered(own, [*cuts, *elsewhere])
-        for day, same in _in_turn([*cuts, *elsewhere]):
+        own = lockings.pop(period.first_day)
+        own_cuts = own.cuts()
+        customers = {cut.customer for cut in own_cuts}
+        # Who has nothing due here has their documents of other periods locked with those periods.
+        cuts = [*own_cuts, *(cut for locking in lockings.values() for cut in locking.cuts(only=customers))]
+        lockings[period.first_day] = own
+        if cuts:
+            _refuse_unmetered(own, cuts)
+        for day, same in _in_turn(cuts):
             counts.update(_lock(lockings[day], same))
         standing = own.documents()
-        counts.update(finalize(own.work, standing, withdrawn=_withdrawn(own, standing, cuts), now=now))
+        counts.update(finalize(own.work, standing, withdrawn=_withdrawn(own, standing, own_cuts), now=now))
     return counts
 
 
@@ -161,9 +182,7 @@ def _in_turn(cuts: Sequence[Cut]) -> Iterator[tuple[date, list[Cut]]]:
 
 
 def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
-    """Usage received before a cutoff, of whatever period, must be known: it may be on the document."""
-    if not cuts:
-        return
+    """Usage received before a cutoff, of whatever period, must be metered: it may be on the document."""
     work = locking.work
     batch = manifest.batch_before(work.connection, max(cut.cutoff for cut in cuts))
     unmetered = late_usage.unmetered(work.connection, work.buckets, batch)
@@ -175,21 +194,15 @@ def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
 
 
 def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
-    """Finalize documents of one cutoff."""
-    work = locking.work
-    present = locking.documents()
+    """Finalize documents of one period and cutoff, but those of customers who are held."""
+    work, codes = locking.work, locking.codes(cuts)
     concerned = _concerned(locking, cuts)
-    unrated = _bring_to_cutoff(locking, present, cuts, concerned)
+    unrated = _bring_to_cutoff(locking, cuts, concerned)
     held = holds.open_holds(work.connection, work.first_day).keys() | unrated
-    ready = [cut for cut in cuts if locking.states[cut.plan.identity.customer].code not in held]
-    standing = locking.documents()
-    counts = finalize(work, standing, ready, now=locking.now)
+    ready = [cut for cut in cuts if codes[cut.customer] not in held]
+    counts = finalize(work, locking.documents(), ready, now=locking.now)
     counts["held"] = len(cuts) - len(ready)
-    billed = dict(locking.billed)
-    for cut in ready:
-        code = locking.states[cut.plan.identity.customer].code
-        billed[code] = billed[code].adding(cut.plan)
-    locking.billed = billed
+    locking.billed = billed_with(locking.billed, ready, codes)
     _note_late(locking, ready)
     _pass_on(locking, ready, concerned)
     return counts
@@ -200,78 +213,87 @@ def _concerned(locking: _Locking, cuts: Sequence[Cut]) -> set[int]:
 
     Also those of whom something became final since their documents were computed.
     """
-    found = set[int]()
+    concerned = set[int]()
     for as_of, same in by_moment(locking.work, cuts).items():
-        codes = {one: locking.states[one].code for one in sorted({cut.plan.identity.customer for cut in same})}
-        found |= unsettled(locking.work, codes, as_of)
-        found |= revisits.asked(locking.work.connection, locking.work.first_day, codes.values())
-    return found
+        codes = locking.codes(same)
+        concerned |= may_be_unsettled(locking.work, codes, as_of)
+        concerned |= revisits.asked(locking.work.connection, locking.work.first_day, codes.values())
+    return concerned
 
 
 def _note_late(locking: _Locking, cuts: Sequence[Cut]) -> None:
-    """Keep which usage that is metered already was received at or after a cutoff."""
-    work = locking.work
+    """Keep which usage that is metered already was received at or after a cutoff.
+
+    What is metered only later is noted then: metering finds that the document is final.
+    """
+    work, newest = locking.work, locking.reached[1]
     for as_of, same in by_moment(work, cuts).items():
-        if as_of.batch < locking.reached[1]:
-            whose = {locking.states[cut.plan.identity.customer].code for cut in same if cut.plan.has_usage}
-            late = touched(work, as_of.batch, locking.reached[1])
-            pairs = [(code, batch) for batch, codes in late.items() for code in codes & whose if batch > as_of.batch]
+        if as_of.batch < newest:
+            codes = set(locking.codes([cut for cut in same if cut.plan.has_usage]).values())
+            late = touched(work, as_of.batch, newest)
+            pairs = [(code, batch) for batch, some in late.items() for code in some & codes]
             late_usage.note_late(work.connection, work.first_day, pairs)
 
 
 def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int]) -> None:
     """Note which late usage these documents carry, and have the customers' other documents computed again."""
-    work = locking.work
-    codes = {cut.plan.identity.customer: locking.states[cut.plan.identity.customer].code for cut in cuts}
+    work, codes = locking.work, locking.codes(cuts)
     late = late_usage.with_late_usage(work.connection, codes.values())
     if late:
         others = final_documents.others(work.connection, late, None)
         carriers: dict[int, tuple[UUID, int]] = {}
-        for cut in sorted(cuts, key=lambda one: one.plan.order):
-            code = codes[cut.plan.identity.customer]
-            waiting: Order | None = min((one.order for one in others.get(code, ())), default=None)
+        for cut in sorted(cuts, key=lambda cut: cut.plan.order):
+            code = codes[cut.customer]
+            waiting = min((document.order for document in others.get(code, ())), default=None)
             # A document of its own for late usage carries it only where no other will.
-            first = waiting is None or (cut.plan.identity.kind in CARRIERS and cut.plan.order < waiting)
+            first = waiting is None or (cut.plan.identity.kind in MAY_ADJUST and cut.plan.order < waiting)
             if code in late and code not in carriers and first:
-                carriers[code] = (cut.plan.identity.id, manifest.batch_before(work.connection, cut.cutoff))
+                carriers[code] = (cut.document, manifest.batch_before(work.connection, cut.cutoff))
         late_usage.mark_carried(work.connection, carriers)
-    newest = AsOf(manifest.newest_batch(work.connection), ledger_catalog.newest_change(work.connection))
-    again = {*concerned, *unsettled(work, codes, newest)}
+    # Drafts of other periods named these adjustments and this credit so far: they are computed again without them.
+    again = {*concerned, *may_be_unsettled(work, codes, AsOf.newest(work.connection))}
     visits = revisits.to_visit(work.connection, again, work.billing.calendar, locking.now)
     revisits.ask_again(work.connection, visits)
 
 
-def _bring_to_cutoff(
-    locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequence[Cut], concerned: Collection[int]
-) -> set[int]:
+def _bring_to_cutoff(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int]) -> set[int]:
     """Make each document's newest version the one as of its cutoff.
 
     Most stand so already. Others were computed through later batches or changes, or not since the last ones.
     Returns the codes of customers with a quantity that has no rate: they are held.
     """
-    work = locking.work
-    stale = set[str]().union(*(_stale(locking, present, same, as_of) for as_of, same in by_moment(work, cuts).items()))
-    stale |= {one for one in {cut.plan.identity.customer for cut in cuts} if locking.states[one].code in concerned}
-    again = [cut for cut in cuts if cut.plan.identity.customer in stale]
-    states = {one: locking.states[one] for one in sorted(stale)}
-    snapshots = snapshots_at_cutoffs(work, again, codes_of(states), locking.billed)
-    write_versions(Writing(work, states, present, locking.now), snapshots)
-    return _hold_unrated(locking, cuts, stale, snapshots)
+    work, present = locking.work, locking.documents()
+    stale = {customer for customer, code in locking.codes(cuts).items() if code in concerned}
+    for as_of, same in by_moment(work, cuts).items():
+        stale |= _stale(locking, present, same, as_of)
+    again = [cut for cut in cuts if cut.customer in stale]
+    moments = documents_at_cutoffs(work, again, locking.codes(again), locking.billed)
+    states = {customer: locking.states[customer] for customer in sorted(stale)}
+    DocumentWriter(work, states, present, locking.now).write_versions(moments)
+    return _hold_unrated(locking, cuts, stale, moments)
 
 
 def _hold_unrated(
-    locking: _Locking, cuts: Sequence[Cut], stale: Collection[str], snapshots: Sequence[Snapshot]
+    locking: _Locking, cuts: Sequence[Cut], stale: Collection[str], moments: Sequence[DocumentsAsOf]
 ) -> set[int]:
-    """Hold whom a quantity without a rate held at the cutoff, whoever found it when: what mends it comes before."""
-    work, states = locking.work, locking.states
-    problems = {one: found.problems for at in snapshots for one, found in at.computed.items() if found.problems}
+    """Hold whom a quantity without a rate held at the cutoff, whoever found it when: what mends it comes before.
+
+    Found by a run of 10 February at a cutoff of the 4th: held since the 4th. What mends it on the 12th is in time.
+    """
+    work, codes = locking.work, locking.codes(cuts)
+    problems = {
+        customer: "; ".join(computed.problems)
+        for moment in moments
+        for customer, computed in moment.documents.items()
+        if computed.problems
+    }
+    # Of the others what stands is as of the cutoff, and so are their holds.
     open_holds = holds.open_holds(work.connection, work.first_day, UNRATED)
-    standing = {code: hold.reason for code, hold in open_holds.items()}  # of the others it is as of the cutoff
+    standing = {code: hold.reason for code, hold in open_holds.items()}
     reasons: dict[int, tuple[str, datetime]] = {}
     for cut in cuts:
-        customer = cut.plan.identity.customer
-        code = states[customer].code
-        reason = "; ".join(problems.get(customer, ())) if customer in stale else standing.get(code)
+        code = codes[cut.customer]
+        reason = problems.get(cut.customer) if cut.customer in stale else standing.get(code)
         if reason:
             reasons.setdefault(code, (reason, cut.cutoff))
     if reasons:
@@ -283,12 +305,13 @@ def _hold_unrated(
 
 def _stale(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequence[Cut], as_of: AsOf) -> set[str]:
     """The customers whose stored documents may differ from those as of the cutoff."""
+    # From the cutoff's batch to what the buckets are computed through, whichever is further: who has usage in between
+    # has documents that say too much, or not enough.
     low, high = min(as_of.batch, *locking.reached), max(as_of.batch, *locking.reached)
     late = set[int]().union(*touched(locking.work, low, high).values())
     stale = set()
     for cut in cuts:
-        customer, stored = cut.plan.identity.customer, present.get(cut.plan.identity.id)
-        state = locking.states[customer]
+        stored, state = present.get(cut.document), locking.states[cut.customer]
         if (
             stored is None
             or stored.replaceable
@@ -299,19 +322,19 @@ def _stale(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequ
             or state.code in late
             or state.terms != cut.terms
         ):
-            stale.add(customer)
+            stale.add(cut.customer)
     return stale
 
 
 def _withdrawn(locking: _Locking, standing: Mapping[UUID, StoredDocument], cuts: Sequence[Cut]) -> list[StoredDocument]:
     """Documents that nothing calls for any more: empty, and finalized without a number when their time comes."""
-    cut = {one.plan.identity.id for one in cuts}
+    cut = {document.document for document in cuts}
     return [
-        one
-        for one in standing.values()
-        if one.status == "draft"
-        and not one.covers
-        and not one.lines
-        and one.lock_at <= locking.now
-        and one.id not in cut
+        document
+        for document in standing.values()
+        if document.status == DocumentStatus.DRAFT
+        and not document.covers
+        and not document.lines
+        and document.lock_at <= locking.now
+        and document.id not in cut
     ]

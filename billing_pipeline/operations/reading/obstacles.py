@@ -8,6 +8,7 @@ from functools import cache, partial
 from billing_pipeline.core.period import MOMENT, BillingPeriod
 from billing_pipeline.core.plain_json import Json, JsonFields
 from billing_pipeline.core.plain_text import maybe_instant
+from billing_pipeline.invoicing.document import DocumentStatus
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
@@ -15,7 +16,7 @@ from billing_pipeline.ledger.reading import due_documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
 from billing_pipeline.ledger.reading.due_documents import KeptDocument
 from billing_pipeline.ledger.reading.summaries import Row
-from billing_pipeline.operations.closing.awaited_sources import Awaited, awaited
+from billing_pipeline.operations.closing.awaited_sources import AwaitedSource, awaited_at
 from billing_pipeline.operations.context import Billing
 
 _NAMED = 5  # customers, of each cause
@@ -69,7 +70,7 @@ class Obstacles(JsonFields):
 
 
 def standing_obstacles(
-    connection: Connection, period: BillingPeriod, sources: Sequence[Awaited], now: datetime
+    connection: Connection, period: BillingPeriod, sources: Sequence[AwaitedSource], now: datetime
 ) -> Obstacles:
     """What keeps the period's due documents; ``sources`` are those that have not delivered it."""
     first_day = period.first_day
@@ -100,14 +101,14 @@ def waiting_documents(billing: Billing, period: BillingPeriod) -> tuple[Obstacle
 
 def awaited_sources(
     billing: Billing, connection: Connection, period: BillingPeriod, now: datetime
-) -> Sequence[Awaited]:
+) -> Sequence[AwaitedSource]:
     """The sources that documents of the period wait for now; nobody waits for a period that has not ended."""
     if now < period.end:
         return ()
-    return awaited(billing, connection, period, ledger_catalog.newest_change(connection), now)
+    return awaited_at(billing, connection, period, ledger_catalog.newest_change(connection), now)
 
 
-def _row(document: KeptDocument, sources: Sequence[Awaited]) -> Row:
+def _row(document: KeptDocument, sources: Sequence[AwaitedSource]) -> Row:
     held = [f"hold {number}, {cause}: {reason}" for number, cause, reason in document.holds]
     deadlines = [source.deadline for source in sources if source.deadline]
     ends = not held and deadlines and len(deadlines) == len(sources)
@@ -131,7 +132,7 @@ class Waits:
 
     def of(self, document: KnownDocument) -> list[Json]:
         """Holds and sources of a document; nothing where it is final, or not due."""
-        if document.status != "draft" or document.lock_at > self._at:
+        if document.status != DocumentStatus.DRAFT or document.lock_at > self._at:
             return []
         held: list[Json] = [
             {"kind": "hold", "cause": hold.cause, "reason": hold.reason}
@@ -144,5 +145,5 @@ class Waits:
         """The sources that had not delivered a period, by the catalog of that instant."""
         change = ledger_catalog.change_before(self._connection, self._at + MOMENT)
         period = self._billing.calendar.period(first_day.isoformat())
-        sources = awaited(self._billing, self._connection, period, change, self._at)
+        sources = awaited_at(self._billing, self._connection, period, change, self._at)
         return [{"kind": "source", "cause": source.source, "reason": source.reason} for source in sources]

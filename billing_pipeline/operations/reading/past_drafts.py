@@ -7,7 +7,7 @@ from uuid import UUID
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import MOMENT
-from billing_pipeline.invoicing.document import Billed, Document
+from billing_pipeline.invoicing.document import Billed, Document, DocumentStatus
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.reading import documents, overview
@@ -44,7 +44,7 @@ def past_drafts(
 def _computed(
     billing: Billing, connection: Connection, heads: Sequence[DocumentHead], run: Run
 ) -> Iterator[KnownDocument]:
-    from billing_pipeline.operations.closing.recompute import compute  # with the engine, which other lists never need
+    from billing_pipeline.operations.closing.recompute import recompute  # with the engine, which other lists never need
 
     period = billing.calendar.period(run.period.isoformat())
     as_of = AsOf(run.through_batch, ledger_catalog.change_before(connection, run.at + MOMENT))
@@ -52,7 +52,7 @@ def _computed(
     codes = {head.customer: head.code for head in heads}
     head_of = {head.id: head for head in heads}
     nothing_billed = dict.fromkeys(codes.values(), Billed())
-    for computed in compute(work, codes, as_of, nothing_billed, run.at, run.at + MOMENT).values():
+    for computed in recompute(work, codes, as_of, nothing_billed, run.at, run.at + MOMENT).values():
         for document in computed.documents:
             if document.id in head_of:
                 yield _known(document, head_of[document.id], as_of, run.at)
@@ -70,7 +70,7 @@ def _known(document: Document, head: DocumentHead, as_of: AsOf, at: datetime) ->
         version=1,
         replaceable=True,
         lock_at=document.plan.lock_at,
-        status="draft",
+        status=DocumentStatus.DRAFT,
         payment_status="not_due",
         number=None,
         cutoff=None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.core.errors import SettingsError
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.invoicing.document import DocumentStatus
 from billing_pipeline.invoicing.render.revenue import Sold
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import holds
@@ -50,7 +51,7 @@ def period_report(billing: Billing, period: BillingPeriod) -> str:
         as_of=(now, batch, change),
         documents=invoices.documents,
         final=invoices.final,
-        totals=totals((row for row in invoices.by_status if row["status"] != "void"), "total"),
+        totals=totals((row for row in invoices.by_status if row["status"] != DocumentStatus.VOID), "total"),
         by_status=invoices.by_status,
         sold=list(_sold(sold, catalog)),
         changed=[(change.documents, change.difference) for change in changed],

@@ -6,6 +6,7 @@ from typing import cast
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.invoicing.document import DocumentStatus
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
 from billing_pipeline.ledger.periods.runs import Reconciliation, reconciliation
@@ -131,7 +132,7 @@ def invoice_summary(billing: Billing, period: BillingPeriod) -> InvoiceSummary:
         by_status = summaries.documents_by_status(connection, period.first_day)
         return InvoiceSummary(
             documents=_sum(by_status, "documents"),
-            final=_sum((row for row in by_status if row["status"] != "draft"), "documents"),
+            final=_sum((row for row in by_status if row["status"] != DocumentStatus.DRAFT), "documents"),
             totals=totals(by_status, "total"),
             by_status=by_status,
             largest=summaries.largest_documents(connection, period.first_day),

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from billing_pipeline.core.plain_json import Json, JsonFields, fields_json
 from billing_pipeline.core.plain_text import instant, maybe_instant
+from billing_pipeline.invoicing.document import DocumentStatus
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
@@ -14,7 +15,7 @@ from billing_pipeline.ledger.documents.holds import Hold
 from billing_pipeline.ledger.reading import documents, overview
 from billing_pipeline.ledger.reading.overview import QuarantinedRows, RefusedFile, Run
 from billing_pipeline.ledger.usage import manifest
-from billing_pipeline.operations.closing.awaited_sources import Awaited, awaited
+from billing_pipeline.operations.closing.awaited_sources import AwaitedSource, awaited_at
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.obstacles import Obstacles, standing_obstacles
@@ -41,7 +42,7 @@ class PeriodStatus:
     batches: int
     changes: int
     held: tuple[Hold, ...]
-    awaited: tuple[Awaited, ...]
+    awaited: tuple[AwaitedSource, ...]
     obstacles: Obstacles
     runs: tuple[Run, ...]
 
@@ -60,7 +61,7 @@ class PeriodStatus:
             "end": instant(period.end),
             "next_lock_at": maybe_instant(drafts.next_lock_at) if drafts else None,
             "due": drafts.due if drafts else 0,
-            "documents": {name: progress.documents.get(name, 0) for name in ("draft", "finalized", "void")},
+            "documents": {status: progress.documents.get(status, 0) for status in DocumentStatus},
             "dirty": {
                 "dirty": self.standing.dirty,
                 "batches": self.batches,
@@ -147,10 +148,10 @@ class _Reader:
             else ()
         )
         ended = standing.period.end <= self._now
-        final = not progress.documents.get("draft") and not standing.unclosed
+        final = not progress.documents.get(DocumentStatus.DRAFT) and not standing.unclosed
         state = state_of(ended=ended, final=final)
         sources = tuple(
-            awaited(self._billing, self._connection, standing.period, self._change, self._now)
+            awaited_at(self._billing, self._connection, standing.period, self._change, self._now)
             if state == IN_GRACE
             else ()
         )

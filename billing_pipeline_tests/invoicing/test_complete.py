@@ -1,0 +1,95 @@
+"""Completion: which document carries adjustments, what is taxed, and who uses the customer's credit first."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from billing_pipeline.catalog.customer import TaxRate
+from billing_pipeline.core.money import from_major
+from billing_pipeline.invoicing.complete import OtherDocument, Unsettled, complete
+from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
+from billing_pipeline.invoicing.tax import CatalogTax
+from billing_pipeline.rating.line import LineKind, RatedLine
+from billing_pipeline_tests.invoicing.discounted import base
+from billing_pipeline_tests.terms import UTC_MONTHS, terms_of
+
+FEBRUARY = UTC_MONTHS.period("2026-02-01")
+FIRST_OF_MARCH = date(2026, 3, 1)
+
+
+def march(day: int) -> datetime:
+    return datetime(2026, 3, day, tzinfo=UTC)
+
+
+def late(amount: str = "4.50", *, start: date = date(2026, 1, 1)) -> RatedLine:
+    """An adjustment of January."""
+    return base(amount, kind=LineKind.ADJUSTMENT, adjusts=LineKind.USAGE, service_start=start)[1]
+
+
+def of_february(
+    amount: str = "40.00",
+    *,
+    kind: DocumentKind = DocumentKind.CLOSING,
+    issued: date = FIRST_OF_MARCH,
+    lock_at: datetime | None = None,
+) -> Document:
+    identity = DocumentIdentity("acme", kind, FEBRUARY.first_day, issued)
+    return Document(DocumentPlan(identity, "USD", lock_at or march(4), frozenset()), (base(amount)[1],))
+
+
+def opening_of_march(credit: str) -> OtherDocument:
+    identity = DocumentIdentity("acme", DocumentKind.OPENING, FIRST_OF_MARCH, FIRST_OF_MARCH)
+    return OtherDocument(identity.order(march(1)), minor(credit))
+
+
+def minor(amount: str) -> int:
+    return from_major(Decimal(amount), "USD").minor
+
+
+def completed(unsettled: Unsettled, *documents: Document) -> list[tuple[str, str, str, str, str]]:
+    """Kind, subtotal, tax, total and amount due of each document, where VAT is 20%."""
+    terms = terms_of("")
+    taxed = replace(terms, customer=replace(terms.customer, tax=(TaxRate("VAT", Decimal(20)),)))
+    return [
+        (
+            str(document.plan.identity.kind),
+            str(document.subtotal),
+            str(document.tax),
+            str(document.total),
+            str(document.amount_due),
+        )
+        for document in complete(documents, taxed, FEBRUARY, unsettled, CatalogTax())
+    ]
+
+
+def test_the_example_that_the_module_begins_with() -> None:
+    unsettled = Unsettled(adjustments=(late(),), credit=minor("8.00"))
+    assert completed(unsettled, of_february()) == [("closing", "44.50", "8.90", "53.40", "45.40")]
+    beside_march = replace(unsettled, others=(opening_of_march(credit="5.00"),))
+    assert completed(beside_march, of_february()) == [("closing", "40.00", "8.00", "48.00", "45.00")]
+    received = replace(unsettled, receipt=True)
+    assert completed(received) == [("adjustment", "4.50", "0.90", "5.40", "0.00")]
+
+
+def test_late_usage_has_no_document_of_its_own_where_another_is_open_or_it_came_in_another_period() -> None:
+    unsettled = Unsettled(adjustments=(late(),), receipt=True)
+    assert completed(replace(unsettled, others=(opening_of_march(credit="0.00"),))) == []
+    assert completed(replace(unsettled, receipt=False)) == []
+
+
+def test_the_document_that_locks_first_carries_all_of_it_and_uses_credit_first() -> None:
+    closing = of_february("10.00", lock_at=march(1))
+    delayed = of_february(kind=DocumentKind.DELAYED, issued=date(2026, 3, 6))
+    unsettled = Unsettled(adjustments=(late("1.00"), late("2.00", start=date(2026, 1, 2))), credit=minor("20.00"))
+    assert completed(unsettled, delayed, closing) == [
+        ("delayed", "40.00", "8.00", "48.00", "43.60"),
+        ("closing", "13.00", "2.60", "15.60", "0.00"),
+    ]
+
+
+def test_what_credits_an_advance_fee_stands_where_the_period_closes_in_which_the_subscription_ends() -> None:
+    credited = late("-6.00")
+    here = Unsettled(ended=((FEBRUARY.first_day, credited),), others=(opening_of_march(credit="0.00"),))
+    assert completed(here, of_february()) == [("closing", "34.00", "6.80", "40.80", "40.80")]
+    elsewhere = replace(here, ended=((FIRST_OF_MARCH, credited),))
+    assert completed(elsewhere, of_february()) == [("closing", "40.00", "8.00", "48.00", "48.00")]
