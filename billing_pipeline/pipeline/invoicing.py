@@ -10,20 +10,12 @@ from billing_pipeline.operations.reading.period_report import write_period_repor
 from billing_pipeline.operations.reading.period_summary import InvoiceSummary, invoice_summary
 from billing_pipeline.pipeline import obstacles
 from billing_pipeline.pipeline.metadata import Metadata, command, described, money, table
-from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.partitions import stage_asset
 from billing_pipeline.pipeline.rating import rated_lines
 from billing_pipeline.pipeline.resources import BillingResource
-from billing_pipeline.pipeline.usage import OWNERS
 
 
-@dg.asset(
-    partitions_def=BILLING_PERIODS,
-    group_name="invoicing",
-    kinds={"python", "postgres"},
-    owners=OWNERS,
-    deps=[rated_lines],
-    check_specs=[obstacles.spec("invoices")],
-)
+@stage_asset("invoicing", {"python", "postgres"}, deps=[rated_lines], check_specs=[obstacles.spec("invoices")])
 def invoices(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The period's documents, one row each: drafts while it runs, then a version for each different result."""
     ledger, period = billing.at(context.partition_key, context.log)

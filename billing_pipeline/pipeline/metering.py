@@ -6,18 +6,12 @@ from billing_pipeline.ledger.periods.periods import Stage
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.reading.period_summary import quantity_summary
 from billing_pipeline.pipeline.metadata import Metadata, described, table
-from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.partitions import stage_asset
 from billing_pipeline.pipeline.resources import BillingResource
-from billing_pipeline.pipeline.usage import OWNERS, deduped_usage
+from billing_pipeline.pipeline.usage import deduped_usage
 
 
-@dg.asset(
-    partitions_def=BILLING_PERIODS,
-    group_name="metering",
-    kinds={"duckdb", "postgres"},
-    owners=OWNERS,
-    deps=[deduped_usage],
-)
+@stage_asset("metering", {"duckdb", "postgres"}, deps=[deduped_usage])
 def metered_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Cumulative quantities: one row per customer, price, dimension values and cut point, with the batch they reach.
 

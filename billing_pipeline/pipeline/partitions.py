@@ -1,4 +1,7 @@
-"""The billing periods as Dagster's partitions: the same keys and the same local midnights as the ledger's."""
+"""The billing periods as Dagster's partitions, with the ledger's keys and midnights; and the assets that have them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -28,3 +31,22 @@ def billing_periods(calendar: BillingCalendar) -> dg.TimeWindowPartitionsDefinit
 
 
 BILLING_PERIODS = billing_periods(load_settings().calendar)
+_OWNERS = ["team:billing"]
+
+
+def stage_asset(
+    stage: str,
+    kinds: set[str],
+    *,
+    deps: Sequence[dg.AssetsDefinition] = (),
+    check_specs: Sequence[dg.AssetCheckSpec] = (),
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset of a stage, a partition a period; the UI shows the docstring."""
+    return dg.asset(
+        partitions_def=BILLING_PERIODS,
+        group_name=stage,
+        kinds=kinds,
+        owners=_OWNERS,
+        deps=deps,
+        check_specs=check_specs,
+    )

@@ -8,20 +8,12 @@ from billing_pipeline.operations.reading.period_summary import invoice_summary, 
 from billing_pipeline.pipeline import obstacles
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table
-from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.partitions import stage_asset
 from billing_pipeline.pipeline.progress import logged
 from billing_pipeline.pipeline.resources import BillingResource
-from billing_pipeline.pipeline.usage import OWNERS
 
 
-@dg.asset(
-    partitions_def=BILLING_PERIODS,
-    group_name="payments",
-    kinds={"postgres"},
-    owners=OWNERS,
-    deps=[invoices],
-    check_specs=[obstacles.spec("payments")],
-)
+@stage_asset("payments", {"postgres"}, deps=[invoices], check_specs=[obstacles.spec("payments")])
 def payments(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Finalized documents, one row each: computed as of their cutoff, numbered and queued in one transaction.
 

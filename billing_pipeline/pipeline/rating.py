@@ -9,9 +9,8 @@ from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.reading.period_summary import held_for, price_summary
 from billing_pipeline.pipeline.metadata import Metadata, described, money, table
 from billing_pipeline.pipeline.metering import metered_usage
-from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.partitions import BILLING_PERIODS, stage_asset
 from billing_pipeline.pipeline.resources import BillingResource
-from billing_pipeline.pipeline.usage import OWNERS
 from billing_pipeline.usage.expectations import UNRATED
 
 EVERY_QUANTITY_HAS_A_RATE = dg.AssetCheckSpec(
@@ -23,14 +22,7 @@ EVERY_QUANTITY_HAS_A_RATE = dg.AssetCheckSpec(
 )
 
 
-@dg.asset(
-    partitions_def=BILLING_PERIODS,
-    group_name="rating",
-    kinds={"python", "postgres"},
-    owners=OWNERS,
-    deps=[metered_usage],
-    check_specs=[EVERY_QUANTITY_HAS_A_RATE],
-)
+@stage_asset("rating", {"python", "postgres"}, deps=[metered_usage], check_specs=[EVERY_QUANTITY_HAS_A_RATE])
 def rated_lines(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The period's quantities, priced: exact, then rounded once. One row per customer, price and dimension values."""
     ledger, period = billing.at(context.partition_key, context.log)

@@ -6,13 +6,11 @@ from billing_pipeline.ledger.periods.periods import Stage
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.reading.period_summary import meter_summary, usage_summary
 from billing_pipeline.pipeline.metadata import command, described, table
-from billing_pipeline.pipeline.partitions import BILLING_PERIODS
+from billing_pipeline.pipeline.partitions import stage_asset
 from billing_pipeline.pipeline.resources import BillingResource
 
-OWNERS = ["team:billing"]
 
-
-@dg.asset(partitions_def=BILLING_PERIODS, group_name="usage", kinds={"parquet", "postgres"}, owners=OWNERS)
+@stage_asset("usage", {"parquet", "postgres"})
 def raw_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Every row that landed in the period, as the manifest of the lake holds it; landing is what accepts it."""
     summary = usage_summary(*billing.at(context.partition_key))
@@ -30,13 +28,7 @@ def raw_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg
     )
 
 
-@dg.asset(
-    partitions_def=BILLING_PERIODS,
-    group_name="usage",
-    kinds={"duckdb", "parquet"},
-    owners=OWNERS,
-    deps=[raw_usage],
-)
+@stage_asset("usage", {"duckdb", "parquet"}, deps=[raw_usage])
 def deduped_usage(context: dg.AssetExecutionContext, billing: BillingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One event per event key: the latest received wins. Winners are an expression over the manifest, not files.
 
