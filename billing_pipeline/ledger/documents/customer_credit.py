@@ -17,14 +17,12 @@ def credit(connection: Connection, codes: Collection[int], at: datetime | None =
     """
     query = f"""
         SELECT d.customer,
-               sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) AS left_over
-        FROM document_version AS v
-        JOIN finalization AS f ON f.document = v.document AND f.version = v.version
-        JOIN document AS d ON d.id = v.document
+               sum(greatest(-d.total_minor, 0) - d.customer_credit_applied_minor) AS left_over
+        FROM final_document AS d
         LEFT JOIN {VOID_BEFORE}
-        WHERE (v.total_minor < 0 OR v.customer_credit_applied_minor <> 0) AND d.customer = ANY(:codes)
+        WHERE (d.total_minor < 0 OR d.customer_credit_applied_minor <> 0) AND d.customer = ANY(:codes)
           AND r.document IS NULL AND {FINAL_BEFORE}
         GROUP BY d.customer
-        HAVING sum(greatest(-v.total_minor, 0) - v.customer_credit_applied_minor) <> 0
+        HAVING sum(greatest(-d.total_minor, 0) - d.customer_credit_applied_minor) <> 0
     """  # noqa: S608 - column names
     return {row.customer: int(row.left_over) for row in fetch(connection, query, codes=codes, at=at)}

@@ -25,8 +25,7 @@ _LINES = line_columns()
 # Adjustments on final documents, and credit notes that correct; what was issued again has been replaced.
 _CORRECTING = f"""
     FROM document_line AS l
-    JOIN finalization AS f ON f.document = l.document AND f.version = l.version
-    JOIN document AS d ON d.id = l.document
+    JOIN final_document AS d ON d.id = l.document AND d.version = l.version
     LEFT JOIN {VOID_BEFORE}
     LEFT JOIN credit_note AS n ON n.document = d.id
     WHERE r.replaced_by IS NULL AND coalesce(n.correction, true)
@@ -54,24 +53,22 @@ def periods_to_adjust(
         WITH asked AS (SELECT * FROM unnest(CAST(:codes AS int[]), CAST(:terms AS text[])) AS a (customer, terms))
         -- Usage came late for a document that waits for usage, and no document that was final then carries it.
         SELECT d.customer, d.period FROM late_usage AS l
-        JOIN document AS d ON d.customer = l.customer AND d.period = l.period
-        JOIN finalization AS f ON f.document = d.id
-        JOIN document_version AS v ON v.document = f.document AND v.version = f.version
+        JOIN final_document AS d ON d.customer = l.customer AND d.period = l.period
         LEFT JOIN finalization AS s ON s.document = l.settled_by
-        WHERE l.customer = ANY(:codes) AND l.batch <= :batch AND l.batch > f.batch AND v.has_usage
+        WHERE l.customer = ANY(:codes) AND l.batch <= :batch AND l.batch > d.batch AND d.has_usage
           AND (s.document IS NULL OR s.cutoff >= :at) AND {FINAL_BEFORE}
         UNION
         -- A document that may bill fees was cut off under other terms.
-        SELECT d.customer, d.period FROM asked JOIN document AS d ON d.customer = asked.customer
-        JOIN finalization AS f ON f.document = d.id
-        WHERE asked.terms <> '' AND f.terms <> asked.terms AND d.issue_date > :since
+        SELECT d.customer, d.period FROM asked JOIN final_document AS d ON d.customer = asked.customer
+        WHERE asked.terms <> '' AND d.terms <> asked.terms AND d.issue_date > :since
           AND d.kind IN ('opening', 'closing') AND {FINAL_BEFORE}
         UNION
         -- Fees of a document were adjusted under other terms: what was changed may have been changed back.
-        SELECT d.customer, d.period FROM asked JOIN document AS d ON d.customer = asked.customer
-        JOIN document_line AS l ON l.adjusts_document = d.id
-        JOIN finalization AS f ON f.document = l.document AND f.version = l.version
-        WHERE asked.terms <> '' AND f.terms <> asked.terms AND l.adjusts = 'fee' AND d.issue_date > :since
+        SELECT adjusted.customer, adjusted.period
+        FROM asked JOIN document AS adjusted ON adjusted.customer = asked.customer
+        JOIN document_line AS l ON l.adjusts_document = adjusted.id
+        JOIN final_document AS d ON d.id = l.document AND d.version = l.version
+        WHERE asked.terms <> '' AND d.terms <> asked.terms AND l.adjusts = 'fee' AND adjusted.issue_date > :since
           AND {FINAL_BEFORE}
         UNION
         -- A document was issued again, and adjustments of it, which that undoes, are still billed by others.
@@ -110,30 +107,28 @@ def finals(
 
 def finals_by_id(connection: Connection, ids: Collection[UUID]) -> list[FinalDocument]:
     """These final documents, of any kind, with what was billed for each so far."""
-    query = f"SELECT {_FINAL}, false AS late FROM document AS d {_OF_DOCUMENT} WHERE d.id = ANY(:ids)"  # noqa: S608
+    query = f"SELECT {_FINAL}, false AS late FROM final_document AS d {_OF_DOCUMENT} WHERE d.id = ANY(:ids)"  # noqa: S608
     return _with_lines(connection, fetch(connection, query, ids=ids, at=None), None)
 
 
 _FINAL = """
-    d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue, d.currency, f.batch, f.change,
-    f.terms, v.lock_at, v.covers, r.replaced_by IS NOT NULL AS replaced
+    d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue, d.currency, d.batch, d.change,
+    d.terms, d.lock_at, d.covers, r.replaced_by IS NOT NULL AS replaced
 """
 _OF_DOCUMENT = f"""
     JOIN customer AS c ON c.code = d.customer
-    JOIN finalization AS f ON f.document = d.id
-    JOIN document_version AS v ON v.document = f.document AND v.version = f.version
     LEFT JOIN {VOID_BEFORE}
 """
 _FINALS = f"""
-    SELECT {_FINAL}, v.has_usage AND r.replaced_by IS NULL AND EXISTS (
+    SELECT {_FINAL}, d.has_usage AND r.replaced_by IS NULL AND EXISTS (
             SELECT FROM late_usage AS l WHERE l.period = d.period AND l.customer = d.customer
-            AND l.batch > f.batch AND l.batch <= :batch) AS late
+            AND l.batch > d.batch AND l.batch <= :batch) AS late
     FROM unnest(CAST(:codes AS int[]), CAST(:periods AS date[])) AS asked (customer, period)
-    JOIN document AS d ON d.customer = asked.customer AND d.period = asked.period {_OF_DOCUMENT}
+    JOIN final_document AS d ON d.customer = asked.customer AND d.period = asked.period {_OF_DOCUMENT}
     WHERE d.kind IN ('opening', 'closing', 'delayed')
       AND (r.replaced_by IS NULL OR EXISTS (SELECT FROM document_line WHERE adjusts_document = d.id))
       AND {FINAL_BEFORE}
-    ORDER BY v.lock_at, d.issue_date, d.kind
+    ORDER BY d.lock_at, d.issue_date, d.kind
 """  # noqa: S608 - column names
 
 
@@ -150,10 +145,9 @@ def _with_lines(connection: Connection, rows: Sequence[Any], at: datetime | None
 
 def _own_lines(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, list[RatedLine]]:
     query = f"""
-        SELECT {_LINES}, l.document, d.currency FROM finalization AS f
-        JOIN document AS d ON d.id = f.document
-        JOIN document_line AS l ON l.document = f.document AND l.version = f.version
-        WHERE f.document = ANY(:ids) ORDER BY l.document, l.line
+        SELECT {_LINES}, l.document, d.currency FROM final_document AS d
+        JOIN document_line AS l ON l.document = d.id AND l.version = d.version
+        WHERE d.id = ANY(:ids) ORDER BY l.document, l.line
     """  # noqa: S608 - column names
     return _by_document(fetch(connection, query, ids=ids))
 
@@ -162,7 +156,7 @@ def _corrections(connection: Connection, ids: Collection[UUID], at: datetime | N
     """Adjustments on other final documents, and credit notes that correct."""
     query = f"""
         SELECT {_LINES}, l.adjusts_document, d.currency {_CORRECTING} AND l.adjusts_document = ANY(:ids)
-        ORDER BY f.cutoff, l.document, l.line
+        ORDER BY d.cutoff, l.document, l.line
     """
     return _by_document(fetch(connection, query, ids=ids, at=at))
 
@@ -171,10 +165,9 @@ def credited_lines(connection: Connection, document: UUID) -> list[RatedLine]:
     """The lines of all credit notes that lower a document."""
     query = f"""
         SELECT {_LINES}, n.credits, d.currency FROM credit_note AS n
-        JOIN document AS d ON d.id = n.document
-        JOIN finalization AS f ON f.document = n.document
-        JOIN document_line AS l ON l.document = f.document AND l.version = f.version
-        WHERE n.credits = :document ORDER BY f.finalized_at, l.document, l.line
+        JOIN final_document AS d ON d.id = n.document
+        JOIN document_line AS l ON l.document = d.id AND l.version = d.version
+        WHERE n.credits = :document ORDER BY d.finalized_at, l.document, l.line
     """  # noqa: S608 - column names
     return list(_by_document(fetch(connection, query, document=document)).get(document, ()))
 

@@ -17,7 +17,7 @@ from billing_pipeline.ledger.tables import finalization, input_set
 from billing_pipeline.usage.event import LakeFile
 
 # Of a finalization (f): it is one that stood before ``:at``; with None each does.
-FINAL_BEFORE = "(CAST(:at AS timestamptz) IS NULL OR f.cutoff < :at)"
+FINAL_BEFORE = "(CAST(:at AS timestamptz) IS NULL OR d.cutoff < :at)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +105,8 @@ def billed(connection: Connection, period: date, codes: Collection[int]) -> dict
     """What of a period is final, by customer code. What a void document billed stays billed, unless issued again."""
     query = """
         SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue,
-               CASE WHEN r.replaced_by IS NULL THEN v.covers ELSE '[]' END AS covers
-        FROM document AS d JOIN finalization AS f ON f.document = d.id
-        JOIN document_version AS v ON v.document = f.document AND v.version = f.version
-        JOIN customer AS c ON c.code = d.customer
+               CASE WHEN r.replaced_by IS NULL THEN d.covers ELSE '[]' END AS covers
+        FROM final_document AS d JOIN customer AS c ON c.code = d.customer
         LEFT JOIN document_void AS r ON r.document = d.id
         WHERE d.period = :period AND d.customer = ANY(:codes)
     """

@@ -33,8 +33,7 @@ def unmetered(connection: Connection, buckets: Collection[int], batch: int) -> l
         SELECT DISTINCT b.period FROM batch_period AS b
         JOIN period_bucket AS p ON p.period = b.period AND p.bucket = ANY(:buckets)
         WHERE b.batch > p.through_batch AND b.batch <= :batch AND EXISTS (
-            SELECT FROM document AS d JOIN finalization AS f ON f.document = d.id
-            WHERE d.period = b.period AND d.bucket = p.bucket
+            SELECT FROM final_document AS d WHERE d.period = b.period AND d.bucket = p.bucket
         ) ORDER BY b.period
     """
     return [row.period for row in fetch(connection, query, buckets=buckets, batch=batch)]

@@ -125,21 +125,16 @@ _VOID = text("""
     SELECT d.period, count(*) AS documents FROM document_void AS v JOIN document AS d ON d.id = v.document
     GROUP BY d.period
 """)
-# A document without any state is a draft that nothing called for any more before its period ended.
+# A document without any state has no lock_at.
 _NOT_FINAL = text("""
     SELECT period, count(*) AS documents, count(lock_at) AS drafts, min(lock_at) AS next_lock_at,
            count(*) FILTER (WHERE lock_at <= :now) AS due,
            count(*) FILTER (WHERE lock_at <= :now AND NOT held) AS due_and_free,
            count(*) FILTER (WHERE lock_at <= :now AND NOT held AND NOT has_usage) AS due_without_usage
     FROM (
-        SELECT d.period, s.lock_at, s.has_usage, EXISTS (
-            SELECT FROM hold AS h LEFT JOIN hold_release AS r ON r.hold = h.id
-            WHERE h.period = d.period AND h.customer = d.customer AND r.hold IS NULL
+        SELECT d.period, d.lock_at, d.has_usage, EXISTS (
+            SELECT FROM open_hold AS h WHERE h.period = d.period AND h.customer = d.customer
         ) AS held
-        FROM document AS d LEFT JOIN LATERAL (
-            (SELECT lock_at, has_usage FROM document_version WHERE document = d.id ORDER BY version DESC LIMIT 1)
-            UNION ALL SELECT lock_at, has_usage FROM draft_document WHERE document = d.id
-        ) AS s ON true
-        WHERE NOT EXISTS (SELECT FROM finalization AS f WHERE f.document = d.id)
+        FROM open_document AS d
     ) AS documents GROUP BY period
 """)

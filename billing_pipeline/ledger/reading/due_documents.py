@@ -63,16 +63,11 @@ class KeptDocument:
 # Drafts alone: what is final is not looked at, however much of it there is.
 _DUE = """
     due AS MATERIALIZED (
-        SELECT d.id, c.id AS customer, d.customer AS code, d.kind, d.issue_date, s.lock_at, s.has_usage
-        FROM document AS d JOIN customer AS c ON c.code = d.customer CROSS JOIN LATERAL (
-            (SELECT lock_at, has_usage FROM document_version WHERE document = d.id ORDER BY version DESC LIMIT 1)
-            UNION ALL SELECT lock_at, has_usage FROM draft_document WHERE document = d.id
-        ) AS s
-        WHERE d.period = :period AND s.lock_at <= :now
-          AND NOT EXISTS (SELECT FROM finalization AS f WHERE f.document = d.id)
+        SELECT d.id, c.id AS customer, d.customer AS code, d.kind, d.issue_date, d.lock_at, d.has_usage
+        FROM open_document AS d JOIN customer AS c ON c.code = d.customer
+        WHERE d.period = :period AND d.lock_at <= :now
     ), held AS (
-        SELECT h.customer AS code, h.id, h.cause, h.reason FROM hold AS h WHERE h.period = :period
-          AND NOT EXISTS (SELECT FROM hold_release AS r WHERE r.hold = h.id)
+        SELECT h.customer AS code, h.id, h.cause, h.reason FROM open_hold AS h WHERE h.period = :period
     ), kept AS (
         SELECT * FROM due WHERE (has_usage AND :awaited) OR EXISTS (SELECT FROM held WHERE held.code = due.code)
     )

@@ -112,8 +112,7 @@ def negative_quantities(connection: Connection, period: date) -> list[NegativeQu
 def unrated(connection: Connection, period: date, cause: str) -> list[Unrated]:
     """Customers that rating holds now, because a quantity has no rate."""
     query = text("""
-        SELECT customer, hold.reason FROM hold LEFT JOIN hold_release AS r ON r.hold = hold.id
-        WHERE period = :period AND cause = :cause AND r.hold IS NULL
+        SELECT customer, reason FROM open_hold WHERE period = :period AND cause = :cause
     """)
     return [Unrated(*row) for row in connection.execute(query, {"period": period, "cause": cause})]
 
