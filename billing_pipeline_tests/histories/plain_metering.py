@@ -27,9 +27,9 @@ from billing_pipeline_tests.usage.lake_writer import START, Row
 def use_plain_metering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Meter without an engine, in this process."""
     monkeypatch.setattr("billing_pipeline.operations.closing.measure_customers.engine", _no_engine)
-    monkeypatch.setattr("billing_pipeline.operations.closing.measure_customers.measure", _measure)
+    monkeypatch.setattr("billing_pipeline.metering.measure.measure", _measure)
     monkeypatch.setattr("billing_pipeline.operations.closing.meter.engine", _no_engine)
-    monkeypatch.setattr("billing_pipeline.operations.closing.meter.customers_in", _customers_in)
+    monkeypatch.setattr("billing_pipeline.usage.engine.customers_in", _customers_in)
 
 
 def use_no_checks(monkeypatch: pytest.MonkeyPatch) -> None:
