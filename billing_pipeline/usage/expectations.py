@@ -1,4 +1,4 @@
-"""What is expected of a period's usage: which checks there are, what each means, and from where on it fails.
+"""Checks: what is expected of a period's usage, what each check means, and from where on it fails.
 
 A check looks at one figure of the profile (``profile.py``), in every row that has it. An *error* holds the documents of
 the customers it names until it passes or a person releases them; a *warning* only shows. Add a check with a line in

@@ -21,7 +21,7 @@ from billing_pipeline.usage.profiles.counts import (
     volume_figures,
 )
 from billing_pipeline.usage.profiles.deliveries import duplicate_figures, missed_figures, quarantine_figures
-from billing_pipeline.usage.profiles.facts import Figure, Magnitudes, PeriodFacts
+from billing_pipeline.usage.profiles.facts import Figure, Magnitudes, UsageFacts
 from billing_pipeline.usage.profiles.hours import gap_figures
 from billing_pipeline.usage.profiles.reconciliation import reconciliation_figures
 from billing_pipeline.usage.profiles.values import limits, magnitudes, value_figures
@@ -74,7 +74,7 @@ class Profile:
 
 
 def profile(
-    engine: Engine, facts: PeriodFacts, thresholds: Thresholds, progress: Callable[[int, int], None] | None = None
+    engine: Engine, facts: UsageFacts, thresholds: Thresholds, progress: Callable[[int, int], None] | None = None
 ) -> Profile:
     """Measure a period's usage.
 

@@ -51,7 +51,7 @@ class Finding:
 
 
 def question(check: Check, figures: Sequence[Figure], code: str) -> str:
-    """Everything that a check's finding hangs on, as one fingerprint: equal where the library would find the same.
+    """All that a check's finding hangs on, as one fingerprint: equal where the library would find the same.
 
     Args:
         check: its figure and bounds.
@@ -152,5 +152,5 @@ def _problems(info: Mapping[str, Any]) -> Iterable[str]:
         if info["raised_exception"]:
             yield str(info["exception_message"])
         return
-    for one in info.values():
-        yield from _problems(one)
+    for of_metric in info.values():
+        yield from _problems(of_metric)

@@ -14,7 +14,7 @@ from billing_pipeline.usage.profiles.counts import (
     unrated_figures,
     volume_figures,
 )
-from billing_pipeline.usage.profiles.facts import LateVolume, NegativeQuantity, PeriodFacts, Unrated
+from billing_pipeline.usage.profiles.facts import LateVolume, NegativeQuantity, Unrated, UsageFacts
 from billing_pipeline_tests.usage.lake_writer import END, START
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, counts
 
@@ -23,21 +23,21 @@ DAY = timedelta(days=1)
 
 
 def test_unpriced_usage_names_customer_and_meter() -> None:
-    facts = PeriodFacts(JANUARY, AFTER, counts=counts((1, 1, 9, 9, 0, 0, 0), (2, 1, 9, 8, 1, 0, 3)))
+    facts = UsageFacts(JANUARY, AFTER, counts=counts((1, 1, 9, 9, 0, 0, 0), (2, 1, 9, 8, 1, 0, 3)))
     (figure,) = unpriced_figures(facts)
     assert (figure.value, figure.customers, figure.meter, figure.note) == (3, (2,), 1, "of 8 accepted")
 
 
 def test_stops_that_wait_for_their_start_name_customer_and_meter() -> None:
-    facts = PeriodFacts(JANUARY, AFTER, counts=counts((2, 1, 9, 8, 1, 0, 0), pending=3))
+    facts = UsageFacts(JANUARY, AFTER, counts=counts((2, 1, 9, 8, 1, 0, 0), pending=3))
     (figure,) = pending_figures(facts)
     assert (figure.name, figure.value, figure.customers, figure.meter) == ("waiting_stops", 3, (2,), 1)
-    assert list(pending_figures(PeriodFacts(JANUARY, AFTER, counts=counts((2, 1, 9, 8, 1, 0, 0))))) == []
+    assert list(pending_figures(UsageFacts(JANUARY, AFTER, counts=counts((2, 1, 9, 8, 1, 0, 0))))) == []
 
 
 def test_negative_quantities_name_customer_and_price() -> None:
     (figure,) = negative_figures(
-        PeriodFacts(JANUARY, AFTER, negative_quantities=[NegativeQuantity(4, "compute", 2, D("-1234.500"))])
+        UsageFacts(JANUARY, AFTER, negative_quantities=[NegativeQuantity(4, "compute", 2, D("-1234.500"))])
     )
     assert (figure.value, figure.customers, figure.subject) == (2, (4,), "price compute")
     assert figure.note == "lowest -1,234.5"
@@ -53,14 +53,14 @@ def test_negative_quantities_name_customer_and_price() -> None:
 def test_volume_priced_usage_that_came_late_names_price_and_quantity(
     dimensions: dict[str, str], quantity: str, subject: str, note: str
 ) -> None:
-    facts = PeriodFacts(JANUARY, AFTER, late_volume=[LateVolume(4, "api", dimensions, D(quantity))])
+    facts = UsageFacts(JANUARY, AFTER, late_volume=[LateVolume(4, "api", dimensions, D(quantity))])
     (figure,) = late_volume_figures(facts)
     assert (figure.name, figure.value, figure.customers) == ("late_volume_quantities", 1, (4,))
     assert (figure.subject, figure.note) == (subject, note)
 
 
 def test_what_rating_holds_is_named() -> None:
-    (figure,) = unrated_figures(PeriodFacts(JANUARY, AFTER, unrated=[Unrated(4, "no rate for region=mars")]))
+    (figure,) = unrated_figures(UsageFacts(JANUARY, AFTER, unrated=[Unrated(4, "no rate for region=mars")]))
     assert (figure.value, figure.customers, figure.note) == (1, (4,), "no rate for region=mars")
 
 
@@ -80,11 +80,11 @@ def test_what_rating_holds_is_named() -> None:
 )
 def test_volume(earlier: list[int], now: datetime, accepted: int, percent: str | None) -> None:
     some = counts((1, 1, accepted, accepted, 0, 0, 0)) if accepted else counts()
-    facts = PeriodFacts(JANUARY, now, counts=some, earlier_events={1: earlier} if earlier else {})
+    facts = UsageFacts(JANUARY, now, counts=some, earlier_events={1: earlier} if earlier else {})
     assert [figure.value for figure in volume_figures(facts, Thresholds())] == ([D(percent)] if percent else [])
 
 
 def test_volume_says_how_many_and_how_many_usually() -> None:
-    facts = PeriodFacts(JANUARY, START + 4 * DAY, counts=counts((1, 1, 9, 9, 0, 0, 0)), earlier_events={1: [3100]})
+    facts = UsageFacts(JANUARY, START + 4 * DAY, counts=counts((1, 1, 9, 9, 0, 0, 0)), earlier_events={1: [3100]})
     (figure,) = volume_figures(facts, Thresholds())
     assert (figure.meter, figure.note) == (1, "9 events, usually 400 by now")

@@ -8,7 +8,7 @@ import pytest
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.profiles.deliveries import duplicate_figures, quarantine_figures
-from billing_pipeline.usage.profiles.facts import PeriodBatch, PeriodFacts, Quarantined
+from billing_pipeline.usage.profiles.facts import PeriodBatch, Quarantined, UsageFacts
 from billing_pipeline_tests.usage.lake_writer import Row, write_lake
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, METERS, counts
 
@@ -18,7 +18,7 @@ PLAIN = PeriodBatch("logs", "a.csv", 9, 0, 9)
 def repeated(
     engine: Engine, folder: Path, rows: list[Row], batch: PeriodBatch = PLAIN, meters: dict[int, Meter] = METERS
 ) -> list[tuple[int, tuple[int, ...], str]]:
-    facts = PeriodFacts(
+    facts = UsageFacts(
         JANUARY,
         AFTER,
         meters,
@@ -65,7 +65,7 @@ def test_sources_that_order_their_reports_or_were_checked_at_the_door(
 
 def test_where_nothing_was_superseded_nothing_is_read(engine: Engine) -> None:
     absent = write_lake(Path("/nowhere"), [])
-    facts = PeriodFacts(JANUARY, AFTER, METERS, absent, batches={1: PLAIN}, counts=counts((1, 1, 9, 9, 0, 0, 0)))
+    facts = UsageFacts(JANUARY, AFTER, METERS, absent, batches={1: PLAIN}, counts=counts((1, 1, 9, 9, 0, 0, 0)))
     assert list(duplicate_figures(engine, facts)) == []
 
 
@@ -74,7 +74,7 @@ def test_where_nothing_was_superseded_nothing_is_read(engine: Engine) -> None:
 )
 def test_quarantine_in_percent(rows: int, waiting: int, percent: str) -> None:
     silent = Quarantined("silent", 0, 0)
-    facts = PeriodFacts(JANUARY, AFTER, quarantined=[Quarantined("logs", rows, waiting, (3,), 2), silent])
+    facts = UsageFacts(JANUARY, AFTER, quarantined=[Quarantined("logs", rows, waiting, (3,), 2), silent])
     (figure,) = quarantine_figures(facts)
     assert (figure.value, figure.customers, figure.batch) == (Decimal(percent), (3,), 2)
     assert (figure.subject, figure.note) == ("source logs", f"{waiting} of {rows} rows wait")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import PeriodBatch, PeriodFacts
+from billing_pipeline.usage.profiles.facts import PeriodBatch, UsageFacts
 from billing_pipeline.usage.profiles.hours import gap_figures, gaps
 from billing_pipeline_tests.usage.lake_writer import START, Row, write_lake
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY
@@ -59,7 +59,7 @@ def figures(engine: Engine, folder: Path, hours: set[int], **facts: object) -> l
         "files": write_lake(folder, rows),
         "batches": {1: PeriodBatch("logs", "a.csv", len(rows), 0, len(rows))} if rows else {},
     }
-    found = list(gap_figures(engine, PeriodFacts(**given | facts), Thresholds()))  # type: ignore[arg-type]
+    found = list(gap_figures(engine, UsageFacts(**given | facts), Thresholds()))  # type: ignore[arg-type]
     assert {figure.subject for figure in found} == {"source logs"}
     return [(int(figure.value), figure.note) for figure in found]
 

@@ -7,7 +7,7 @@ import pytest
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.expectations import Thresholds
 from billing_pipeline.usage.profile import profile
-from billing_pipeline.usage.profiles.facts import Figure, PeriodBatch, PeriodFacts
+from billing_pipeline.usage.profiles.facts import Figure, PeriodBatch, UsageFacts
 from billing_pipeline_tests.usage.lake_writer import Row, write_lake
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, METERS, counts, of
 
@@ -27,7 +27,7 @@ def found(engine: Engine, folder: Path, rows: list[Row], **facts: object) -> lis
         "counts": counts(*EVEN),
         "settled_through": 1,
     }
-    return of(profile(engine, PeriodFacts(**given | facts), Thresholds()), "unreconciled_rows")  # type: ignore[arg-type]
+    return of(profile(engine, UsageFacts(**given | facts), Thresholds()), "unreconciled_rows")  # type: ignore[arg-type]
 
 
 def test_even_is_even(engine: Engine, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import LakeFile, lake_schema
 from billing_pipeline.usage.expectations import Thresholds
 from billing_pipeline.usage.profile import Profile, profile
-from billing_pipeline.usage.profiles.facts import Magnitudes, PeriodFacts
+from billing_pipeline.usage.profiles.facts import Magnitudes, UsageFacts
 from billing_pipeline.usage.profiles.values import limits
 from billing_pipeline_tests.usage.lake_writer import PERIOD, START, Row, write_file, write_lake
 from billing_pipeline_tests.usage.profile_case import AFTER, JANUARY, METERS, of
@@ -25,7 +25,7 @@ ORDINARY = [Row(1, place, customer=1 + place % 7, minute=place, value=D(1 + plac
 
 def profiled(engine: Engine, folder: Path, rows: Sequence[Row], **facts: object) -> Profile:
     given = {"period": JANUARY, "now": AFTER, "meters": METERS, "files": write_lake(folder, rows)} | facts
-    return profile(engine, PeriodFacts(**given), Thresholds())  # type: ignore[arg-type]
+    return profile(engine, UsageFacts(**given), Thresholds())  # type: ignore[arg-type]
 
 
 def test_ordinary_usage_has_nothing_worth_a_look(engine: Engine, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ _CONCERNED = """
 
 
 def at_one_moment(connection: Connection) -> None:
-    """Read everything that follows as it stood now, whatever is committed meanwhile. First in its transaction."""
+    """Let the connection read on as all stood now, whatever is committed meanwhile. First in its transaction."""
     connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
 
 

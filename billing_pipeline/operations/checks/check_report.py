@@ -181,7 +181,7 @@ class Words:
 
 
 def summary(finding: Finding, figures: Sequence[Figure]) -> str:
-    """What was found, in a sentence."""
+    """A check's finding in a sentence."""
     if finding.outcome is Outcome.ERROR:
         return f"could not be computed: {finding.problem}"
     if finding.outcome is Outcome.PASSED:

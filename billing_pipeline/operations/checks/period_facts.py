@@ -21,8 +21,8 @@ from billing_pipeline.usage.profiles.facts import (
     LateVolume,
     Magnitudes,
     PeriodBatch,
-    PeriodFacts,
     Quarantined,
+    UsageFacts,
 )
 
 EARLIER_PERIODS = 3  # the last ones say what is usual; a year ago was another business
@@ -31,7 +31,7 @@ MAGNITUDES = "magnitudes"  # in the details of the check that looks at them
 
 def period_facts(
     billing: Billing, connection: Connection, period: BillingPeriod, now: datetime, thresholds: Thresholds
-) -> PeriodFacts:
+) -> UsageFacts:
     """Everything a profile of the period is compared with. First in its transaction."""
     usage_facts.at_one_moment(connection)
     catalog = billing.view(connection, ledger_catalog.newest_change(connection)).catalog
@@ -41,7 +41,7 @@ def period_facts(
     earlier = _earlier(billing.calendar, period)
     later = usage_facts.later_periods(connection, first_day) if now < period.end else []
     sources = catalog.sources if catalog else {}
-    return PeriodFacts(
+    return UsageFacts(
         period=period,
         now=now,
         meters={codes[meter_id]: meter for meter_id, meter in catalog.meters.items()} if catalog else {},

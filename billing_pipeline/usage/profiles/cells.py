@@ -7,10 +7,10 @@ import ibis.expr.types as ir
 
 from billing_pipeline.usage.event import ROWS_PER_BATCH
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import PeriodFacts
+from billing_pipeline.usage.profiles.facts import UsageFacts
 
 
-def cells(reports: ir.Table, facts: PeriodFacts, thresholds: Thresholds) -> ir.Table:
+def cells(reports: ir.Table, facts: UsageFacts, thresholds: Thresholds) -> ir.Table:
     """Aggregate every report of a period, replaced ones included.
 
     Args:

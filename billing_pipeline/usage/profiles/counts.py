@@ -8,27 +8,27 @@ from statistics import median
 import pyarrow.compute as pc
 
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import Figure, PeriodFacts, percent
+from billing_pipeline.usage.profiles.facts import Figure, UsageFacts, percent
 
 _YOUNG = Decimal("0.1")  # of the period: before that, one delivery more or less decides
 
 
-def unpriced_figures(facts: PeriodFacts) -> Iterator[Figure]:
+def unpriced_figures(facts: UsageFacts) -> Iterator[Figure]:
     """Accepted events inside no price in force, by customer and meter."""
     return _counted(facts, "unpriced", "unpriced_events")
 
 
-def pending_figures(facts: PeriodFacts) -> Iterator[Figure]:
+def pending_figures(facts: UsageFacts) -> Iterator[Figure]:
     """Events that stop sessions whose start is not known, by customer and meter."""
     return _counted(facts, "pending", "waiting_stops")
 
 
-def _counted(facts: PeriodFacts, column: str, figure: str) -> Iterator[Figure]:
+def _counted(facts: UsageFacts, column: str, figure: str) -> Iterator[Figure]:
     for row in facts.counts.filter(pc.field(column) > 0).to_pylist():
         yield Figure(figure, row[column], (row["customer"],), row["meter"], note=f"of {row['accepted']} accepted")
 
 
-def negative_figures(facts: PeriodFacts) -> Iterator[Figure]:
+def negative_figures(facts: UsageFacts) -> Iterator[Figure]:
     """Quantities below zero, by customer and price."""
     for negative in facts.negative_quantities:
         note = f"lowest {negative.least.normalize():,f}"
@@ -37,13 +37,13 @@ def negative_figures(facts: PeriodFacts) -> Iterator[Figure]:
         )
 
 
-def unrated_figures(facts: PeriodFacts) -> Iterator[Figure]:
+def unrated_figures(facts: UsageFacts) -> Iterator[Figure]:
     """Customers with quantities that no rate of their price matches."""
     for customer in facts.unrated:
         yield Figure("unrated_customers", 1, (customer.customer,), note=customer.reason)
 
 
-def late_volume_figures(facts: PeriodFacts) -> Iterator[Figure]:
+def late_volume_figures(facts: UsageFacts) -> Iterator[Figure]:
     """Volume-priced quantities that are known otherwise than they were billed, by customer, price and dimensions."""
     for late in facts.late_volume:
         values = ", ".join(f"{name}={value}" for name, value in sorted(late.dimensions.items()))
@@ -52,7 +52,7 @@ def late_volume_figures(facts: PeriodFacts) -> Iterator[Figure]:
         yield Figure("late_volume_quantities", 1, (late.customer,), subject=subject, note=note)
 
 
-def volume_figures(facts: PeriodFacts, thresholds: Thresholds) -> Iterator[Figure]:
+def volume_figures(facts: UsageFacts, thresholds: Thresholds) -> Iterator[Figure]:
     """Accepted events of each meter, in percent of the median of the last periods.
 
     While the period runs, of the part of it that has passed; in its first tenth not at all.
@@ -69,7 +69,7 @@ def volume_figures(facts: PeriodFacts, thresholds: Thresholds) -> Iterator[Figur
             yield Figure("volume_percent", percent(present.get(meter, 0), usual * passed), meter=meter, note=note)
 
 
-def elapsed(facts: PeriodFacts) -> Decimal:
+def elapsed(facts: UsageFacts) -> Decimal:
     """The part of the period that has passed, in whole days: so an hour later nothing else is expected."""
     days = (facts.now - facts.period.start) // timedelta(days=1)
     return min(Decimal(1), Decimal(days) / facts.period.days) if facts.now < facts.period.end else Decimal(1)

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from billing_pipeline.usage.deduplicate import deduplicate, events
 from billing_pipeline.usage.engine import BATCH, Engine
-from billing_pipeline.usage.profiles.facts import Figure, PeriodFacts, percent
+from billing_pipeline.usage.profiles.facts import Figure, UsageFacts, percent
 
 
-def quarantine_figures(facts: PeriodFacts) -> Iterator[Figure]:
+def quarantine_figures(facts: UsageFacts) -> Iterator[Figure]:
     """Each source's rows in quarantine, in percent of all it sent."""
     for source in facts.quarantined:
         if source.rows:
@@ -28,7 +28,7 @@ def quarantine_figures(facts: PeriodFacts) -> Iterator[Figure]:
             )
 
 
-def missed_figures(facts: PeriodFacts) -> Iterator[Figure]:
+def missed_figures(facts: UsageFacts) -> Iterator[Figure]:
     """Required sources that had not delivered the period by their deadline."""
     for missed in facts.missed_deadlines:
         note = f"expected by {_minute(missed.deadline)}, "
@@ -40,7 +40,7 @@ def _minute(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def duplicate_figures(engine: Engine, facts: PeriodFacts) -> Iterator[Figure]:
+def duplicate_figures(engine: Engine, facts: UsageFacts) -> Iterator[Figure]:
     """Rows of a delivery that report an event which another of its rows reports too.
 
     Only where metering found that reports were superseded: elsewhere there are none. Sources that order several
@@ -66,7 +66,7 @@ def _surplus(reports: ir.Table, kept: ir.Table) -> ir.Table:
     return both.filter(both.rows > both.events).select(*key, rows=both.rows - both.events)
 
 
-def _by_batch(rows: Sequence[Mapping[str, int]], facts: PeriodFacts) -> Iterator[Figure]:
+def _by_batch(rows: Sequence[Mapping[str, int]], facts: UsageFacts) -> Iterator[Figure]:
     for number in sorted({row[BATCH] for row in rows}):
         of_batch = [row for row in rows if row[BATCH] == number]
         yield Figure(

@@ -38,7 +38,7 @@ class Figure:
 
 
 def percent(part: int | Decimal, whole: int | Decimal) -> Decimal:
-    """``part`` in percent of ``whole``, to a tenth."""
+    """A figure in percent: a part of a whole, to a tenth."""
     return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.1"))
 
 
@@ -163,7 +163,7 @@ class Unrated:
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodFacts:
+class UsageFacts:
     """What the ledger knows of one period's usage, read in one transaction.
 
     Attributes:

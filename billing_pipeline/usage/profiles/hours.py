@@ -11,12 +11,12 @@ import pyarrow as pa
 from billing_pipeline.usage.deduplicate import events
 from billing_pipeline.usage.engine import BATCH, Engine
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import Figure, PeriodFacts
+from billing_pipeline.usage.profiles.facts import Figure, UsageFacts
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def gap_figures(engine: Engine, facts: PeriodFacts, thresholds: Thresholds) -> Iterator[Figure]:
+def gap_figures(engine: Engine, facts: UsageFacts, thresholds: Thresholds) -> Iterator[Figure]:
     """A figure for each gap, and one of 0 for each source without any."""
     due = facts.now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=thresholds.gap_lag_hours)
     end = min(facts.period.end, due)
@@ -65,7 +65,7 @@ def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
         yield consecutive[0], consecutive[-1]
 
 
-def reported_hours(engine: Engine, facts: PeriodFacts) -> dict[str, set[datetime]]:
+def reported_hours(engine: Engine, facts: UsageFacts) -> dict[str, set[datetime]]:
     """The hours (UTC) in which each source has data."""
     if not facts.batches:
         return {}

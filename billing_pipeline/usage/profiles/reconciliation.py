@@ -7,12 +7,12 @@ import ibis.expr.types as ir
 
 from billing_pipeline.usage.deduplicate import events
 from billing_pipeline.usage.engine import BATCH, Engine
-from billing_pipeline.usage.profiles.facts import Figure, PeriodFacts
+from billing_pipeline.usage.profiles.facts import Figure, UsageFacts
 
 FIGURE = "unreconciled_rows"
 
 
-def reconciliation_figures(engine: Engine, cells: ir.Table, facts: PeriodFacts) -> Iterator[Figure]:
+def reconciliation_figures(engine: Engine, cells: ir.Table, facts: UsageFacts) -> Iterator[Figure]:
     """A figure for each customer and meter, and for each delivery, whose rows do not add up.
 
     Customers with usage that metering has not seen yet are left for the next time.
@@ -26,7 +26,7 @@ def reconciliation_figures(engine: Engine, cells: ir.Table, facts: PeriodFacts) 
     yield from _by_file(engine, facts)
 
 
-def _by_customer(engine: Engine, cells: ir.Table, facts: PeriodFacts) -> Iterator[Figure]:
+def _by_customer(engine: Engine, cells: ir.Table, facts: UsageFacts) -> Iterator[Figure]:
     """Landed = accepted + superseded + retracted, and landed is what the lake holds."""
     lake = cells.group_by("customer", "meter").agg(reports=cells.reports.sum(), unsettled=cells.unsettled.sum())
     counts = ibis.memtable(facts.counts)
@@ -49,7 +49,7 @@ def _by_customer(engine: Engine, cells: ir.Table, facts: PeriodFacts) -> Iterato
         yield Figure(FIGURE, rows, (row["customer"],), row["meter"], note=note)
 
 
-def _by_file(engine: Engine, facts: PeriodFacts) -> Iterator[Figure]:
+def _by_file(engine: Engine, facts: UsageFacts) -> Iterator[Figure]:
     """The rows a batch's files really hold are those that the manifest says."""
     expected: dict[int, int] = {}
     for file in facts.files:
@@ -64,7 +64,7 @@ def _by_file(engine: Engine, facts: PeriodFacts) -> Iterator[Figure]:
             yield _of_batch(engine, facts, number, missing, note)
 
 
-def _of_batch(engine: Engine, facts: PeriodFacts, number: int, rows: int, note: str) -> Figure:
+def _of_batch(engine: Engine, facts: UsageFacts, number: int, rows: int, note: str) -> Figure:
     """Whom a batch concerns is known as far as its files tell."""
     files = [file for file in facts.files if file.batch == number]
     named = engine.fetch(engine.read(files).select("customer").distinct()).to_pylist()

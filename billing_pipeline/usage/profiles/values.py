@@ -18,7 +18,7 @@ from billing_pipeline.usage.deduplicate import deduplicate, events, standing
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import ROWS_PER_BATCH, VALUE_PRECISION, VALUE_SCALE
 from billing_pipeline.usage.expectations import Thresholds
-from billing_pipeline.usage.profiles.facts import Figure, Magnitudes, PeriodFacts
+from billing_pipeline.usage.profiles.facts import Figure, Magnitudes, UsageFacts
 
 _TYPICAL = 99  # of 100 values; the rest may be anything up to the limit
 
@@ -64,7 +64,7 @@ def _typical_exponent(by_exponent: Mapping[int, int]) -> int:
 def value_figures(
     engine: Engine,
     cells: ir.Table,
-    facts: PeriodFacts,
+    facts: UsageFacts,
     thresholds: Thresholds,
     absurd: Mapping[int, Decimal],
 ) -> Iterator[Figure]:
@@ -139,7 +139,7 @@ def _of_row(row: Mapping[str, Any], meters: Mapping[int, Meter], absurd: Mapping
         yield Figure("future_timestamps", row["future"], (customer,), meter, note=note)
 
 
-def _later_figures(engine: Engine, facts: PeriodFacts) -> Iterator[Figure]:
+def _later_figures(engine: Engine, facts: UsageFacts) -> Iterator[Figure]:
     """Events of periods that have not begun: no other period's check would ever show them."""
     if not facts.later_files:
         return
