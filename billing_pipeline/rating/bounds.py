@@ -1,6 +1,6 @@
 """Bounds of a price or plan, minimum and maximum spend, and what of them falls on a part of a period."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
 from billing_pipeline.core.errors import CatalogError
@@ -16,7 +16,7 @@ def prorated(whole: Decimal, days: int, days_of_period: int) -> Decimal:
 
 
 def true_up(
-    lines: Sequence[Money],
+    lines: Iterable[Money],
     currency: str,
     *,
     minimum: Decimal | None = None,

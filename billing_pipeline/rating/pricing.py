@@ -1,6 +1,6 @@
 """A segment's price, ready for its quantities: parsed, with what of included units and bounds falls on its days."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -113,7 +113,7 @@ class Pricing:
             amount, segment.phase_start, start,
         )  # fmt: skip
 
-    def true_up(self, bounded: Plan | PlanPrice, amounts: Sequence[Money]) -> RatedLine | None:
+    def true_up(self, bounded: Plan | PlanPrice, amounts: Iterable[Money]) -> RatedLine | None:
         """The line by which rounded amounts reach the minimum spend of the price or plan, or are kept to the maximum.
 
         Args:

@@ -48,11 +48,11 @@ def rated(plan: str, *quantities: tuple[Any, ...], account: str = "") -> tuple[T
     """January's one segment of a plan, rated; ``quantities`` are (quantity, events, region)."""
     terms = terms_of(PRICED + subscribed(f"{plan} 2026-01-01"), account=account)
     in_force = list(segments(terms, JANUARY))
-    metered = [
+    used = [
         metered(in_force[0], amount, events, **({"region": region[0]} if region else {}))
         for amount, events, *region in quantities
     ]
-    return terms, rate(terms, in_force, metered, UTC_MONTHS)
+    return terms, rate(terms, in_force, used, UTC_MONTHS)
 
 
 @pytest.mark.parametrize(
