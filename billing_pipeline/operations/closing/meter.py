@@ -35,12 +35,12 @@ class _Causes:
 
     Attributes:
         batches: with usage of the customer in the period.
-        asked: with late usage of another period, that documents of this one may carry.
+        late_elsewhere: with late usage of another period, that documents of this one may carry.
         changes: of the catalog.
     """
 
     batches: frozenset[int]
-    asked: frozenset[int]
+    late_elsewhere: frozenset[int]
     changes: tuple[int, ...]
 
 
@@ -100,7 +100,7 @@ def _dirty(
         for code in customers & ids.keys():
             batches[code].add(batch)
     grown = lasting_usage.growing(work.connection, work.first_day, work.buckets, now) & ids.keys()
-    asked = revisits.take_asked(work.connection, work.first_day, list(ids))
+    revisited = revisits.take_asked(work.connection, work.first_day, list(ids))
     changed, numbers = set[int](), tuple[int, ...]()
     if through.change > after.change:
         changed = _changed(work, work.view(through.change), codes, states)
@@ -108,9 +108,9 @@ def _dirty(
         numbers = tuple(number for number, _ in recorded)
     return {
         ids[code]: _Causes(
-            frozenset(batches.get(code, ())), frozenset(asked.get(code, ())), numbers if code in changed else ()
+            frozenset(batches.get(code, ())), frozenset(revisited.get(code, ())), numbers if code in changed else ()
         )
-        for code in {*batches, *changed, *grown, *asked}
+        for code in {*batches, *changed, *grown, *revisited}
     }
 
 
@@ -139,14 +139,14 @@ def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]
     own = [file for file in files if file.period == work.first_day]
     earlier = [file for file in files if file.period != work.first_day]
 
-    def found() -> set[int]:
+    def concerned() -> set[int]:
         from billing_pipeline.usage.engine import customers_in
 
         with engine(work.billing) as set_engine:
             customers = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
             return customers | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
 
-    return work.billing.remembered.answer((own, earlier, sorted(lasting)), found, sum(file.rows for file in files))
+    return work.billing.remembered.answer((own, earlier, sorted(lasting)), concerned, sum(file.rows for file in files))
 
 
 def _changed(work: Work, view: CatalogView, codes: Mapping[str, int], states: Mapping[str, CustomerState]) -> set[int]:
@@ -184,7 +184,9 @@ def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int
         "superseded": sum(count.superseded for count in metering.counts),
         "retracted": sum(count.retracted for count in metering.counts),
         "unpriced": sum(count.unpriced for count in metering.counts),
-        "provisional": sum(quantity.provisional for some in metering.quantities.values() for quantity in some),
+        "provisional": sum(
+            quantity.provisional for of_customer in metering.quantities.values() for quantity in of_customer
+        ),
         "pending": sum(count.pending for count in metering.counts),
     }
 
@@ -195,11 +197,11 @@ def _note_late(work: Work, codes: Mapping[str, int], dirty: Mapping[str, _Causes
     if not batches:
         return
     final = finalization.billed(work.connection, work.first_day, list(batches))
-    late = {code: sorted(some) for code, some in sorted(batches.items()) if bills_usage(final[code].keys)}
-    pairs = [(code, batch) for code, some in late.items() for batch in some]
+    late = {code: sorted(numbers) for code, numbers in sorted(batches.items()) if bills_usage(final[code].keys)}
+    pairs = [(code, batch) for code, numbers in late.items() for batch in numbers]
     late_usage.note_late(work.connection, work.first_day, pairs)
-    for code, some in late.items():
-        visits = revisits.to_visit(work.connection, [code], work.billing.calendar, now, some[-1])
+    for code, numbers in late.items():
+        visits = revisits.to_visit(work.connection, [code], work.billing.calendar, now, numbers[-1])
         revisits.ask_again(work.connection, [visit for visit in visits if visit[0] != work.first_day])
 
 
@@ -220,7 +222,9 @@ def _states(
             terms=terms[customer].fingerprint if customer in terms else "",
             pending=Stage.RATE,
             batches=tuple(
-                sorted(causes.batches.union(causes.asked, states[customer].batches if customer in states else ()))
+                sorted(
+                    causes.batches.union(causes.late_elsewhere, states[customer].batches if customer in states else ())
+                )
             ),
             changes=tuple(sorted({*causes.changes, *(states[customer].changes if customer in states else ())})),
         )

@@ -231,7 +231,7 @@ def _note_late(locking: _Locking, cuts: Sequence[Cut]) -> None:
         if as_of.batch < newest:
             codes = set(locking.codes([cut for cut in same if cut.plan.has_usage]).values())
             late = touched(work, as_of.batch, newest)
-            pairs = [(code, batch) for batch, some in late.items() for code in some & codes]
+            pairs = [(code, batch) for batch, customers in late.items() for code in customers & codes]
             late_usage.note_late(work.connection, work.first_day, pairs)
 
 
