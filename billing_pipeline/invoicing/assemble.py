@@ -7,11 +7,11 @@ each locks and what it bills; :func:`documents` puts the rated lines on them, wi
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from billing_pipeline.catalog.plan import Plan
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.core.period import BillingCalendar, BillingPeriod, Duration
+from billing_pipeline.core.period import A_DAY, BillingCalendar, BillingPeriod, Duration
 from billing_pipeline.invoicing.discounts import discount_lines
 from billing_pipeline.invoicing.document import (
     Billed,
@@ -31,18 +31,6 @@ from billing_pipeline.rating.line import LineKind, RatedLine
 _NOTHING = Billed()
 _ELSEWHERE = -1  # the place of a line that stands on another period's document
 Keyed = tuple[Key, RatedLine]
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """A place for lines in a period: the document of this kind and issue date."""
-
-    kind: DocumentKind
-    issue_date: date
-
-    def identity(self, terms: Terms, period: BillingPeriod) -> DocumentIdentity:
-        """The customer's document that stands here."""
-        return DocumentIdentity(terms.customer.id, self.kind, period.first_day, self.issue_date)
 
 
 def fees_in(terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> Iterator[FeesDue]:
@@ -81,29 +69,31 @@ def document_plans(
         in_force: the customer's segments in P.
         billed: what is final; it is never billed twice, and nothing is added to it.
     """
-    keys: dict[_Slot, list[Key]] = defaultdict(list)
-    locks: dict[_Slot, list[datetime]] = defaultdict(list)
+    keys: dict[DocumentIdentity, list[Key]] = defaultdict(list)
+    locks: dict[DocumentIdentity, list[datetime]] = defaultdict(list)
     for segment in in_force:
         if segment.key not in billed.keys:
-            slot = _slot(terms, period, segment, billed)
-            keys[slot].append(segment.key)
-            locks[slot].append(calendar.after(period.end, terms.grace(segment.plan, segment.price)))
+            home = _usage_home(segment, terms, period, billed)
+            keys[home].append(segment.key)
+            locks[home].append(calendar.after(period.end, terms.grace(segment.plan, segment.price)))
+    # A fee has no other document than its own: where that one is final without it, it is due as an adjustment.
     for fees in fees_in(terms, period, calendar):
-        slot = _fee_slot(fees, period)
-        if fees.key not in billed.keys and slot.identity(terms, period) not in billed.documents:
-            keys[slot].append(fees.key)
-            locks[slot] += _fee_locks(terms, period, calendar, fees)
-    closing = _Slot(DocumentKind.CLOSING, period.next_day)
-    if _ends(terms, period) and closing.identity(terms, period) not in billed.documents:
+        home = fee_home(fees, terms, period)
+        if fees.key not in billed.keys and home not in billed.documents:
+            keys[home].append(fees.key)
+            locks[home] += _fee_locks(terms, period, calendar, fees)
+    # What an ended subscription did not use is credited on the closing document, also where nothing else stands there.
+    closing = DocumentIdentity(terms.customer.id, DocumentKind.CLOSING, period.first_day, period.next_day)
+    if _ends(terms, period) and closing not in billed.documents:
         keys[closing] += ()
     plans = [
         DocumentPlan(
-            identity=slot.identity(terms, period),
+            identity=identity,
             currency=terms.customer.currency,
-            lock_at=max([calendar.midnight(slot.issue_date), *locks[slot]]),
-            covers=frozenset(members),
+            lock_at=max([calendar.midnight(identity.issue_date), *locks[identity]]),
+            covers=frozenset(covered),
         )
-        for slot, members in keys.items()
+        for identity, covered in keys.items()
     ]
     return sorted(plans, key=lambda plan: plan.order)
 
@@ -173,6 +163,7 @@ class _Composition:
 
     def compose(self, keyed: Iterable[Keyed]) -> list[tuple[RatedLine, ...]]:
         """The lines of each plan: what it covers, plans' true-ups, discounts."""
+        # From the last to the first: what two of them cover stands on the first.
         places = {key: place for place, plan in reversed(list(enumerate(self.plans))) for key in plan.covers}
         lines: list[list[RatedLine]] = [[] for _ in self.plans]
         counted: list[RatedLine] = []  # a plan's bounds look at usage and arrears
@@ -238,29 +229,25 @@ def _final_places(whole: Iterable[DocumentPlan], billed: Billed) -> list[Documen
     return [replace(plan, covers=plan.covers & billed.keys) for plan in whole if plan.covers & billed.keys]
 
 
-def _slot(terms: Terms, period: BillingPeriod, segment: Segment, billed: Billed) -> _Slot:
-    """The place of a segment's usage, by the product's delay; one day later where that document is final already.
+def _usage_home(segment: Segment, terms: Terms, period: BillingPeriod, billed: Billed) -> DocumentIdentity:
+    """The document of a segment's usage, by the product's delay; one a day later where that one is final already.
 
     It can be where the delay was shortened, or the price had no document yet.
     """
     delay = terms.delay(segment.price)
     kind = DocumentKind.DELAYED if delay.days else DocumentKind.CLOSING
-    slot = _Slot(kind, period.next_day + timedelta(days=delay.days))
-    while slot.identity(terms, period) in billed.documents:
-        slot = _Slot(DocumentKind.DELAYED, slot.issue_date + timedelta(days=1))
-    return slot
+    home = DocumentIdentity(terms.customer.id, kind, period.first_day, period.next_day + delay.days * A_DAY)
+    while home in billed.documents:
+        home = replace(home, kind=DocumentKind.DELAYED, issue_date=home.issue_date + A_DAY)
+    return home
 
 
 def fee_home(fees: FeesDue, terms: Terms, period: BillingPeriod) -> DocumentIdentity:
-    """The document that bills fees of a period's documents."""
-    return _fee_slot(fees, period).identity(terms, period)
-
-
-def _fee_slot(fees: FeesDue, period: BillingPeriod) -> _Slot:
-    """The place of fees: in advance the day on which what they pay for starts; in arrears as the period closes."""
+    """The document of fees: in advance of the day on which what they pay for starts, else of the period's close."""
+    kind, issue_date = DocumentKind.CLOSING, period.next_day
     if fees.in_advance and fees.due < period.next_day:
-        return _Slot(DocumentKind.OPENING, fees.due)
-    return _Slot(DocumentKind.CLOSING, period.next_day)
+        kind, issue_date = DocumentKind.OPENING, fees.due
+    return DocumentIdentity(terms.customer.id, kind, period.first_day, issue_date)
 
 
 def _fee_locks(terms: Terms, period: BillingPeriod, calendar: BillingCalendar, fees: FeesDue) -> Iterator[datetime]:
