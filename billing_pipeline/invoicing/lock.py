@@ -91,13 +91,13 @@ class History:
     """What is recorded of a customer's documents of one period, as far as it moves their cutoffs.
 
     Attributes:
-        known: the last catalog change known at the period's end.
+        first: number of the catalog change from which to look: documents are not looked at as earlier ones had them.
         changes: later ones, oldest first.
         holds: when something held the customer's documents.
         waits: when a required source had not delivered the period. Only documents with usage wait for it.
     """
 
-    known: int
+    first: int
     changes: Sequence[RecordedChange]
     holds: Sequence[HeldInterval] = ()
     waits: Sequence[HeldInterval] = ()
@@ -115,7 +115,7 @@ def cut_off(plans_at: PlansAt, billed: Billed, history: History, now: datetime) 
     # Each change of the catalog may call for other documents, and lock them at another time. A step looks at them as
     # the catalog stood from one change to the next. What is cut off within a step is final: by ``billed`` the later
     # steps know of it, and neither bill it again nor add to it.
-    steps = [RecordedChange(history.known, datetime.min.replace(tzinfo=now.tzinfo)), *history.changes]
+    steps = [RecordedChange(history.first, datetime.min.replace(tzinfo=now.tzinfo)), *history.changes]
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         for plan in plans_at(step.number, billed):
             cutoff = _cutoff(plan, step, history)
