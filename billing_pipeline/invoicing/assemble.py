@@ -117,7 +117,7 @@ def documents(
 def lines_on(
     terms: Terms, period: BillingPeriod, calendar: BillingCalendar, keyed: Sequence[Keyed], plan: DocumentPlan
 ) -> tuple[RatedLine, ...]:
-    """What would stand on one document, whatever the terms say of its date.
+    """The lines that would stand on one document, whatever the terms say of its date.
 
     Args:
         terms: those in force at its lock.
@@ -133,7 +133,7 @@ def lines_on(
 
 
 def key_of(terms: Terms, calendar: BillingCalendar, line: RatedLine) -> Key:
-    """What a rated line is a line of: a segment, or a subscription's fees of a service period."""
+    """The key of a rated line: of a segment, or of a subscription's fees for a service period."""
     if line.kind == LineKind.FEE:
         return fee_key(terms, calendar, line)
     return segment_key(line)
@@ -162,7 +162,7 @@ class _Composition:
     plans: Sequence[DocumentPlan]
 
     def compose(self, keyed: Iterable[Keyed]) -> list[tuple[RatedLine, ...]]:
-        """The lines of each plan: what it covers, plans' true-ups, discounts."""
+        """The lines of each document: what it covers, plans' true-ups, discounts."""
         # From the last to the first: what two of them cover stands on the first.
         places = {key: place for place, plan in reversed(list(enumerate(self.plans))) for key in plan.covers}
         lines: list[list[RatedLine]] = [[] for _ in self.plans]

@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Taken(Generic[Place]):
-    """What a discount takes from the lines of one document.
+    """The part of a document's lines that a discount takes.
 
     Attributes:
         amount: rounded once; greater than zero.
@@ -54,7 +54,7 @@ def discount_lines(
 def discounts_taken(
     terms: Terms, calendar: BillingCalendar, period: BillingPeriod, bases: Sequence[tuple[Place, RatedLine]]
 ) -> Iterator[Taken[Place]]:
-    """What discounts take, document by document, and from which lines; arguments as of ``discount_lines``."""
+    """The parts that discounts take, document by document; arguments as of ``discount_lines``."""
     by_place: dict[Place, list[_Base]] = defaultdict(list)
     for place, line in bases if terms.discounts else ():
         by_place[place].append(_Base(line, line.amount.minor))
@@ -95,7 +95,7 @@ class _Offer:
         )
 
     def applies(self, line: RatedLine) -> bool:
-        """Whether it lowers a line: a percentage by when that counts, a fixed amount all of its period."""
+        """Whether the discount lowers a line: a percentage by when that counts, a fixed amount all of its period."""
         if not self.discount.lowers(line.price):
             return False
         if self.discount.percent is None:

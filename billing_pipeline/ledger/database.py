@@ -51,7 +51,7 @@ _COPY_CHUNK = 1 << 20  # characters of rendered rows sent at once
 
 
 class Ledger:
-    """One ledger database. Cheap to make; connects when first used; picklable, so that workers open their own."""
+    """A ledger's database. Cheap to make; connects when first used; picklable, so that workers open their own."""
 
     def __init__(self, url: str, *, owner_url: str | None = None) -> None:
         self.url = url
@@ -93,12 +93,12 @@ class Ledger:
 
 
 def psycopg_url(url: str) -> URL:
-    """``postgresql://…`` through psycopg 3."""
+    """A database's URL, ``postgresql://…``, for psycopg 3."""
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
 def explained(error: DBAPIError | psycopg.Error, url: str) -> Exception:
-    """The cases that a person can mend, in words; anything else stays what it is."""
+    """A database error in words, where a person can mend it; any other stays what it is."""
     server = make_url(url).render_as_string(hide_password=True)
     cause = error.orig if isinstance(error, DBAPIError) else error
     state, detail = getattr(cause, "sqlstate", None), str(cause).strip().splitlines()[-1]
@@ -196,7 +196,7 @@ def _lost(error: DBAPIError | psycopg.Error, state: str | None) -> bool:
 
 
 def among(column: Column[Any], values: Iterable[object]) -> ColumnElement[bool]:
-    """``column`` is one of ``values``, as one array: a statement takes no more than 65,535 parameters."""
+    """The condition that ``column`` is one of ``values``, as one array: a statement takes 65,535 parameters at most."""
     return column == any_(literal(list(values), ARRAY(column.type)))
 
 

@@ -50,7 +50,7 @@ class Reason:
 
 
 def store(connection: Connection, period: date, results: Iterable[StoredResult]) -> None:
-    """Append the results of one run."""
+    """Append the results of a period's checks in one run."""
     rows = [
         {
             "period": period,

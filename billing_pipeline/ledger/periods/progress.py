@@ -42,7 +42,7 @@ class PeriodProgress:
 
     @property
     def locked(self) -> bool:
-        """Whether it has documents, and each is finalized or void."""
+        """Whether the period has documents, and each is finalized or void."""
         return bool(self.documents) and not self.documents.get(DocumentStatus.DRAFT)
 
 

@@ -52,7 +52,7 @@ class Reconciliation:
 
     @property
     def balanced(self) -> bool:
-        """Whether no row is lost and none is counted twice."""
+        """Whether no row of usage is lost and none is counted twice."""
         return self.files == self.accepted + self.superseded + self.retracted
 
 
