@@ -178,7 +178,7 @@ import json, sys
 from billing_pipeline.usage import validate as validation
 from billing_pipeline.usage.expectations import Thresholds, checks
 from billing_pipeline.usage.profile import Profile
-from billing_pipeline.usage.profiles.figure import Figure
+from billing_pipeline.usage.profiles.facts import Figure
 if sys.argv[1] == "everything":
     validation._NEVER_ASKED = ()
 figures = (Figure("hours_without_data", 72), Figure("negative_values", 3), Figure("volume_percent", 20))
