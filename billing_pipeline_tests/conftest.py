@@ -1,16 +1,71 @@
-"""What all tests share: a PostgreSQL server, settings apart from the developer's own, reproducible examples."""
+"""What all tests share: the tiers, one PostgreSQL server a session, settings apart from the developer's own."""
 
 import os
+import random
 from collections.abc import Iterator
+from pathlib import Path
 
-import hypothesis
 import pytest
 
-from billing_pipeline_tests.servers import NamedServer, Server, embedded
+from billing_pipeline_tests.servers import Server, give_up_shared_server, share_server, shared_server
+from billing_pipeline_tests.tiers import EFFORTS, Tier, belongs, concerns, mark, set_examples
 
-hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)  # a red build is red again
-hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--tier``, which decides what runs and how hard it tries."""
+    group = parser.getgroup("tiers", "how much is tried")
+    group.addoption("--tier", choices=[str(tier) for tier in Tier], default=str(Tier.TEST), help=str(Tier.__doc__))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Before hypothesis takes its seed, and before tests are imported, whose settings come from the tier."""
+    tier = Tier(config.getoption("tier"))
+    set_examples(tier)
+    if EFFORTS[tier].fresh and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(random.SystemRandom().getrandbits(32))
+    share_server()
+
+
+def pytest_unconfigure() -> None:
+    """All workers are gone."""
+    give_up_shared_server()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Said so that what fails with fresh examples can be seen again."""
+    tier, seed = config.option.tier, config.option.hypothesis_seed
+    return f"tier {tier}" if seed is None else f"tier {tier}, again the same with --hypothesis-seed={seed}"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What a tier does not need is not even imported."""
+    wanted = not collection_path.is_dir() or concerns(collection_path, Tier(config.option.tier))
+    return None if wanted else True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Left out is what the tier does not run; what is slow comes first, so that nobody is left with it at the end."""
+    tier = Tier(config.option.tier)
+    for item in items:
+        mark(item)
+    left_out = [item for item in items if not belongs(item, tier)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if belongs(item, tier)]
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What asks for its turn is a fault or a race: there is more than one way for it to go wrong."""
+    times = EFFORTS[Tier(metafunc.config.option.tier)].times
+    if "turn" in metafunc.fixturenames and times > 1:
+        metafunc.parametrize("turn", range(times), ids=lambda turn: f"turn {turn}")
+
+
+@pytest.fixture
+def turn() -> int:
+    """How often the test ran before in this session: not at all, but in ``make thorough``."""
+    return 0
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,11 +80,6 @@ def _settings_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the whole session. Tests make databases of their own in it."""
-    if url := os.environ.get("BILLING_TEST_DATABASE_URL"):
-        yield NamedServer(url)
-        return
-    with embedded(tmp_path_factory.mktemp("postgres")) as server:
-        server.start()
-        yield server
+def postgres() -> Server:
+    """One server for the whole session and all its processes. Tests make databases of their own in it."""
+    return shared_server()

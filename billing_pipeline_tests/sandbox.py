@@ -1,6 +1,6 @@
 """A sandbox ledger of a test's own: real database, real lake, real pipeline, and a clock that the test moves.
 
-The database is a copy of one that is migrated once, so that a ledger costs some hundredths of a second.
+The database is a copy of one that is migrated once a session, so that a ledger costs some hundredths of a second.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,20 +14,23 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pyarrow as pa
-from sqlalchemy import NullPool, create_engine, text
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.core.period import BillingPeriod, calendar
 from billing_pipeline.ledger import clock, migrate
-from billing_pipeline.ledger.database import Ledger, psycopg_url
+from billing_pipeline.ledger.database import Ledger
 from billing_pipeline.operations.changes.apply_catalog import ApplyResult, apply
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.land import land
 from billing_pipeline.operations.locking.lock import lock
 from billing_pipeline.settings import Settings
-from billing_pipeline_tests.servers import Server
+from billing_pipeline_tests.servers import Server, session
 
 JANUARY, FEBRUARY = "2026-01-01", "2026-02-01"
 SOURCE = """
@@ -154,14 +157,14 @@ class Sandbox:
         """The same ledger once more, to be led into another future; it has the same lake."""
         self.billing.ledger.close()
         owner_url, name = self.billing.ledger.owner_url, f"sandbox_{uuid4().hex}"
-        _administer(_database(owner_url, "postgres"), f"CREATE DATABASE {name} TEMPLATE {make_url(owner_url).database}")
+        administer(_database(owner_url, "postgres"), f"CREATE DATABASE {name} TEMPLATE {make_url(owner_url).database}")
         ledger = Ledger(_database(self.billing.ledger.url, name), owner_url=_database(owner_url, name))
         urls = {"database_url": ledger.url, "database_owner_url": ledger.owner_url}
         try:
             yield Sandbox(Billing(self.billing.settings.model_copy(update=urls), ledger, "tester"), self.folder)
         finally:
             ledger.close()
-            _administer(_database(owner_url, "postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+            administer(_database(owner_url, "postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -210,48 +213,67 @@ def open_sandbox(
     first_period: date = date(2024, 1, 1),
 ) -> Iterator[Sandbox]:
     """A new ledger whose clock stands at ``now``, with ``catalog`` applied; dropped afterwards."""
-    owner_url, name = server.owner_url(), f"sandbox_{uuid4().hex}"
-    _administer(owner_url, f"CREATE DATABASE {name} TEMPLATE {_template(owner_url)}")
-    ledger = Ledger(_database(server.app_url(), name), owner_url=_database(owner_url, name))
-    home = folder / name
-    home.mkdir()
-    settings = Settings.model_validate(
-        {
-            "home": home,
-            "database_url": ledger.url,
-            "database_owner_url": ledger.owner_url,
-            "buckets": buckets,
-            "time_zone": time_zone,
-            "period": cadence,
-            "first_period": first_period,
-        }
-    )
-    facts = clock.LedgerFacts(calendar(time_zone, cadence, first_period), buckets, sandbox=True)
-    try:
+    with new_ledger(server) as ledger:
+        home = folder / str(make_url(ledger.url).database)
+        home.mkdir()
+        settings = Settings.model_validate(
+            {
+                "home": home,
+                "database_url": ledger.url,
+                "database_owner_url": ledger.owner_url,
+                "buckets": buckets,
+                "time_zone": time_zone,
+                "period": cadence,
+                "first_period": first_period,
+            }
+        )
+        facts = clock.LedgerFacts(calendar(time_zone, cadence, first_period), buckets, sandbox=True)
         with migrate.as_owner(ledger) as connection:
             clock.initialize(connection, facts, instant(now))
         sandbox = Sandbox(Billing(settings, ledger, "tester"), home)
         if catalog:
             sandbox.apply(*catalog)
         yield sandbox
+
+
+@contextmanager
+def new_ledger(server: Server) -> Iterator[Ledger]:
+    """A migrated database of a test's own, not initialized; dropped afterwards."""
+    owner_url, name = server.owner_url(), f"sandbox_{uuid4().hex}"
+    administer(owner_url, f"CREATE DATABASE {name} TEMPLATE {_template(owner_url)}")
+    ledger = Ledger(_database(server.app_url(), name), owner_url=_database(owner_url, name))
+    try:
+        yield ledger
     finally:
         ledger.close()
-        _administer(owner_url, f"DROP DATABASE {name} WITH (FORCE)")  # also where a killed process is still in it
+        administer(owner_url, f"DROP DATABASE {name} WITH (FORCE)")  # also where a killed process is still in it
 
 
 @cache
 def _template(owner_url: str) -> str:
-    """A database to copy: migrating takes longer than most tests."""
-    name = f"sandbox_template_{uuid4().hex}"
-    _administer(owner_url, f"CREATE DATABASE {name}")
-    migrate.upgrade(Ledger(_database(owner_url, name)))
+    """A database to copy: migrating takes longer than most tests. Made by whichever process of the session is first."""
+    name = f"sandbox_template_{session()}"
+    administrator = _administrator(owner_url)
+    administrator.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
+    try:
+        if administrator.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            administer(owner_url, f"CREATE DATABASE {name}_half")
+            migrate.upgrade(Ledger(_database(owner_url, f"{name}_half")))
+            administer(owner_url, f"ALTER DATABASE {name}_half RENAME TO {name}")
+    finally:
+        administrator.execute("SELECT pg_advisory_unlock(hashtext(%s))", [name])
     return name
 
 
-def _administer(url: str, statement: str) -> None:
-    engine = create_engine(psycopg_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
+def administer(url: str, statement: str) -> None:
+    """What is done to databases from outside of them."""
+    _administrator(url).execute(statement.encode())
+
+
+@cache
+def _administrator(url: str) -> Connection[TupleRow]:
+    """Kept open: connecting costs as much as a small database."""
+    return psycopg.connect(url, autocommit=True)
 
 
 def _database(url: str, name: str) -> str:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog import Catalog
@@ -18,6 +18,7 @@ from billing_pipeline.catalog.files import load_files
 from billing_pipeline.catalog.problems import CatalogProblems, Problem
 from billing_pipeline.core.period import calendar
 from billing_pipeline.rating.price import parse_price
+from billing_pipeline_tests.examples import examples
 
 WHOLE = """
 account: {name: X, currency: USD, grace: 3 days, rounding: half_up, number_format: "{year}-{number}"}
@@ -116,7 +117,7 @@ def test_the_unchanged_catalog_is_right() -> None:
 
 
 @given(st.data(), VALUES)
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_any_value_in_any_place(data: st.DataObject, value: object) -> None:
     content = yaml.safe_load(WHOLE)
     path = data.draw(st.sampled_from(paths(content)))
@@ -126,7 +127,6 @@ def test_any_value_in_any_place(data: st.DataObject, value: object) -> None:
 
 
 @given(st.data(), st.text(max_size=8))
-@settings(deadline=None)
 def test_any_misspelt_field(data: st.DataObject, name: str) -> None:
     content = yaml.safe_load(WHOLE)
     path = data.draw(st.sampled_from(paths(content)))
@@ -135,7 +135,6 @@ def test_any_misspelt_field(data: st.DataObject, name: str) -> None:
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode), st.sampled_from([".yaml", ".json"]))
-@settings(deadline=None)
 def test_any_bytes(text: bytes, suffix: str) -> None:
     found = result(text, suffix)
     assert not isinstance(found, Catalog)  # there is no account in it
@@ -143,7 +142,6 @@ def test_any_bytes(text: bytes, suffix: str) -> None:
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_any_truncation(data: st.DataObject) -> None:
     text = WHOLE.encode()
     found = result(text[: data.draw(st.integers(0, len(text)))], ".yaml")

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog import Account, Catalog, Customer, Discount, Meter, Phase, Plan, Source, Subscription
@@ -165,7 +165,6 @@ def read_back(text: str, place: BillingCalendar, existing: Catalog | None = None
 
 
 @given(catalogs())
-@settings(deadline=None)
 def test_stored_content_reads_back_equal(catalog: Catalog) -> None:
     for kind in KINDS:
         for one in catalog.of_kind(kind).values():
@@ -175,7 +174,6 @@ def test_stored_content_reads_back_equal(catalog: Catalog) -> None:
 
 
 @given(catalogs(), st.sampled_from(CALENDARS), st.booleans())
-@settings(deadline=None)
 def test_an_export_reads_back_equal(catalog: Catalog, place: BillingCalendar, local: bool) -> None:  # noqa: FBT001
     text = export(catalog, place if local else None)
     again = read_back(text, place)

@@ -1,18 +1,28 @@
 """init, clock and status."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import pytest
 from sqlalchemy.engine import make_url
 
 from billing_pipeline_tests.cli.command_line import CommandLine, usage_file
-from billing_pipeline_tests.sandbox import Sandbox, _administer
+from billing_pipeline_tests.sandbox import Sandbox, administer
 from billing_pipeline_tests.servers import Server
 
 
-def test_init_makes_a_ledger_once(postgres: Server, tmp_path: Path) -> None:
-    _administer(postgres.owner_url(), "CREATE DATABASE made_by_init")
+@pytest.fixture
+def empty_database(postgres: Server) -> Iterator[str]:
+    name = f"made_by_init_{uuid4().hex}"
+    administer(postgres.owner_url(), f"CREATE DATABASE {name}")
+    yield name
+    administer(postgres.owner_url(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_init_makes_a_ledger_once(postgres: Server, empty_database: str, tmp_path: Path) -> None:
     urls = {
-        name: make_url(url).set(database="made_by_init").render_as_string(hide_password=False)
+        name: make_url(url).set(database=empty_database).render_as_string(hide_password=False)
         for name, url in (
             ("BILLING_DATABASE_URL", postgres.app_url()),
             ("BILLING_DATABASE_OWNER_URL", postgres.owner_url()),

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +18,8 @@ from billing_pipeline.cli.dagster_group import DagsterGroup, prepare, running
 from billing_pipeline.cli.dagster_launcher import free_port
 from billing_pipeline.core.errors import Refused
 from billing_pipeline_tests.cli.command_line import CommandLine
-from billing_pipeline_tests.sandbox import Sandbox, _administer
+from billing_pipeline_tests.patience import PATIENCE_SECONDS, until
+from billing_pipeline_tests.sandbox import Sandbox, administer
 from billing_pipeline_tests.servers import Server
 
 
@@ -57,13 +57,13 @@ def stand_in(sandbox: Sandbox, home: Path, tmp_path: Path) -> Iterator[CommandLi
 def up(sandbox: Sandbox, postgres: Server, home: Path) -> Iterator[CommandLine]:
     """The command line of a ledger with a database for Dagster beside it; whatever is started is ended."""
     name = f"dagster_{sandbox.folder.name}"
-    _administer(postgres.owner_url(), f'CREATE DATABASE "{name}"')
-    _administer(postgres.owner_url(), f'GRANT ALL ON DATABASE "{name}" TO PUBLIC')
+    administer(postgres.owner_url(), f'CREATE DATABASE "{name}"')
+    administer(postgres.owner_url(), f'GRANT ALL ON DATABASE "{name}" TO PUBLIC')
     url = make_url(postgres.owner_url()).set(database=name).render_as_string(hide_password=False)
     yield CommandLine(sandbox.environment | {"BILLING_DAGSTER_DATABASE_URL": url})
     if group := running(home):
         group.end()
-    _administer(postgres.owner_url(), f'DROP DATABASE "{name}" WITH (FORCE)')
+    administer(postgres.owner_url(), f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @contextmanager
@@ -80,9 +80,7 @@ def started(command: CommandLine) -> Iterator[tuple["subprocess.Popen[str]", Dag
 
 
 def ended(group: DagsterGroup) -> bool:
-    deadline = time.monotonic() + 30
-    while group.members() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: not group.members(), "the group lives on")
     return not group.members()
 
 
@@ -93,7 +91,7 @@ def test_dagster_itself_starts_answers_and_ends(up: CommandLine, home: Path) -> 
             assert json.load(answer)["dagster_version"]
         assert len(group.members()) >= 2
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, process.stderr and process.stderr.read()
+        assert process.wait(PATIENCE_SECONDS) == 0, process.stderr and process.stderr.read()
     assert ended(group)
     assert running(home) is None
 
@@ -104,7 +102,7 @@ def test_one_signal_ends_everything(stand_in: CommandLine, home: Path, number: s
         assert len(group.members()) == 2
         assert "runs already, at http://127.0.0.1" in stand_in.error("up")["message"]
         process.send_signal(number)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     assert ended(group)
     assert running(home) is None
 
@@ -112,7 +110,7 @@ def test_one_signal_ends_everything(stand_in: CommandLine, home: Path, number: s
 def test_down_ends_it_from_elsewhere(stand_in: CommandLine) -> None:
     with started(stand_in) as (process, group):
         assert stand_in.json("down") == {"stopped": {"dagster": True, "postgresql": False}}
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     assert ended(group)
 
 
@@ -129,7 +127,7 @@ def test_a_process_that_ends_by_itself_ends_the_others_and_is_named(stand_in: Co
     with started(stand_in) as (process, group):
         (daemon,) = [one for one in group.members() if "dagster._daemon" in one.cmdline()]
         daemon.kill()
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE_SECONDS) == 1
         assert process.stderr is not None
         assert "The daemon ended." in process.stderr.read()
     assert ended(group)
@@ -139,7 +137,7 @@ def test_one_that_cannot_start_is_shown_with_its_log(stand_in: CommandLine, tmp_
     (tmp_path / "programs" / "dagster" / "_daemon" / "__main__.py").write_text("raise SystemExit('no storage')")
     (tmp_path / "programs" / "dagster_webserver" / "__main__.py").write_text(DAEMON)
     with stand_in.started("up", "--json") as process:
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 2
     assert json.loads(printed)["error"]["message"].endswith("no storage\n")
 
@@ -155,7 +153,7 @@ def test_a_stubborn_group_is_killed(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"deaf\n"
         group = DagsterGroup(process.pid, str(tmp_path), "http://127.0.0.1:1")
         assert group.end(hurried=lambda: True)
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     assert not group.end()
 
 

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from billing_pipeline.operations.payments.deliver import DeliverySummary, delive
 from billing_pipeline.operations.payments.payment_status import mark_paid
 from billing_pipeline.payments.handoff import PaymentRequest, PaymentStatus, Submission
 from billing_pipeline_tests.faults import deliver_and_stop
+from billing_pipeline_tests.patience import PATIENCE_SECONDS, until, until_somebody_waits, what_was_written
 from billing_pipeline_tests.payments.outbox_ledger import (
     another_process,
     apply,
@@ -30,8 +30,6 @@ from billing_pipeline_tests.payments.outbox_ledger import (
     steps_of,
 )
 from billing_pipeline_tests.servers import Server
-
-PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
@@ -76,11 +74,14 @@ def stopped_delivery(billing: Billing) -> Iterator[tuple[subprocess.Popen[str], 
 
 def deliver_until_moved(billing: Billing) -> DeliverySummary:
     """The server needs a moment to see that a client is gone; until then the payment is locked, and skipped."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (summary := deliver(billing)) == DeliverySummary():
-        assert time.monotonic() < deadline, "the killed delivery's lock was never given back"
-        time.sleep(0.05)
-    return summary
+    summaries = list[DeliverySummary]()
+
+    def moved() -> bool:
+        summaries.append(deliver(billing))
+        return summaries[-1] != DeliverySummary()
+
+    until(moved, "the killed delivery's lock was never given back")
+    return summaries[-1]
 
 
 def test_killed_between_submitting_and_recording_it_is_submitted_again_and_collected_once(billing: Billing) -> None:
@@ -90,13 +91,13 @@ def test_killed_between_submitting_and_recording_it_is_submitted_again_and_colle
         process.kill()  # SIGKILL
         process.wait()
     (file,) = billing.settings.outbox.glob("*.json")
-    written = file.stat()
+    written = what_was_written(file)
     assert payment_of(billing, "2026-000001").status is PaymentStatus.QUEUED
     assert deliver_until_moved(billing) == DeliverySummary(submitted=1)
     payment = payment_of(billing, "2026-000001")
     assert (payment.status, payment.reference, payment.attempts) == (PaymentStatus.SUBMITTED, reference, 0)
     assert list(billing.settings.outbox.glob("*.json")) == [file]
-    assert file.stat() == written
+    assert what_was_written(file) == written
     assert steps_of(billing, "2026-000001") == ["queued", "submitted"]
 
 
@@ -127,10 +128,13 @@ def test_deliveries_at_once_submit_each_invoice_once(
     for number in numbers:
         finalize(billing, number, gateway="card")
     asked, counting = Counter[str](), threading.Lock()
+    everybody, came = threading.Barrier(4), threading.local()
 
     class Slow(scripted()):  # type: ignore[misc]
         def submit(self, request: PaymentRequest) -> Submission:
-            time.sleep(0.005)  # long enough that the others come
+            if not hasattr(came, "here"):  # nobody goes on before everybody has taken some
+                came.here = True
+                everybody.wait(PATIENCE_SECONDS)
             with counting:
                 asked[request.number] += 1
             return Submission(f"ref_{request.number}")
@@ -176,7 +180,7 @@ def test_marking_paid_waits_for_a_delivery_that_has_the_invoice(billing: Billing
         delivery = pool.submit(deliver, again(), gateways={"card": Slow})
         assert submitting.wait(PATIENCE_SECONDS)
         marking = pool.submit(mark_paid, again(), "2026-000001")
-        time.sleep(0.2)
+        until_somebody_waits(billing.ledger)
         assert not marking.done()
         go_on.set()
         assert delivery.result().submitted == 1

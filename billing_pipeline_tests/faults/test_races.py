@@ -23,6 +23,7 @@ from billing_pipeline.operations.closing.rate import rate_unit
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.lock import lock, lock_unit
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
+from billing_pipeline_tests.patience import until_somebody_waits
 from billing_pipeline_tests.sandbox import JANUARY, MONTH, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server, with_our_code
 
@@ -179,21 +180,14 @@ def test_a_period_that_ends_while_a_run_waits_gets_versions(sandbox: Sandbox) ->
         connection = holding.enter_context(other.ledger.begin())
         periods.lock_buckets(connection, sandbox.period().first_day, buckets)
         waiting = pool.submit(invoice_unit, sandbox.billing, JANUARY, buckets)
-        assert not _done_within(waiting.result, 0.5)
+        until_somebody_waits(sandbox.billing.ledger)
+        assert not waiting.done()
         sandbox.at("2026-02-01")
         holding.close()
         waiting.result()
         other.ledger.close()
     assert not any(doc.replaceable for doc in sandbox.documents())
     assert sandbox.query("SELECT FROM draft_document") == []
-
-
-def _done_within(result: Callable[[float], object], seconds: float) -> bool:
-    try:
-        result(seconds)
-    except TimeoutError:
-        return False
-    return True
 
 
 PROGRAM = """

@@ -1,18 +1,24 @@
 """kill -9 in the middle of a tick, wherever it hits: the next ticks make up for it, and nothing is there twice."""
 
 import json
+import os
+import random
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from billing_pipeline.operations.tick import tick
-from billing_pipeline_tests.cli.command_line import CATALOG, CommandLine
+from billing_pipeline_tests.cli.command_line import CATALOG
+from billing_pipeline_tests.faults import tick_and_stop
 from billing_pipeline_tests.sandbox import JANUARY, Sandbox, open_sandbox
-from billing_pipeline_tests.servers import Server
+from billing_pipeline_tests.scenarios.plain_checks import use_plain_checks
+from billing_pipeline_tests.servers import Server, with_our_code
 
 FILES = 12
+LANDING, LOCKING = (20, 60, 100, 150, 230), (30, 110, 135)  # statements
 
 
 @pytest.fixture
@@ -27,24 +33,31 @@ def sandbox(postgres: Server, tmp_path: Path) -> Iterator[Sandbox]:
         yield made.at("2026-02-03")
 
 
-def killed_after(billing: CommandLine, seconds: float) -> None:
-    with billing.started("tick", "--json") as process:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
+def killed_at(sandbox: Sandbox, statement: int) -> bool:
+    """Whether it was still at work when it was killed."""
+    environment = os.environ | with_our_code() | sandbox.environment
+    command = [sys.executable, "-m", tick_and_stop.__name__, str(statement)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        stopped = process.stdout.readline() == "stopped\n"
+        process.kill()
+    return stopped
 
 
-@pytest.mark.slow
-def test_whatever_a_kill_leaves_is_made_up_for(sandbox: Sandbox) -> None:
-    billing = CommandLine(sandbox.environment)
-    for seconds in (1.0, 1.5, 2.0, 3.0, 4.5):
-        killed_after(billing, seconds)
+def places(turn: int, fixed: Sequence[int]) -> Sequence[int]:
+    """The statements that a tick is killed before: the first time always the same, then any."""
+    return fixed if turn == 0 else [random.randint(1, 2 * max(fixed)) for _ in fixed]  # noqa: S311 - no secret
+
+
+def test_whatever_a_kill_leaves_is_made_up_for(sandbox: Sandbox, turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_plain_checks(monkeypatch)
+    for statement in places(turn, LANDING):
+        assert killed_at(sandbox, statement) or turn
     tick(sandbox.billing)
     assert tick(sandbox.billing).steps == []
     sandbox.at("2026-02-04")
-    for seconds in (1.0, 1.6, 2.2):
-        killed_after(billing, seconds)
+    for statement in places(turn, LOCKING):
+        assert killed_at(sandbox, statement) or turn
     tick(sandbox.billing)
     assert tick(sandbox.billing).steps == []
     (acme,) = sandbox.documents("acme", JANUARY)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -49,6 +50,21 @@ def test_a_unit_that_kills_every_worker_stops_the_run_and_is_named(sandbox: Sand
 def test_an_error_is_the_runs_error_and_no_reason_to_try_again(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be done"):
         run_units(sandbox.billing, workers.fail_at_bucket_2, SMALL + 1, str(tmp_path))
+
+
+@pytest.mark.thorough(instead="test_a_close_in_parallel_comes_to_the_same")
+def test_a_large_close_is_in_parallel_by_itself(sandbox: Sandbox) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = SMALL + 10
+    for customer in ("acme", "beta"):
+        sandbox.land(*(use(customer, "api", (start + timedelta(seconds=n)).isoformat(), 1) for n in range(rows)))
+    with sandbox.fork() as alone:
+        alone.billing.settings = alone.billing.settings.model_copy(update={"workers": 1})
+        alone.at("2026-02-06").lock()
+        expected = [(doc.customer, doc.issue_date, doc.total, doc.lines) for doc in alone.documents()]
+    sandbox.at("2026-02-06").lock()
+    assert [(doc.customer, doc.issue_date, doc.total, doc.lines) for doc in sandbox.documents()] == expected
+    assert sum(doc.total for doc in sandbox.documents()) == 2 * rows * Decimal("0.10")
 
 
 def test_a_close_in_parallel_comes_to_the_same(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_pipeline_tests.histories.few import few
+from billing_pipeline_tests.examples import histories
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 from billing_pipeline_tests.histories.play import FIRST, Play
 from billing_pipeline_tests.histories.script import START, Script, Step, scripts
@@ -25,6 +25,8 @@ END = MARCH + timedelta(days=14)
 RELEASES = [Step(0, "release", 0)] * 30
 Facts = list[tuple[object, ...]]
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def played(server: Server, folder: Path) -> Iterator[Play]:
@@ -33,7 +35,7 @@ def played(server: Server, folder: Path) -> Iterator[Play]:
         yield Play(sandbox)
 
 
-@few(20)
+@histories(20)
 @given(script=scripts(30))
 def test_a_history(postgres: Server, tmp_path_factory: pytest.TempPathFactory, script: Script) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch, played(postgres, tmp_path_factory.mktemp("history")) as play:
@@ -41,7 +43,7 @@ def test_a_history(postgres: Server, tmp_path_factory: pytest.TempPathFactory, s
         play.run(script).finish(END)
 
 
-@few(2)
+@histories(2)
 @given(script=scripts(16))
 def test_a_history_on_the_real_engine(
     postgres: Server, tmp_path_factory: pytest.TempPathFactory, script: Script
@@ -50,7 +52,7 @@ def test_a_history_on_the_real_engine(
         play.run(script).finish(END)
 
 
-@few(6)
+@histories(6)
 @given(
     script=scripts(20),
     runs=st.lists(st.lists(st.sampled_from(["close", "lock"]), max_size=2), min_size=20, max_size=20),

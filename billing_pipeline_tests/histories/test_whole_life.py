@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from billing_pipeline_tests.histories.few import few
+from billing_pipeline_tests.examples import histories
 from billing_pipeline_tests.histories.lifetime import Lifetime
 from billing_pipeline_tests.histories.lives import RULES, lives
 from billing_pipeline_tests.histories.plain_metering import use_no_checks, use_plain_metering
@@ -21,6 +21,8 @@ from billing_pipeline_tests.histories.script import Step
 from billing_pipeline_tests.histories.sold import Rules
 from billing_pipeline_tests.sandbox import SOURCE, open_sandbox
 from billing_pipeline_tests.servers import Server
+
+pytestmark = pytest.mark.slow
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def lived(server: Server, folder: Path, rules: Rules, *, ticks: bool = True) -> 
             yield Lifetime(sandbox, rules, ticks=ticks)
 
 
-@few(12)
+@histories(12)
 @given(rules=RULES, script=lives(24))
 def test_the_sum_of_all_documents_is_everything_rated_at_once(
     postgres: Server, tmp_path_factory: pytest.TempPathFactory, rules: Rules, script: Sequence[Step]
@@ -48,7 +50,7 @@ def test_the_sum_of_all_documents_is_everything_rated_at_once(
         assert life.dump() == before
 
 
-@few(5)
+@histories(5)
 @given(rules=RULES, script=lives(24))
 def test_when_the_product_runs_does_not_matter(
     postgres: Server, tmp_path_factory: pytest.TempPathFactory, rules: Rules, script: Sequence[Step]

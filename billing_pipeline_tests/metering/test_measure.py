@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog.meter import Meter
@@ -21,6 +21,7 @@ from billing_pipeline.metering.aggregations import AGGREGATIONS, Aggregation, Qu
 from billing_pipeline.metering.measure import Measured, Measurement, UsageCount, measure
 from billing_pipeline.metering.measurement import Timeline
 from billing_pipeline.usage.engine import Engine
+from billing_pipeline_tests.examples import examples
 from billing_pipeline_tests.metering.measure_oracle import counts, quantities
 from billing_pipeline_tests.usage.lake_writer import END, START, Row, write_lake
 
@@ -306,7 +307,7 @@ MEASUREMENTS = st.lists(
 ).map(lambda measurements: [replace(each, number=number) for number, each in enumerate(measurements)])
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(rows=ROWS, measurements=MEASUREMENTS, with_scopes=st.booleans())
 def test_random_histories_measure_as_the_oracle_says(
     engine: Engine, *, rows: list[Row], measurements: list[Measurement], with_scopes: bool

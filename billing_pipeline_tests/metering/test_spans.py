@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog.meter import Meter
@@ -20,6 +20,7 @@ from billing_pipeline.core.period import Duration
 from billing_pipeline.metering.measure import Measured, Measurement, Quantity, UsageCount, measure
 from billing_pipeline.metering.measurement import Timeline
 from billing_pipeline.usage.engine import Engine
+from billing_pipeline_tests.examples import examples
 from billing_pipeline_tests.metering import spans_oracle
 from billing_pipeline_tests.usage.lake_writer import END, START, Row, write_lake
 
@@ -277,7 +278,7 @@ METERS = st.builds(
 )
 
 
-@settings(max_examples=12)
+@examples(12)
 @given(rows=ROWS, measurements=ASKED, meter=METERS, now=st.none() | INSTANTS)
 def test_random_histories_last_as_the_oracle_says(
     engine: Engine, *, rows: list[Row], measurements: list[Measurement], meter: Meter, now: datetime | None
@@ -300,7 +301,7 @@ def test_random_histories_last_as_the_oracle_says(
         assert answer.counted_to == (now if exact.grows else None)
 
 
-@settings(max_examples=6)
+@examples(6)
 @given(rows=ROWS, meter=METERS, order=st.randoms(use_true_random=False))
 def test_neither_order_nor_batches_matter(engine: Engine, *, rows: list[Row], meter: Meter, order: object) -> None:
     """Of events that do not contradict each other: no retractions, and one report of each event."""
@@ -315,7 +316,7 @@ def test_neither_order_nor_batches_matter(engine: Engine, *, rows: list[Row], me
         )
 
 
-@settings(max_examples=6)
+@examples(6)
 @given(rows=ROWS, meter=METERS, cuts=st.lists(INSTANTS, max_size=3))
 def test_parts_of_a_period_add_up(engine: Engine, *, rows: list[Row], meter: Meter, cuts: list[datetime]) -> None:
     edges = sorted({START, *cuts, END})

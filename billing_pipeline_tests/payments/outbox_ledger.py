@@ -5,19 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cache
 from pathlib import Path
 from typing import ClassVar, Self
 from uuid import UUID, uuid4
 
-from sqlalchemy import NullPool, create_engine, insert, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import insert, select
 
 from billing_pipeline.core.errors import PaymentError
 from billing_pipeline.core.period import BillingCalendar, Cadence
 from billing_pipeline.ledger import catalog, clock, migrate
 from billing_pipeline.ledger.catalog import CatalogEntry
-from billing_pipeline.ledger.database import Ledger, psycopg_url
+from billing_pipeline.ledger.database import Ledger
 from billing_pipeline.ledger.documents import payments
 from billing_pipeline.ledger.documents.payments import PaymentDue
 from billing_pipeline.ledger.reading.payments import KnownPayment, find, history
@@ -25,6 +23,7 @@ from billing_pipeline.ledger.tables import customer, document, document_version,
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.payments.handoff import GatewaySettings, PaymentRequest, PaymentStatus, Submission
 from billing_pipeline.settings import Settings
+from billing_pipeline_tests.sandbox import new_ledger
 from billing_pipeline_tests.servers import Server
 
 START = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
@@ -34,41 +33,13 @@ PERIOD = date(2026, 1, 1)
 @contextmanager
 def sandbox(server: Server, home: Path) -> Iterator[Billing]:
     """A new sandbox ledger whose clock stands at START; dropped afterwards."""
-    owner_url, name = server.owner_url(), f"outbox_{uuid4().hex}"
-    template = _template(owner_url)
-    _administer(owner_url, f"CREATE DATABASE {name} TEMPLATE {template}")
-    ledger = Ledger(_database(server.app_url(), name), owner_url=_database(owner_url, name))
-    try:
+    with new_ledger(server) as ledger:
+        facts = clock.LedgerFacts(BillingCalendar("UTC", Cadence.MONTH, date(2024, 1, 1)), 4, sandbox=True)
+        with migrate.as_owner(ledger) as connection:
+            assert clock.initialize(connection, facts, START)
         yield Billing(
             Settings(home=home, database_url=ledger.url, database_owner_url=ledger.owner_url), ledger, "tester"
         )
-    finally:
-        ledger.close()
-        _administer(owner_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@cache
-def _template(owner_url: str) -> str:
-    """A database to copy: migrating takes longer than most tests."""
-    name = f"outbox_template_{uuid4().hex}"
-    _administer(owner_url, f"CREATE DATABASE {name}")
-    url = _database(owner_url, name)
-    migrate.upgrade(Ledger(url))
-    engine = create_engine(psycopg_url(url), poolclass=NullPool)
-    with engine.begin() as connection:
-        facts = clock.LedgerFacts(BillingCalendar("UTC", Cadence.MONTH, date(2024, 1, 1)), 4, sandbox=True)
-        assert clock.initialize(connection, facts, START)
-    return name
-
-
-def _administer(url: str, statement: str) -> None:
-    engine = create_engine(psycopg_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-
-
-def _database(url: str, name: str) -> str:
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
 def another_process(billing: Billing) -> Billing:

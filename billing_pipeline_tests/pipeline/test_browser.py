@@ -16,8 +16,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.operations.tick import tick
+from billing_pipeline_tests.patience import PATIENCE_SECONDS
 from billing_pipeline_tests.pipeline.month import CATALOG
-from billing_pipeline_tests.sandbox import Sandbox, _administer, open_sandbox, use
+from billing_pipeline_tests.sandbox import Sandbox, administer, open_sandbox, use
 from billing_pipeline_tests.servers import Server, with_our_code
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -29,7 +30,8 @@ FLAGS = (
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / ".artifacts" / "screenshots"
-PATIENCE = 60_000  # milliseconds; the pages come in one or two seconds, runs start in about seven
+PATIENCE = 180_000  # milliseconds; the pages come in one or two seconds, runs start in about seven
+LOOK = 5_000  # then the page is opened again
 
 pytestmark = [
     pytest.mark.browser,
@@ -68,7 +70,7 @@ def sandbox(postgres: Server, tmp_path: Path) -> Iterator[Sandbox]:
 def address(sandbox: Sandbox, postgres: Server) -> Iterator[str]:
     """Where ``billing up`` serves that ledger."""
     name = f"dagster_{sandbox.folder.name}"
-    _administer(postgres.owner_url(), f'CREATE DATABASE "{name}"')
+    administer(postgres.owner_url(), f'CREATE DATABASE "{name}"')
     url = make_url(postgres.owner_url()).set(database=name).render_as_string(hide_password=False)
     environment = with_our_code() | sandbox.environment | {"BILLING_DAGSTER_DATABASE_URL": url}
     command = [sys.executable, "-c", "from billing_pipeline.cli import app; app()"]
@@ -78,8 +80,8 @@ def address(sandbox: Sandbox, postgres: Server) -> Iterator[str]:
         yield str(json.loads("".join(iter(up.stdout.readline, "}\n")) + "}")["address"])
     finally:
         subprocess.run([*command, "down"], env=environment, check=True, capture_output=True, cwd=ROOT)
-        up.communicate(timeout=60)
-        _administer(postgres.owner_url(), f'DROP DATABASE "{name}" WITH (FORCE)')
+        up.communicate(timeout=PATIENCE_SECONDS)
+        administer(postgres.owner_url(), f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @dataclass
@@ -95,10 +97,10 @@ class Reader:
 
     def comes_to(self, path: str, text: str) -> "Reader":
         """Look again until it is there."""
-        for _ in range(PATIENCE // 5_000):
+        for _ in range(PATIENCE // LOOK):
             self.open(path)
             with suppress(AssertionError):
-                expect(self.page.get_by_text(text, exact=True).first).to_be_visible(timeout=5_000)
+                expect(self.page.get_by_text(text, exact=True).first).to_be_visible(timeout=LOOK)
                 break
         return self.sees(text)
 

@@ -4,10 +4,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.core.period import BillingCalendar, Cadence, calendar
+from billing_pipeline_tests.examples import examples
 
 if TYPE_CHECKING:
     from dagster import TimeWindowPartitionsDefinition
@@ -72,7 +73,7 @@ def test_where_midnight_comes_twice_a_partition_begins_at_one_of_them(cadence: C
     first=st.dates(date(2015, 1, 1), date(2025, 12, 31)),
     elapsed=st.timedeltas(timedelta(0), timedelta(days=400)),
 )
-@settings(max_examples=60)
+@examples(60)
 def test_the_last_partition_is_the_open_period(zone: str, cadence: Cadence, first: date, elapsed: timedelta) -> None:
     day = first if cadence in {Cadence.DAY, Cadence.WEEK} else first.replace(day=1)
     known = calendar(zone, cadence, day)

@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.usage.deduplicate import deduplicate, events, standing, status
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import ROWS_PER_BATCH, LakeFile
+from billing_pipeline_tests.examples import examples
 from billing_pipeline_tests.usage.dedupe_oracle import key_of, statuses
 from billing_pipeline_tests.usage.lake_writer import Row, write_file, write_lake
 
@@ -158,7 +159,7 @@ ROWS = st.lists(
 ).map(lambda rows: [replace(row, row=place) for place, row in enumerate(rows)])
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(rows=ROWS, before=st.none() | st.integers(1, 5), may_retract=st.booleans())
 def test_every_report_ends_as_the_oracle_says(
     engine: Engine, *, rows: list[Row], before: int | None, may_retract: bool
@@ -174,7 +175,7 @@ def test_every_report_ends_as_the_oracle_says(
         assert accepted(engine, files) == kept
 
 
-@settings(deadline=None, max_examples=10)
+@examples(10)
 @given(rows=ROWS, data=st.data())
 def test_how_a_batch_is_spread_over_files_does_not_matter(engine: Engine, rows: list[Row], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:

@@ -7,17 +7,20 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from billing_pipeline.core.errors import LedgerError
 from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
+from billing_pipeline_tests.patience import PATIENCE_SECONDS, until
 from billing_pipeline_tests.servers import embedded, with_our_code
 
+AT_NIGHT_MANY_TIMES = pytest.mark.usefixtures("turn")
 START = """
 import sys, psycopg
 from pathlib import Path
@@ -52,8 +55,7 @@ def kill(server: EmbeddedPostgres) -> None:
     postmaster = server._postmaster.process()
     assert postmaster
     postmaster.kill()
-    while server._postmaster.process():
-        time.sleep(0.01)
+    until(lambda: server._postmaster.process() is None, "it lives")
 
 
 def test_the_first_start_makes_a_ledger_and_a_database_for_dagster(server: EmbeddedPostgres) -> None:
@@ -100,10 +102,11 @@ def test_secrets_are_the_owners_alone_and_no_parent_changes_its_mode(tmp_path: P
         assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
 
 
+@AT_NIGHT_MANY_TIMES
 def test_six_processes_starting_at_once_get_one_server(server: EmbeddedPostgres) -> None:
     command = [sys.executable, "-c", START, str(server.root)]
     starters = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=with_our_code()) for _ in range(6)]
-    answers = {starter.communicate(timeout=60)[0] for starter in starters}
+    answers = {starter.communicate(timeout=PATIENCE_SECONDS)[0] for starter in starters}
     assert [starter.returncode for starter in starters] == [0] * 6
     assert len(answers) == 1
 
@@ -119,6 +122,7 @@ def test_the_port_and_the_passwords_stay_over_a_restart(server: EmbeddedPostgres
     assert ask(url, "SELECT 1") == 1
 
 
+@AT_NIGHT_MANY_TIMES
 def test_a_killed_server_comes_back_with_every_row_it_had_acknowledged(durable: EmbeddedPostgres) -> None:
     durable.start()
     acknowledged: list[int] = []
@@ -136,27 +140,30 @@ def test_a_killed_server_comes_back_with_every_row_it_had_acknowledged(durable: 
 
     writer = threading.Thread(target=write_until_killed)
     writer.start()
-    deadline = time.monotonic() + 30
-    while len(acknowledged) < 50 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: len(acknowledged) >= 50, "nothing was acknowledged")
     kill(durable)
     durable.start()
-    writer.join(timeout=30)
+    writer.join(PATIENCE_SECONDS)
     kept = ask(durable.owner_url(), "SELECT array_agg(id ORDER BY id) FROM fact")
     assert isinstance(kept, list)
     assert len(acknowledged) >= 50
     assert kept[: len(acknowledged)] == acknowledged
 
 
+@AT_NIGHT_MANY_TIMES
 def test_a_session_that_outlives_a_killed_server_is_waited_for(server: EmbeddedPostgres) -> None:
     server.start()
     session = psycopg.connect(server.owner_url())
-    session.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 20000000)")  # never looks up while it counts
-    time.sleep(0.3)
+    backend = psutil.Process(session.info.backend_pid)
+    backend.suspend()  # as one that is too busy to look up
     kill(server)
-    server.start()
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(server.start)
+        until(lambda: "still in use" in server.log.read_text(), "it was not waited for")
+        assert not starting.done()
+        backend.resume()
+        starting.result(PATIENCE_SECONDS)
     session.close()
-    assert "still in use" in server.log.read_text()
     assert ask(server.owner_url(), "SELECT 1") == 1
 
 
@@ -181,7 +188,8 @@ def test_a_zombie_with_the_recorded_pid_is_not_taken_for_the_server(server: Embe
     lines = (server.data / "postmaster.pid").read_text().splitlines()
     server.stop()
     zombie = subprocess.Popen(["true"])
-    time.sleep(0.2)  # it has ended, and nobody has asked how
+    ended = psutil.Process(zombie.pid)
+    until(lambda: ended.status() == psutil.STATUS_ZOMBIE, "it has ended, and nobody has asked how")
     _record(server, [str(zombie.pid), *lines[1:]])
     server.start()
     assert ask(server.owner_url(), "SELECT 1") == 1

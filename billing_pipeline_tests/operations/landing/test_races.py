@@ -17,6 +17,7 @@ from billing_pipeline.operations.landing.sweep import sweep
 from billing_pipeline_tests.operations.landing.landing_ledger import lake_files, reconciles, rows_of, write
 from billing_pipeline_tests.servers import with_our_code
 
+pytestmark = pytest.mark.usefixtures("turn")  # at night, many times
 HEADER = "customer,meter,timestamp,value,region"
 
 
@@ -35,12 +36,18 @@ def start(billing: Billing, path: Path, *stage: str) -> subprocess.Popen[str]:
     )
 
 
-def test_the_same_file_twice_at_once_from_two_processes_is_one_batch(billing: Billing, tmp_path: Path) -> None:
-    path = usage(tmp_path, rows=20_000)
+LARGE = pytest.mark.thorough(instead="test_the_same_file_twice_at_once_from_two_processes_is_one_batch")
+
+
+@pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=LARGE)])
+def test_the_same_file_twice_at_once_from_two_processes_is_one_batch(
+    billing: Billing, tmp_path: Path, rows: int
+) -> None:
+    path = usage(tmp_path, rows)
     with start(billing, path) as one, start(billing, path) as other:
         results = [json.loads(each.communicate()[0]) for each in (one, other)]
     assert sorted(result["already"] for result in results) == [False, True]
-    assert {(result["batch"], result["rows"], result["accepted"]) for result in results} == {(1, 20_000, 20_000)}
+    assert {(result["batch"], result["rows"], result["accepted"]) for result in results} == {(1, rows, rows)}
     assert rows_of(billing, "SELECT count(*) FROM batch") == [(1,)]
     assert {path for (path,) in rows_of(billing, "SELECT path FROM lake_file")} == lake_files(billing)
     assert reconciles(billing)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -16,6 +16,7 @@ from billing_pipeline.ledger.tables import watermark
 from billing_pipeline.ledger.usage import watermarks
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.watermark import record
+from billing_pipeline_tests.examples import examples
 from billing_pipeline_tests.payments.outbox_ledger import START, another_process, apply, sandbox, set_clock
 from billing_pipeline_tests.servers import Server
 
@@ -108,7 +109,7 @@ def test_many_at_once_leave_one_order(billing: Billing) -> None:
         other.ledger.close()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 30), max_size=8), st.integers(0, 30))
 def test_it_agrees_with_reading_what_was_said_in_order(billing: Billing, days: list[int], asked: int) -> None:
     """Each example is rolled back, so that one ledger serves them all."""

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog import Account, Catalog, Customer, Phase, Plan, Subscription
@@ -114,7 +114,6 @@ FIRST, LAST = date(2026, 1, 1), date(2027, 9, 30)
 
 
 @given(subscribed(list(FeeCadence)))
-@settings(deadline=None)
 def test_fees_equal_the_oracles(case: tuple[Terms, BillingCalendar]) -> None:
     terms, place = case
     all_due = list(fees_due(terms, place, FIRST, LAST))
@@ -122,7 +121,6 @@ def test_fees_equal_the_oracles(case: tuple[Terms, BillingCalendar]) -> None:
 
 
 @given(subscribed(list(FeeCadence)), st.dates(FIRST, LAST))
-@settings(deadline=None)
 def test_what_is_due_is_due_once_however_days_are_asked_for(case: tuple[Terms, BillingCalendar], middle: date) -> None:
     terms, place = case
     whole = list(fees_due(terms, place, FIRST, LAST))
@@ -133,7 +131,6 @@ def test_what_is_due_is_due_once_however_days_are_asked_for(case: tuple[Terms, B
 
 
 @given(subscribed(list(FeeCadence)))
-@settings(deadline=None)
 def test_a_key_finds_its_lines_and_a_line_its_key(case: tuple[Terms, BillingCalendar]) -> None:
     terms, place = case
     for due in fees_due(terms, place, FIRST, LAST):
@@ -143,7 +140,6 @@ def test_a_key_finds_its_lines_and_a_line_its_key(case: tuple[Terms, BillingCale
 
 
 @given(subscribed(list(FeeCadence)), st.integers(0, 900))
-@settings(deadline=None)
 def test_a_line_names_the_same_period_after_a_cancellation(case: tuple[Terms, BillingCalendar], after: int) -> None:
     """In advance: what was billed for a period can always be compared with what it costs now."""
     terms, place = case
@@ -165,7 +161,6 @@ def _days(line: RatedLine) -> int:
 
 
 @given(subscribed(RECURRING))
-@settings(deadline=None)
 def test_parts_make_up_the_charged_days_of_their_service_period(case: tuple[Terms, BillingCalendar]) -> None:
     """Of a fee that both plans have: no day twice, none left out; unrounded parts of the whole add up to it."""
     given_terms, place = case

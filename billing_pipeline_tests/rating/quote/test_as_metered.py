@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog.meter import Meter
@@ -21,6 +21,7 @@ from billing_pipeline.rating.cost import cost_of
 from billing_pipeline.rating.price import parse_price
 from billing_pipeline.rating.quote.quote import quote
 from billing_pipeline.usage.engine import Engine
+from billing_pipeline_tests.examples import WITHOUT_SHRINKING, examples
 from billing_pipeline_tests.usage.lake_writer import END, START, Row, write_lake
 
 D = Decimal
@@ -84,7 +85,7 @@ def quoted(meter: Meter, price: Mapping[str, object], rows: list[Row]) -> Decima
     return D(str(result["amount"]))
 
 
-@settings(max_examples=15, phases=[Phase.explicit, Phase.generate])  # an engine is too slow to shrink with
+@examples(15, phases=WITHOUT_SHRINKING)  # an engine is too slow to shrink with
 @given(rows=ROWS, case=st.sampled_from(CASES))
 def test_a_quote_is_what_would_be_billed(
     engine: Engine, rows: list[Row], case: tuple[Meter, Mapping[str, object]]

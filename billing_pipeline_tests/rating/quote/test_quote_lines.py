@@ -6,12 +6,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.rating.price_models import PRICE_MODELS
 from billing_pipeline.rating.quote.aggregates import AGGREGATES
 from billing_pipeline.rating.quote.quote import quote, quote_lines
+from billing_pipeline_tests.examples import examples
 from docs.build.examples import GENERAL
 
 
@@ -73,7 +74,7 @@ def places(case: Any) -> list[tuple[Any, Any]]:
 
 
 @given(st.sampled_from(EXAMPLES), st.lists(st.tuples(st.integers(0, 999), st.sampled_from(ODD)), max_size=3))
-@settings(max_examples=1000)
+@examples(1000)
 def test_a_spoilt_case_has_an_amount_that_its_details_explain_or_an_error(
     case: dict[str, Any], odd: list[tuple[int, Any]]
 ) -> None:
