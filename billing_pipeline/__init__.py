@@ -18,6 +18,8 @@ how a change is recorded, and shown before    operations/changes/
 what a person can ask for                     operations/, a room a subject, a file a verb
 what Dagster shows                            definitions.py, pipeline/
 what the command line offers                  cli/
+
+Each folder begins with a page, its README.md: what it owns, what always holds, which time is which.
 """
 
 __version__ = "0.1.0"

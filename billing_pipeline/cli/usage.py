@@ -21,7 +21,7 @@ from billing_pipeline.cli.show import counts, print_json, progress, say, table, 
 if TYPE_CHECKING:
     from billing_pipeline.cli.show import Step
     from billing_pipeline.operations.context import Billing
-    from billing_pipeline.usage.batch import LandingResult, Progress
+    from billing_pipeline.usage.batch import LandingProgress, LandingResult
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Paths, or URLs such as s3://bucket/usage.csv.")]
 Source = Annotated[
@@ -88,7 +88,7 @@ def land(
         _print(result)
 
 
-def _told(step: "Step") -> "Progress":
+def _told(step: "Step") -> "LandingProgress":
     """A landing tells rows and bytes; a bar shows bytes."""
     return lambda _rows, done, in_all: step(done, in_all)
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from billing_pipeline.core.plain_json import JsonFields
 
 # Told while a delivery is read: rows so far, bytes so far, bytes in all.
-Progress = Callable[[int, int, int], None]
+LandingProgress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

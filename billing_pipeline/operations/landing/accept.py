@@ -13,7 +13,7 @@ from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.usage import batches, registry
 from billing_pipeline.ledger.usage.batches import Accepted, Delivery
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.usage.batch import Progress
+from billing_pipeline.usage.batch import LandingProgress
 from billing_pipeline.usage.event import LakeFile
 from billing_pipeline.usage.lake import Lake
 from billing_pipeline.usage.mapping import Columns
@@ -46,7 +46,7 @@ def staged(
     columns: Columns,
     chunks: Iterable[Chunk],
     folder: Path,
-    progress: Progress | None = None,
+    progress: LandingProgress | None = None,
     total_bytes: int = 0,
 ) -> Iterator[Staged]:
     """Normalise all chunks into ``folder``. Raises UsageError where the delivery cannot be read as a whole."""

@@ -15,7 +15,7 @@ from billing_pipeline.ledger.usage.batches import Accepted, Delivery
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.accept import Staged, accept, scope_code, staged
 from billing_pipeline.operations.landing.delivery import OpenDelivery, open_delivery, working_folder
-from billing_pipeline.usage.batch import LandingResult, Progress
+from billing_pipeline.usage.batch import LandingProgress, LandingResult
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.scopes import scope_key
 from billing_pipeline.usage.sources import USAGE_SOURCES
@@ -29,7 +29,7 @@ def land(
     again: bool = False,
     scope: Mapping[str, str] | None = None,
     received_at: datetime | None = None,
-    progress: Progress | None = None,
+    progress: LandingProgress | None = None,
 ) -> LandingResult:
     """Land one delivery.
 

@@ -22,10 +22,10 @@ from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.usage import landing_files
 from billing_pipeline.ledger.usage.landing_files import SeenFile
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.usage.batch import LandingResult, Progress
+from billing_pipeline.usage.batch import LandingProgress, LandingResult
 
 # Told the file's URL when its turn comes; returns whom to tell how far it is.
-Watch = Callable[[str], Progress]
+Watch = Callable[[str], LandingProgress]
 
 _UNFINISHED = (".part", ".tmp")
 

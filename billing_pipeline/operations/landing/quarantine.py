@@ -21,7 +21,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.accept import accept, staged
 from billing_pipeline.operations.landing.delivery import working_folder
 from billing_pipeline.operations.landing.land import source_of
-from billing_pipeline.usage.batch import Progress
+from billing_pipeline.usage.batch import LandingProgress
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.quarantine import corrected_values
 from billing_pipeline.usage.sources.chunk import Chunk
@@ -92,7 +92,7 @@ def replay(
     *,
     corrected: Mapping[int, Mapping[str, str]] | None = None,
     overrides: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
+    progress: LandingProgress | None = None,
 ) -> ReplayResult:
     """Read waiting rows again, by the catalog as it is now. Those that are still bad stay; repeating changes nothing.
 
@@ -146,7 +146,7 @@ class _Replay:
     ids: dict[int, int] = field(default_factory=dict)
     unread: Counter[str] = field(default_factory=Counter)
 
-    def run(self, progress: Progress | None) -> tuple[ReplayedBatch | None, Counter[str]]:
+    def run(self, progress: LandingProgress | None) -> tuple[ReplayedBatch | None, Counter[str]]:
         """Take over the rows that can be billed now; returns their batch, and why the rest cannot."""
         catalog, source = source_of(self.billing, self.source)
         columns = replace(columns_of(source), required=())  # a row that lacks a column is a bad row, not a bad file
