@@ -7,9 +7,9 @@ Watch = Callable[[str], Progress]  # what begins → who is told how far it is
 
 
 def no_progress(done: int, in_all: int) -> None:
-    """For work that nobody watches."""
+    """Progress of work that nobody watches."""
 
 
 def no_watch(label: str) -> Progress:  # noqa: ARG001 - a Watch
-    """For callers that show nothing."""
+    """Work begins, and nobody is shown its progress."""
     return no_progress

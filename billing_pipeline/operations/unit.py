@@ -78,5 +78,5 @@ def codes_of(states: Mapping[str, CustomerState]) -> dict[str, int]:
 
 def terms_of(view: CatalogView, customers: Iterable[str]) -> dict[str, Terms]:
     """Customer id → terms, of those whom the catalog knows: usage may name a customer that it knows no more."""
-    known = view.catalog.customers if view.catalog else {}
-    return {customer: view.terms(customer) for customer in customers if customer in known}
+    of_catalog = view.catalog.customers if view.catalog else {}
+    return {customer: view.terms(customer) for customer in customers if customer in of_catalog}

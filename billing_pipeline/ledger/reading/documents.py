@@ -185,8 +185,8 @@ def read(connection: Connection, documents: Sequence[UUID], which: WhichDocument
     kept = [state for state in states if not state.replaceable]
     versions = {"ids": [state.id for state in kept], "versions": [state.version for state in kept]}
     drafts = {"ids": [state.id for state in states if state.replaceable]}
-    for query, asked in ((_LINES_OF_VERSIONS, versions), (_LINES_OF_DRAFTS, drafts)):
-        for document, *line in connection.execute(text(query), asked) if asked["ids"] else ():
+    for query, keys in ((_LINES_OF_VERSIONS, versions), (_LINES_OF_DRAFTS, drafts)):
+        for document, *line in connection.execute(text(query), keys) if keys["ids"] else ():
             by_id[document].lines.append(stored_line(line, by_id[document].currency))
     return states
 

@@ -29,8 +29,7 @@ def list_invoices(
     empty: bool = False,
 ) -> list[Json]:
     """The documents that there are, drafts included. See :func:`read_invoices`."""
-    found = read_invoices(billing, customer=customer, period=period, as_known_at=as_known_at, empty=empty)
-    return list(found)
+    return list(read_invoices(billing, customer=customer, period=period, as_known_at=as_known_at, empty=empty))
 
 
 def read_invoices(
