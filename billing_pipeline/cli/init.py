@@ -24,19 +24,7 @@ def init(sandbox: Sandbox = False, as_json: Json = False, actor: Actor = None) -
     result = initialize(settings, sandbox=sandbox)
     calendar = result.facts.calendar
     if as_json:
-        print_json(
-            {
-                "created": result.created,
-                "revision_before": result.revision_before,
-                "revision": result.revision,
-                "sandbox": result.facts.sandbox,
-                "time_zone": calendar.time_zone,
-                "period": str(calendar.cadence),
-                "first_period": calendar.first_day.isoformat(),
-                "buckets": result.facts.buckets,
-                "to_do": result.to_do,
-            }
-        )
+        print_json(result.to_json())
         return
     kind = "sandbox ledger" if result.facts.sandbox else "ledger"
     done = "Made" if result.created else "Upgraded" if result.revision_before != result.revision else "There is already"

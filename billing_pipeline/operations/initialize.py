@@ -5,6 +5,7 @@ from pathlib import Path
 
 from billing_pipeline.core.errors import SettingsError
 from billing_pipeline.core.period import calendar
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.clock import LedgerFacts
 from billing_pipeline.ledger.migrate import as_owner, make_database, upgrade
@@ -27,6 +28,19 @@ class InitResult:
     revision: str
     facts: LedgerFacts
     to_do: str | None = None
+
+    def to_json(self) -> Json:
+        """As the command line prints it."""
+        calendar = self.facts.calendar
+        return {
+            **fields_json(self, "created", "revision_before", "revision"),
+            "sandbox": self.facts.sandbox,
+            "time_zone": calendar.time_zone,
+            "period": str(calendar.cadence),
+            "first_period": calendar.first_day.isoformat(),
+            "buckets": self.facts.buckets,
+            "to_do": self.to_do,
+        }
 
 
 def initialize(settings: Settings, *, sandbox: bool = False) -> InitResult:

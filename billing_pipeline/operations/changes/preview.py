@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
-from billing_pipeline.core.plain_json import Json
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.invoicing.document import Document, DocumentPlan
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -67,10 +67,7 @@ class DocumentChange:
         """As the command line prints it."""
         identity, old, new = self.plan.identity, self.old, self.new
         return {
-            "id": str(identity.id),
-            "kind": str(identity.kind),
-            "period": identity.period.isoformat(),
-            "issue_date": identity.issue_date.isoformat(),
+            **fields_json(identity, "id", "kind", "period", "issue_date"),
             "lock_at": _both(instant(document.plan.lock_at) if document else None for document in (old, new)),
             "currency": self.plan.currency,
             "total": _both(map(str, (self.old_total, self.new_total))) | {"difference": str(self.difference)},

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.ledger.documents.checks import StoredResult
 from billing_pipeline.usage.expectations import Check
 from billing_pipeline.usage.profiles.facts import Figure
@@ -90,26 +91,15 @@ class CheckReport:
         """Rows for a table, in words."""
         return [row.to_table() for row in self.rows]
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Json:
         """As the command line prints it."""
         return {
             "period": self.period,
             "ran_at": self.ran_at.isoformat(),
-            "passed": self.passed,
-            "held": list(self.held),
-            "events": self.events,
-            "seconds": round(self.seconds, 3),
+            **fields_json(self, "passed", "held", "events", "seconds"),
             "checks": [
-                {
-                    "name": row.name,
-                    "severity": row.severity,
-                    "outcome": row.outcome,
-                    "summary": row.summary,
-                    "customers": row.customers,
-                    "findings": row.findings,
-                    "worst": [dict(finding) for finding in row.worst],
-                    "to_do": row.to_do,
-                }
+                fields_json(row, "name", "severity", "outcome", "summary", "customers", "findings")
+                | {"worst": [dict(finding) for finding in row.worst], "to_do": row.to_do}
                 for row in self.rows
             ],
         }
