@@ -92,7 +92,7 @@ def test_every_command_of_every_file_is_listed() -> None:
     folder = Path(import_module("billing_pipeline.cli").__file__ or "").parent
     adding = {path.stem for path in folder.glob("*.py") if "def add_to(" in path.read_text()}
     assert offered == {name for part in COMMANDS.values() for name in part}
-    assert adding - {*files} == {"corrections", "quarantine", "render", "report"}, "added by another file"
+    assert adding - {*files} == {"corrections", "quarantine", "render"}, "added by another file"
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "200"])
