@@ -8,7 +8,7 @@ which report of an event counts               usage/deduplicate.py
 how much was used                             metering/measure.py, metering/aggregations/
 which usage a price counts                    metering/segments.py
 how a quantity becomes money                  rating/price_models/, rating/rate.py
-which documents there are, when they lock     invoicing/assemble.py
+which documents there are, when they lock     invoicing/document_plans.py
 who collects                                  payments/gateways/
 what keeps every promise                      ledger/documents/, ledger/periods/ (ledger/tables.py first)
 how a file becomes a batch                    operations/landing/

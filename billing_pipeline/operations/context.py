@@ -22,8 +22,8 @@ from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection, Ledger
 from billing_pipeline.ledger.server.embedded import EmbeddedPostgres
+from billing_pipeline.operations.answer_cache import Remembered
 from billing_pipeline.operations.progress import Watch, no_watch
-from billing_pipeline.operations.remembered import Remembered
 from billing_pipeline.settings import Settings, load_settings
 
 

@@ -10,8 +10,9 @@ import pytest
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod, calendar
-from billing_pipeline.invoicing.assemble import document_plans, documents, lines_on, segment_key
+from billing_pipeline.invoicing.assemble import documents, lines_on, segment_key
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Key
+from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.rating.fees.schedule import FeeKey
 from billing_pipeline.rating.line import LineKind, RatedLine

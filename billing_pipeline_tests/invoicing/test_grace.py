@@ -10,7 +10,7 @@ import pytest
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingCalendar, Duration, calendar
-from billing_pipeline.invoicing.assemble import document_plans
+from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.metering.segments import segments
 from billing_pipeline_tests.sandbox import SOURCE, instant, open_sandbox, use
 from billing_pipeline_tests.servers import Server

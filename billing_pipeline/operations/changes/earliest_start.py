@@ -5,8 +5,8 @@ from datetime import datetime
 from billing_pipeline.catalog import Catalog
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.invoicing.document import DocumentKind, DocumentPlan, bills_usage
+from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization

@@ -12,8 +12,8 @@ from functools import partial
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.assemble import document_plans
 from billing_pipeline.invoicing.document import bills_usage
+from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import finalization, late_usage, revisits
 from billing_pipeline.ledger.periods import periods, results

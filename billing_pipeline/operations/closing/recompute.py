@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing_pipeline.catalog.terms import Terms
-from billing_pipeline.invoicing.assemble import documents, fees_in
+from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete
 from billing_pipeline.invoicing.document import Billed, Document
+from billing_pipeline.invoicing.document_plans import fees_in
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.closing.unsettled import find_unsettled

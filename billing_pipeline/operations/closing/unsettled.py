@@ -23,9 +23,10 @@ from billing_pipeline.catalog.plan import FeeCadence
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.adjustment import FinalDocument, adjustments, billed_lines
-from billing_pipeline.invoicing.assemble import Keyed, fee_home, fees_in, lines_on, segment_key
+from billing_pipeline.invoicing.assemble import Keyed, lines_on, segment_key
 from billing_pipeline.invoicing.complete import Unsettled
 from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind
+from billing_pipeline.invoicing.document_plans import fee_home, fees_in
 from billing_pipeline.ledger.documents import customer_credit, final_documents, finalization, late_usage
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.metering.segments import segments

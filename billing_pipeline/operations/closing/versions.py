@@ -19,8 +19,8 @@ from datetime import datetime
 from uuid import UUID
 
 from billing_pipeline.core.period import MOMENT
+from billing_pipeline.invoicing.cutoff import Cut
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, DocumentStatus
-from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger.documents import states as document_states
 from billing_pipeline.ledger.documents.states import NewState, StoredDocument
 from billing_pipeline.ledger.periods.periods import CustomerState

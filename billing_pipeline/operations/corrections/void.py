@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.plain_json import JsonFields
-from billing_pipeline.invoicing.assemble import Keyed, fee_home, fees_in, key_of, lines_on
+from billing_pipeline.invoicing.assemble import Keyed, key_of, lines_on
 from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete, with_adjustments
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
+from billing_pipeline.invoicing.document_plans import fee_home, fees_in
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, payments, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers

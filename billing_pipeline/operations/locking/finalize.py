@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from billing_pipeline.invoicing.lock import Cut
+from billing_pipeline.invoicing.cutoff import Cut
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import finalization, late_usage, payments
 from billing_pipeline.ledger.documents.finalization import Finalization

@@ -26,8 +26,8 @@ from uuid import UUID
 
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.invoicing.cutoff import Cut
 from billing_pipeline.invoicing.document import MAY_ADJUST, Billed, DocumentStatus
-from billing_pipeline.invoicing.lock import Cut
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import final_documents, finalization, holds, late_usage, revisits
 from billing_pipeline.ledger.documents import states as document_states

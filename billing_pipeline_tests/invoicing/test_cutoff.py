@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing_pipeline.invoicing.cutoff import Cut, HeldInterval, History, RecordedChange, cut_off, free_from
 from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind, DocumentPlan
-from billing_pipeline.invoicing.lock import Cut, HeldInterval, History, RecordedChange, cut_off, free_from
 from billing_pipeline.metering.segments import SegmentKey
 
 FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.metering import measure as metering
-from billing_pipeline.operations.remembered import Remembered
+from billing_pipeline.operations.answer_cache import Remembered
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, MONTH, Doc, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
