@@ -240,7 +240,7 @@ def open_sandbox(
 def new_ledger(server: Server) -> Iterator[Ledger]:
     """A migrated database of a test's own, not initialized; dropped afterwards."""
     owner_url, name = server.owner_url(), f"sandbox_{uuid4().hex}"
-    administer(owner_url, f"CREATE DATABASE {name} TEMPLATE {_template(owner_url)}")
+    administer(owner_url, f"CREATE DATABASE {name} TEMPLATE {_template(owner_url)} STRATEGY FILE_COPY")
     ledger = Ledger(_database(server.app_url(), name), owner_url=_database(owner_url, name))
     try:
         yield ledger

@@ -60,11 +60,17 @@ def embedded(root: Path, *, durable: bool = False) -> Iterator[EmbeddedPostgres]
 def share_server() -> None:
     """Agree with the processes that this one will start on a server's place. It starts when it is needed."""
     if _HOME not in os.environ:
-        home = Path(tempfile.mkdtemp(prefix="billing-tests-"))
+        home = Path(tempfile.mkdtemp(prefix="billing-tests-", dir=_in_memory()))
         home.chmod(0o711)  # so that root's server, which runs as somebody else, has its data here too
         os.environ[_HOME] = str(home)
         os.environ[_OWNER] = str(os.getpid())
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends the tests ends the server with them
+
+
+def _in_memory() -> Path | None:
+    """A folder that is no disk, where there is enough of one: tests make and drop databases by the thousand."""
+    place, needed = Path("/dev/shm"), 4 << 30  # noqa: S108 - the folder made in it has a name of its own
+    return place if place.is_dir() and shutil.disk_usage(place).free > needed else None
 
 
 def session() -> str:
