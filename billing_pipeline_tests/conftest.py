@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from billing_pipeline.usage.validate import validate
+from billing_pipeline_tests.asked_once import asked_once
 from billing_pipeline_tests.servers import Server, give_up_shared_server, share_server, shared_server
 from billing_pipeline_tests.tiers import EFFORTS, Tier, belongs, concerns, mark, set_examples
 
@@ -80,6 +82,13 @@ def _settings_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Server:
-    """One server for the whole session and all its processes. Tests make databases of their own in it."""
-    return shared_server()
+def postgres() -> Iterator[Server]:
+    """One server for the whole session and all its processes. Tests make databases of their own in it.
+
+    What their ledgers' checks ask of Great Expectations is asked once; tests of the library itself go past that.
+    """
+    from billing_pipeline.operations.checks import check
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(check, "validate", asked_once(validate))
+        yield shared_server()
