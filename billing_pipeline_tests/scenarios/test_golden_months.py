@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_pipeline_tests.histories.plain_metering import use_no_checks
+from billing_pipeline_tests.histories.plain_metering import use_no_checks, use_plain_metering
 from billing_pipeline_tests.scenarios.differences import differences
 from billing_pipeline_tests.scenarios.golden_month import Content, Scenario, names
 from billing_pipeline_tests.scenarios.invariants import broken
@@ -36,11 +36,20 @@ def scenarios(now: re.Pattern[str] = re.compile("")) -> Sequence[object]:
     return [pytest.param(Scenario.named(name), id=name, marks=[*marks(name)]) for name in names()]
 
 
+IN_SECONDS = re.compile(r"late_stop")  # plain metering knows minutes, and nothing that lasts
+
+
 @pytest.fixture(autouse=True)
 def _checks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worked examples are checked as users' months are. The others, where no check finds anything, at night."""
-    if "worked_example" not in request.node.name:
-        (use_plain_checks if request.config.option.tier == Tier.THOROUGH else use_no_checks)(monkeypatch)
+    """Worked examples run as users' months do. The others, where no check finds anything, are checked at night.
+
+    By day the engine meters them as they come; where all runs come late, plain metering does.
+    """
+    name, by_day = request.node.name, request.config.option.tier != Tier.THOROUGH
+    if "worked_example" not in name:
+        (use_no_checks if by_day else use_plain_checks)(monkeypatch)
+        if by_day and "runs_all_come_late" in name and not IN_SECONDS.search(name):
+            use_plain_metering(monkeypatch)
 
 
 @pytest.mark.parametrize("scenario", scenarios())
