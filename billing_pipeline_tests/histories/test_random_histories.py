@@ -35,7 +35,7 @@ def played(server: Server, folder: Path) -> Iterator[Play]:
         yield Play(sandbox)
 
 
-@histories(20)
+@histories(8)
 @given(script=scripts(30))
 def test_a_history(postgres: Server, tmp_path_factory: pytest.TempPathFactory, script: Script) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch, played(postgres, tmp_path_factory.mktemp("history")) as play:
@@ -52,7 +52,7 @@ def test_a_history_on_the_real_engine(
         play.run(script).finish(END)
 
 
-@histories(6)
+@histories(2)
 @given(
     script=scripts(20),
     runs=st.lists(st.lists(st.sampled_from(["close", "lock"]), max_size=2), min_size=20, max_size=20),

@@ -36,7 +36,7 @@ def lived(server: Server, folder: Path, rules: Rules, *, ticks: bool = True) -> 
             yield Lifetime(sandbox, rules, ticks=ticks)
 
 
-@histories(6)
+@histories(4)
 @given(rules=RULES, script=lives(24))
 def test_the_sum_of_all_documents_is_everything_rated_at_once(
     postgres: Server, tmp_path_factory: pytest.TempPathFactory, rules: Rules, script: Sequence[Step]

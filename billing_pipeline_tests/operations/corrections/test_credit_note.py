@@ -14,9 +14,8 @@ from billing_pipeline.operations.corrections.credit_note import Credited, credit
 from billing_pipeline.operations.corrections.void import void
 from billing_pipeline.operations.reading.invoices import list_invoices, show_invoice
 from billing_pipeline.operations.tick import tick
-from billing_pipeline_tests.histories.plain_metering import use_plain_metering
+from billing_pipeline_tests.histories.plain_metering import use_no_checks, use_plain_metering
 from billing_pipeline_tests.sandbox import SOURCE, Sandbox, open_sandbox, use
-from billing_pipeline_tests.scenarios.plain_checks import use_plain_checks
 from billing_pipeline_tests.servers import Server
 
 D = Decimal
@@ -60,7 +59,7 @@ def january(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def sandbox(january: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """The same, once for each test."""
     use_plain_metering(monkeypatch)
-    use_plain_checks(monkeypatch)
+    use_no_checks(monkeypatch)
     with january.fork() as made:
         yield made
 

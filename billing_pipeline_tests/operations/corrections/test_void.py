@@ -18,9 +18,8 @@ from billing_pipeline.operations.payments.payment_status import mark_paid
 from billing_pipeline.operations.reading.invoices import list_invoices, show_invoice
 from billing_pipeline.operations.tick import tick
 from billing_pipeline.payments.handoff import PaymentStatus
-from billing_pipeline_tests.histories.plain_metering import use_plain_metering
+from billing_pipeline_tests.histories.plain_metering import use_no_checks, use_plain_metering
 from billing_pipeline_tests.sandbox import SOURCE, Sandbox, instant, open_sandbox, use
-from billing_pipeline_tests.scenarios.plain_checks import use_plain_checks
 from billing_pipeline_tests.servers import Server
 
 CATALOG = (
@@ -67,7 +66,7 @@ def january(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def sandbox(january: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """The same, once for each test."""
     use_plain_metering(monkeypatch)
-    use_plain_checks(monkeypatch)
+    use_no_checks(monkeypatch)
     with january.fork() as made:
         yield made
 
