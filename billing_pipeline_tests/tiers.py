@@ -68,6 +68,8 @@ def belongs(item: pytest.Item, tier: Tier) -> bool:
         return False
     if tier is Tier.QUICK:
         return not marks & _NOT_QUICK
+    if tier is Tier.FRESH and "known_faults" in marks:
+        return False
     return tier is Tier.TEST or hypothesis.is_hypothesis_test(getattr(item, "obj", None))
 
 

@@ -22,7 +22,10 @@ from billing_pipeline_tests.histories.sold import Rules
 from billing_pipeline_tests.sandbox import SOURCE, open_sandbox
 from billing_pipeline_tests.servers import Server
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.known_faults("a fixed-amount discount added when the fee of its period is final already is lost"),
+]
 
 
 @contextmanager

@@ -247,15 +247,13 @@ ROWS = st.lists(
     max_size=25,
 ).map(numbered)
 INSTANTS = st.sampled_from([0, 1, 45, 60, 600, 700, MONTH]).map(lambda minute: START + timedelta(minutes=minute))
+SPANS = st.lists(INSTANTS, min_size=2, max_size=2, unique=True).map(sorted)  # nobody measures backwards
 ASKED = st.lists(
     st.builds(
-        Measurement,
-        number=st.just(0),
-        customer=st.integers(1, 2),
-        meter=st.just("m"),
-        start=INSTANTS,
-        end=INSTANTS,
-        by=st.sampled_from([(), ("region",)]),
+        lambda customer, span, by: Measurement(0, customer, "m", span[0], span[1], by=by),
+        st.integers(1, 2),
+        SPANS,
+        st.sampled_from([(), ("region",)]),
     ),
     min_size=1,
     max_size=4,
