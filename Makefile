@@ -25,7 +25,7 @@ down: ## stop what 'up' and 'demo' left running, the embedded database too
 quick: .venv/tested ## the rules, without a database, in less than a minute
 	$(PYTEST) --tier=quick $(ARGS)
 
-test: lint imports types unit fresh ## everything that must hold, in less than ten minutes on two processors
+test: lint imports types unit fresh ## everything that must hold, in about eleven minutes on two processors
 
 thorough: lint imports types ## for nights and releases: a thousand fresh examples, every fault ten times, large cases
 	$(PYTEST) --tier=thorough $(ARGS)
