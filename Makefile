@@ -22,7 +22,7 @@ down: ## stop what 'up' and 'demo' left running, the embedded database too
 	@if [ -x $(BIN)/billing ]; then $(BIN)/billing down; else echo "Nothing is installed, so nothing runs."; fi
 	@home=$${BILLING_HOME:-.billing}/demo; if [ -d $$home ] && [ -x $(BIN)/billing ]; then BILLING_HOME=$$home $(BIN)/billing down; fi
 
-quick: .venv/tested ## the rules, without a database, in less than a minute
+quick: .venv/tested ## the rules, without a database, in a little over a minute
 	$(PYTEST) --tier=quick $(ARGS)
 
 test: lint imports types unit fresh ## everything that must hold, in about eleven minutes on two processors
