@@ -3,10 +3,39 @@
 The functions are untyped on purpose: their stubs refuse Python values where Arrow takes them for scalars.
 """
 
+import sys
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute
+
+
+class _Absent:
+    """A finder of modules that says pandas is not installed."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        """Refuse pandas; leave all else to other finders."""
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not looked for", name=name)
+
+
+def _settle() -> None:
+    """Arrow imports pandas at the first list it is given, to ask whether that is a series: a third of a short command.
+
+    It asks once. Where nobody has imported pandas yet it hears that there is none, and lists are lists; a frame that is
+    converted later (``from_pandas``, ``to_pandas``) imports it all the same.
+    """
+    if "pandas" in sys.modules:
+        return
+    sys.meta_path.insert(0, _Absent)  # type: ignore[arg-type]
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(_Absent)  # type: ignore[arg-type]
+
+
+_settle()
 
 Array: TypeAlias = "pa.Array[Any]"
 ChunkedArray: TypeAlias = "pa.ChunkedArray[Any]"
