@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from billing_pipeline.core.errors import Refused, SettingsError
 from billing_pipeline.core.period import BillingCalendar, Cadence, calendar
@@ -22,10 +21,10 @@ from billing_pipeline.usage.expectations import Thresholds
 PREFIX = "BILLING_"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """One process's settings, checked. Make them with ``load_settings()``, which names the variable at fault."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, validate_default=True)
+    model_config = ConfigDict(frozen=True, validate_default=True)
 
     home: Path = Field(
         default=Path(".billing"),
@@ -97,7 +96,7 @@ class Settings(BaseSettings):
         pattern=r"^[1-9]\d*(MB|GB|TB|MiB|GiB|TiB)$",
         description="What one engine may use before it spills to disk; a close needs about workers times this.",
     )
-    checks: Annotated[Thresholds, NoDecode] = Field(
+    checks: Thresholds = Field(
         default_factory=Thresholds,
         description="From where on a figure of the usage is worth a person's time, as JSON: "
         '{"quarantine_warning_percent": 2}. Each threshold and its reason stand in usage/expectations.py.',
@@ -163,8 +162,9 @@ def load_settings() -> Settings:
         SettingsError: a variable is malformed, contradicts another, or is misspelt; the message names it.
     """
     _refuse_misspelt(os.environ)
+    variables = {field: os.environ.get(f"{PREFIX}{field.upper()}") for field in Settings.model_fields}
     try:
-        return Settings()
+        return Settings.model_validate({field: value for field, value in variables.items() if value})
     except ValidationError as error:
         raise SettingsError(
             "; ".join(_explain(error)), hint="Each setting is explained in billing_pipeline/settings.py."

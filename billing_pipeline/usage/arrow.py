@@ -28,11 +28,11 @@ def _settle() -> None:
     """
     if "pandas" in sys.modules:
         return
-    sys.meta_path.insert(0, _Absent)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Absent)
     try:
         pa.array([0])
     finally:
-        sys.meta_path.remove(_Absent)  # type: ignore[arg-type]
+        sys.meta_path.remove(_Absent)
 
 
 _settle()
