@@ -1,0 +1,149 @@
+"""Allowances and bounds are of a whole period: whatever changes in it, they are given once, and hold."""
+
+from pathlib import Path
+
+import pytest
+
+from billing_pipeline_tests.scenarios.short_history import (
+    CALLS,
+    SLOW_STORAGE,
+    History,
+    arrears,
+    each_way,
+    fee,
+    plan,
+    played,
+    subscription,
+)
+from billing_pipeline_tests.servers import Server
+
+BASIC, DEAR = plan("basic", fee("100"), CALLS), plan("dear", fee("200"), CALLS)
+REBATE = {"discounts": [{"id": "rebate", "customer": "acme", "amount": "25", "start": "2026-01-01"}]}
+JANUARYS_USAGE = {"2026-01-20": "use 10 calls on 2026-01-19"}
+# The opening fee takes all 25 of January's allowance; of February's, the fee of February does.
+DISCOUNTED = """
+    acme opening 2026-01-01 75.00 = -25.00 + 100.00
+    acme closing 2026-02-01 85.00 = -25.00 + 10.00 + 100.00
+"""
+
+HISTORIES = [
+    # February's fee is final without it; the usage of the same month still can take it.
+    History(
+        "a fixed discount that finds its fee final is taken by usage of the period",
+        plans=[BASIC],
+        subscriptions=[subscription("basic", "2026-02-01")],
+        start="2026-01-15",
+        steps={
+            "2026-02-10T09:00": "discount add acme --id rebate --amount 25.00 --start now --periods 1",
+            "2026-02-11T09:00": "use 50 calls on 2026-02-11T08:00:00Z",
+        },
+        until="2026-04-01",
+        documents="""
+            acme opening 2026-02-01 100.00
+            acme closing 2026-03-01 125.00 = -25.00 + 50.00 + 100.00
+            acme closing 2026-04-01 100.00
+        """,
+        now="1 Mar 150.00",
+    ),
+    # 7 + 100 − 25: January's allowance was used up by its fee.
+    History(
+        "late usage finds the allowance of its period used",
+        plans=[BASIC],
+        subscriptions=[subscription("basic", "2026-01-01")],
+        more=REBATE,
+        steps={**JANUARYS_USAGE, "2026-02-03": "use 7 calls on 2026-01-25"},
+        until="2026-03-01",
+        documents=DISCOUNTED + "acme closing 2026-03-01 82.00",
+        now="1 Mar 65.00: 17.00 of the allowance given twice",
+    ),
+    # 15–28 February is 14 of 28 days: −50 + 100 with no allowance left, and 200 − 25 for March.
+    History(
+        "a dearer plan finds the allowance of the period used",
+        plans=[BASIC, DEAR],
+        subscriptions=[subscription("basic", "2026-01-01")],
+        more=REBATE,
+        steps={**JANUARYS_USAGE, "2026-02-15T09:00": "plan assign acme dear"},
+        until="2026-03-01",
+        documents=DISCOUNTED + "acme closing 2026-03-01 225.00",
+        now="1 Mar 215.00: 10.00 of January's allowance given twice",
+    ),
+    # 14 of 28 days are given back; the allowance of 25 stays with the 14 that are kept.
+    History(
+        "a cancellation gives back half a fee and leaves the allowance with the other half",
+        plans=[BASIC],
+        subscriptions=[subscription("basic", "2026-01-01")],
+        more=REBATE,
+        steps={**JANUARYS_USAGE, "2026-02-10T09:00": "subscription cancel acme --end 2026-02-15"},
+        until="2026-03-01",
+        documents=DISCOUNTED + "acme closing 2026-03-01 -50.00",
+        now="1 Mar −60.00: 10.00 of January's allowance given twice",
+    ),
+    # January: 20 of the 25 are the fee's, 5 the storage's. The late 3 find nothing left; February: 20 − 20.
+    History(
+        "late usage finds an allowance used that a fee in arrears and delayed usage shared",
+        plans=[plan("both", arrears("20"), SLOW_STORAGE)],
+        subscriptions=[subscription("both", "2026-01-01")],
+        more=REBATE,
+        steps={"2026-01-20": "use 10 storage on 2026-01-19", "2026-02-10": "use 3 storage on 2026-01-25"},
+        until="2026-03-01",
+        documents="""
+            acme closing 2026-02-01 0.00 = -20.00 + 20.00
+            acme delayed 2026-02-06 5.00 = -5.00 + 10.00
+            acme closing 2026-03-01 3.00
+        """,
+        now="1 Mar −5.00: 8.00 of the allowance given twice",
+    ),
+    # The true-up of January was 50 − 10 − 10 − 10 = 20; with 3 + 3 more it is 14: +3 +3 −6 on March's first document.
+    History(
+        "late usage lowers the true-up of a plan's minimum",
+        plans=[plan("both", arrears("10"), CALLS, SLOW_STORAGE, minimum="50")],
+        subscriptions=[subscription("both", "2026-01-01")],
+        steps={
+            "2026-01-20": "use 10 calls on 2026-01-19; use 10 storage on 2026-01-19",
+            "2026-02-10": "use 3 calls on 2026-01-25; use 3 storage on 2026-01-25",
+        },
+        until="2026-03-06",
+        documents="""
+            acme closing 2026-02-01 20.00
+            acme delayed 2026-02-06 30.00 = 10.00 + 20.00
+            acme closing 2026-03-01 10.00
+            acme delayed 2026-03-06 40.00
+        """,
+        now="1 Mar 20.00: 3.00 + 3.00 + 4.00 of true-up + 10.00",
+    ),
+    # January is at its cap with 10 + 10 + 10 − 5: of 3 + 3 more, 6 are the cap's.
+    History(
+        "late usage does not exceed a plan's maximum",
+        plans=[plan("both", arrears("10"), CALLS, SLOW_STORAGE, maximum="25")],
+        subscriptions=[subscription("both", "2026-01-01")],
+        steps={
+            "2026-01-20": "use 10 calls on 2026-01-19; use 10 storage on 2026-01-19",
+            "2026-02-10": "use 3 calls on 2026-01-25; use 3 storage on 2026-01-25",
+        },
+        until="2026-03-06",
+        documents="""
+            acme closing 2026-02-01 20.00
+            acme delayed 2026-02-06 5.00 = -5.00 + 10.00
+            acme closing 2026-03-01 10.00
+        """,
+        now="1 Mar 20.00: 3.00 + 3.00 + 4.00 + 10.00",
+    ),
+    History(
+        "a plan's minimum holds where the plan has no usage price",
+        plans=[plan("bound", arrears("10"), minimum="50")],
+        subscriptions=[subscription("bound", "2026-01-01")],
+        until="2026-03-01",
+        documents="""
+            acme closing 2026-02-01 50.00 = 10.00 + 40.00
+            acme closing 2026-03-01 50.00 = 10.00 + 40.00
+        """,
+        now="1 Feb and 1 Mar 10.00",
+    ),
+]
+
+
+@each_way(HISTORIES)
+def test_an_allowance_is_given_once_and_a_bound_holds(
+    history: History, way: str, postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not (wrong := played(history, way, postgres, tmp_path, monkeypatch)), wrong
