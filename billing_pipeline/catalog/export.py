@@ -44,7 +44,8 @@ def _file_content(kind: str, catalog_object: object, calendar: BillingCalendar |
     if kind == "discount":
         content.pop("order", None)
     if kind == "subscription":
-        content.pop("recorded_at", None)
+        for given in ("recorded_at", "extended_from"):
+            content.pop(given, None)
         content["phases"] = [{"plan": phase["plan"], "start": phase["start"]} for phase in content["phases"]]
         _write_days([*content["phases"], *content.get("quantity_changes", [])], calendar)
         del content["phases"][0]["start"]  # the subscription's own

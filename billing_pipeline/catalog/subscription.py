@@ -19,12 +19,14 @@ class Phase:
         start: when the phase starts, a local day or an instant; the subscription's start for the first phase.
         end: when the next phase starts, or the subscription ends; derived from them.
         plan_version: the plan's version in force; given when the phase is first applied, and kept.
+        recorded_at: when the ledger first heard of the phase; given when it is first applied, and kept.
     """
 
     plan: str
     start: datetime
     end: Annotated[datetime | None, Assigned()] = None
     plan_version: Annotated[int | None, Assigned()] = None
+    recorded_at: Annotated[datetime | None, Assigned()] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Subscription:
         billing_time: what fees are aligned to: `calendar` (weeks from Monday, months from the 1st, quarters and years
             from January; or as billing periods are), or `anniversary` (the subscription's first day).
         recorded_at: when the ledger first heard of the subscription; given when it is first applied, and kept.
+        extended_from: its start before that was moved to an earlier instant; given when that is applied, and kept.
     """
 
     id: Id
@@ -66,6 +69,7 @@ class Subscription:
     quantity_changes: tuple[QuantityChange, ...] = ()
     billing_time: Literal["calendar", "anniversary"] = "calendar"
     recorded_at: Annotated[datetime | None, Assigned()] = None
+    extended_from: Annotated[datetime | None, Assigned()] = None
     short: ClassVar[tuple[str, ...]] = ("plan",)
     copies: ClassVar[Mapping[tuple[str | int, ...], tuple[str, ...]]] = {("phases", 0, "start"): ("start",)}
 
@@ -74,6 +78,11 @@ class Subscription:
         ends = [*(phase.start for phase in self.phases[1:]), self.end]
         phases = tuple(replace(phase, end=end) for phase, end in zip(self.phases, ends, strict=False))
         object.__setattr__(self, "phases", phases)
+
+    def recorded_later(self, phase: Phase) -> datetime | None:
+        """When a phase was recorded that came after the subscription itself; None for those it came with."""
+        later = phase.recorded_at is not None and phase.recorded_at != self.recorded_at
+        return phase.recorded_at if later else None
 
     def phase_at(self, instant: datetime) -> Phase | None:
         """The phase in force at ``instant``, or None outside the subscription."""

@@ -44,20 +44,28 @@ def _pinned(
 ) -> Subscription:
     """A phase that is recorded (same plan, same start) keeps its version; a new one takes the newest.
 
-    A verb names the version itself. The first phase is the same one also where the subscription's start moved.
+    A verb names the version itself. The first phase is the same one also where the subscription's start moved, but
+    that it starts then was not known before.
     """
     if subscription is recorded:
         return subscription
-    pins = {(phase.plan, phase.start): phase.plan_version for phase in recorded.phases} if recorded else {}
+    before = recorded.phases if recorded else ()
+    pins = {(phase.plan, phase.start): phase.plan_version for phase in before}
+    recorded_at = {(phase.plan, phase.start, phase.plan_version): phase.recorded_at for phase in before}
     if recorded:
         pins.setdefault((recorded.phases[0].plan, subscription.start), recorded.phases[0].plan_version)
 
     def pinned(phase: Phase) -> Phase:
         newest = plans[phase.plan].version if phase.plan in plans else None
-        return replace(phase, plan_version=phase.plan_version or pins.get((phase.plan, phase.start)) or newest)
+        version = phase.plan_version or pins.get((phase.plan, phase.start)) or newest
+        return replace(phase, plan_version=version, recorded_at=recorded_at.get((phase.plan, phase.start, version), at))
 
     phases = tuple(pinned(phase) for phase in subscription.phases)
-    return replace(subscription, phases=phases, recorded_at=recorded.recorded_at if recorded else at)
+    extended_from = recorded.extended_from if recorded else None
+    if recorded and subscription.start < recorded.start:
+        extended_from = recorded.start
+    first_recorded = recorded.recorded_at if recorded else at
+    return replace(subscription, phases=phases, recorded_at=first_recorded, extended_from=extended_from)
 
 
 def _ordered(discounts: Mapping[str, Discount], recorded: Mapping[str, Discount]) -> dict[str, Discount]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from billing_pipeline.catalog.plan import Plan
+from billing_pipeline.catalog.subscription import Subscription
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import A_DAY, BillingCalendar, BillingPeriod, Duration
 from billing_pipeline.invoicing.document import (
@@ -63,21 +64,22 @@ def document_plans(
     """
     keys: dict[DocumentIdentity, list[Key]] = defaultdict(list)
     locks: dict[DocumentIdentity, list[datetime]] = defaultdict(list)
+    homes = _Homes(terms, period, calendar, billed)
     for segment in in_force:
         if segment.key not in billed.keys:
-            home = _usage_home(segment, terms, period, billed)
+            home = homes.of_usage(segment)
             keys[home].append(segment.key)
             locks[home].append(calendar.after(period.end, terms.grace(segment.plan, segment.price)))
     # A fee has no other document than its own: where that one is final without it, it is due as an adjustment.
     for fees in fees_in(terms, period, calendar):
-        home = fee_home(fees, terms, period)
+        home = fee_home(fees, terms, period, calendar)
         if fees.key not in billed.keys and home not in billed.documents:
             keys[home].append(fees.key)
             locks[home] += _fee_locks(terms, period, calendar, fees)
-    # What an ended subscription did not use is credited on the closing document, also where nothing else stands there.
-    closing = DocumentIdentity(terms.customer.id, DocumentKind.CLOSING, period.first_day, period.next_day)
-    if _ends(terms, period) and closing not in billed.documents:
-        keys[closing] += ()
+    # Each period with a subscription in force has a closing document: late usage of others, and what became due or is
+    # given back by a later change, stands on it also where nothing else does.
+    if homes.closing not in billed.documents and _closes(terms, period):
+        keys[homes.closing] += ()
     plans = [
         DocumentPlan(
             identity=identity,
@@ -90,25 +92,68 @@ def document_plans(
     return sorted(plans, key=lambda plan: plan.order)
 
 
-def _usage_home(segment: Segment, terms: Terms, period: BillingPeriod, billed: Billed) -> DocumentIdentity:
-    """The document of a segment's usage, by the product's delay; one a day later where that one is final already.
+class _Homes:
+    """The documents on which a customer's usage of a period stands.
 
-    It can be where the delay was shortened, or the price had no document yet.
+    No document appears under a date before its cause. On 4 February a plan is assigned from January on. Where January's
+    closing document of 1 February was out, or there was none as the subscription began later, its usage of January is
+    on a delayed document of the 4th.
     """
-    delay = terms.delay(segment.price)
-    kind = DocumentKind.DELAYED if delay.days else DocumentKind.CLOSING
-    home = DocumentIdentity(terms.customer.id, kind, period.first_day, period.next_day + delay.days * A_DAY)
-    while home in billed.documents:
-        home = replace(home, kind=DocumentKind.DELAYED, issue_date=home.issue_date + A_DAY)
-    return home
+
+    def __init__(self, terms: Terms, period: BillingPeriod, calendar: BillingCalendar, billed: Billed) -> None:
+        self._terms, self._period, self._calendar, self._billed = terms, period, calendar, billed
+        self.closing = _closing(terms, period, calendar)
+
+    def of_usage(self, segment: Segment) -> DocumentIdentity:
+        """The document of a segment's usage, by the product's delay; a later one where that is final already.
+
+        It can be where the delay was shortened, or the price had no document yet.
+        """
+        delay, home = self._terms.delay(segment.price), self.closing
+        if delay.days:
+            issued = max(self._period.next_day + delay.days * A_DAY, home.issue_date)
+            home = replace(home, kind=DocumentKind.DELAYED, issue_date=issued)
+        if home in self._billed.documents and segment.recorded_at is not None:
+            recorded = self._calendar.local_day(segment.recorded_at)
+            home = replace(home, kind=DocumentKind.DELAYED, issue_date=max(home.issue_date, recorded))
+        while home in self._billed.documents:
+            home = replace(home, kind=DocumentKind.DELAYED, issue_date=home.issue_date + A_DAY)
+        return home
 
 
-def fee_home(fees: FeesDue, terms: Terms, period: BillingPeriod) -> DocumentIdentity:
-    """The document of fees: in advance of the day on which what they pay for starts, else of the period's close."""
-    kind, issue_date = DocumentKind.CLOSING, period.next_day
-    if fees.in_advance and fees.due < period.next_day:
-        kind, issue_date = DocumentKind.OPENING, fees.due
-    return DocumentIdentity(terms.customer.id, kind, period.first_day, issue_date)
+def _closing(terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> DocumentIdentity:
+    """The document that closes the period: of the day after its last, where a subscription was known to be in force.
+
+    Where all were extended into it afterwards, it is a delayed one of the day on which that was recorded.
+    """
+    closing = DocumentIdentity(terms.customer.id, DocumentKind.CLOSING, period.first_day, period.next_day)
+    recorded = [_known(subscription, period) for subscription in terms.subscriptions if _in_force(subscription, period)]
+    later = [calendar.local_day(at) for at in recorded if at is not None and at >= calendar.midnight(period.next_day)]
+    if not recorded or len(later) < len(recorded):
+        return closing
+    return replace(closing, kind=DocumentKind.DELAYED, issue_date=min(later))
+
+
+def _known(subscription: Subscription, period: BillingPeriod) -> datetime | None:
+    """When it was recorded that a subscription is in force in a period; None: since there is the subscription."""
+    extended = subscription.extended_from is not None and period.end <= subscription.extended_from
+    return subscription.phases[0].recorded_at if extended else None
+
+
+def _in_force(subscription: Subscription, period: BillingPeriod) -> bool:
+    return subscription.start < period.end and (
+        subscription.end is None or subscription.end > max(subscription.start, period.start)
+    )
+
+
+def fee_home(fees: FeesDue, terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> DocumentIdentity:
+    """The document of fees: in advance of the day on which what they pay for starts, else of the period's close.
+
+    On that day it must have been known: what a later change makes due from a day that is gone, the close bills.
+    """
+    if fees.in_advance and fees.known and fees.due < period.next_day:
+        return DocumentIdentity(terms.customer.id, DocumentKind.OPENING, period.first_day, fees.due)
+    return _closing(terms, period, calendar)
 
 
 def _fee_locks(terms: Terms, period: BillingPeriod, calendar: BillingCalendar, fees: FeesDue) -> Iterator[datetime]:
@@ -126,11 +171,14 @@ def _fee_grace(terms: Terms, plan: Plan) -> Duration:
     return next((grace for grace in (terms.customer.grace, plan.grace) if grace is not None), terms.account.grace)
 
 
-def _ends(terms: Terms, period: BillingPeriod) -> bool:
-    """Whether a subscription with fees in advance ends in the period: what it did not use is credited as it closes."""
+def _closes(terms: Terms, period: BillingPeriod) -> bool:
+    """Whether a subscription is in force in the period at any instant, or ends as it begins with fees to give back."""
     return any(
-        subscription.end is not None
-        and period.start <= subscription.end < period.end
-        and any(fee.timing == IN_ADVANCE for phase in subscription.phases for fee in terms.plan(phase).fees)
+        _in_force(subscription, period)
+        or (subscription.end == period.start > subscription.start and _pays_in_advance(terms, subscription))
         for subscription in terms.subscriptions
     )
+
+
+def _pays_in_advance(terms: Terms, subscription: Subscription) -> bool:
+    return any(fee.timing == IN_ADVANCE for phase in subscription.phases for fee in terms.plan(phase).fees)

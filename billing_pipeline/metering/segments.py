@@ -48,6 +48,7 @@ class Segment:
         start: first instant whose usage counts.
         end: first instant whose usage does not.
         cuts: increasing instants at which the cumulative quantity is measured; the last is ``end``.
+        recorded_at: when the phase was recorded, where that was after the subscription itself.
     """
 
     subscription: str
@@ -57,6 +58,7 @@ class Segment:
     start: datetime
     end: datetime
     cuts: tuple[datetime, ...]
+    recorded_at: datetime | None = None
 
     @property
     def key(self) -> SegmentKey:
@@ -74,7 +76,8 @@ def segments(terms: Terms, period: BillingPeriod) -> Iterator[Segment]:
             plan = terms.plan(phase)
             for price in plan.prices:
                 cuts = (*_cuts(terms, price, start, end), end) if terms.discounts else (end,)
-                yield Segment(subscription.id, phase.start, plan, price, start, end, cuts)
+                recorded_at = subscription.recorded_later(phase)
+                yield Segment(subscription.id, phase.start, plan, price, start, end, cuts, recorded_at)
 
 
 def _cuts(terms: Terms, price: PlanPrice, start: datetime, end: datetime) -> list[datetime]:

@@ -231,7 +231,10 @@ class _Differences:
             (fees.key, line)
             for fees in fees_in(terms, period, self._calendar)
             if fees.key in final.plan.covers
-            or (fees.key not in elsewhere and fee_home(fees, terms, period) == replace(identity, reissue=0))
+            or (
+                fees.key not in elsewhere
+                and fee_home(fees, terms, period, self._calendar) == replace(identity, reissue=0)
+            )
             for line in fees.lines
         ]
 

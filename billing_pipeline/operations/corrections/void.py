@@ -97,7 +97,7 @@ def _reissued(hand: ByHand) -> DocumentPlan:
     fees = {
         due.key
         for due in fees_in(terms, work.period, work.billing.calendar)
-        if fee_home(due, terms, work.period) == date_of and due.key not in billed.keys
+        if fee_home(due, terms, work.period, work.billing.calendar) == date_of and due.key not in billed.keys
     }
     identity = replace(date_of, reissue=stored.identity.reissue + 1)
     return DocumentPlan(identity, stored.currency, stored.lock_at, stored.covers | fees)

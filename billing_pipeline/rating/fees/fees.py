@@ -23,6 +23,7 @@ Cancelled on 10 February to end on the 15th, the key of the seats of February fi
 with 7.75: its key names another day than before.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -33,7 +34,7 @@ from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.core.plain_text import plain
 from billing_pipeline.rating.fees.periods import ONE_DAY
-from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Schedule, fee_amount
+from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Part, Schedule, fee_amount
 from billing_pipeline.rating.line import LineDetail, LineKind, RatedLine
 
 __all__ = ["FeeKey", "FeesDue", "fee_detail", "fee_key", "fees_due", "fees_of"]
@@ -45,10 +46,11 @@ class FeesDue:
 
     Attributes:
         key: names the service period.
-        due: in advance, its first day, but not before the subscription's; in arrears, the day after its last day, or
-            after the subscription's, whichever comes first.
+        due: in advance, its first day, but not before the subscription's, or the first day of a phase in it that was
+            scheduled; in arrears, the day after its last day, or after the subscription's, whichever comes first.
         in_advance: whether it is due before what it pays for.
         starts: whether ``due`` is the subscription's own first day.
+        known: whether anything of it was known to fall due on that day, and is not of a phase recorded later.
         lines: rounded, by phase, fee and day; what comes to zero is left out.
     """
 
@@ -56,6 +58,7 @@ class FeesDue:
     due: date
     in_advance: bool
     starts: bool
+    known: bool
     lines: tuple[RatedLine, ...]
 
 
@@ -70,12 +73,14 @@ def fees_due(terms: Terms, calendar: BillingCalendar, first: date, last: date) -
             for period in schedule.periods(every, timing, first, last):
                 # The schedule gives a few periods too many at both ends, and periods without any fee: a phase on
                 # another plan, or a fee that is due once and was.
-                due = schedule.due(timing, period)
-                parts = list(schedule.parts(every, timing, period))
-                if parts and first <= due <= last:
-                    lines = tuple(schedule.lines(parts, period))
-                    key = schedule.key(every, timing, period)
-                    yield FeesDue(key, due, timing == IN_ADVANCE, due == schedule.first_day, lines)
+                by_day: dict[date, list[Part]] = defaultdict(list)
+                for part in schedule.parts(every, timing, period):
+                    by_day[schedule.due(timing, period, part.stay)].append(part)
+                for due, parts in by_day.items():
+                    if first <= due <= last:
+                        lines, key = tuple(schedule.lines(parts, period)), schedule.key(every, due, timing)
+                        starts, known = due == schedule.first_day, schedule.known_on(due, parts)
+                        yield FeesDue(key, due, timing == IN_ADVANCE, starts, known, lines)
 
 
 def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[RatedLine, ...]:
@@ -87,7 +92,9 @@ def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[Rated
     schedule = _schedule(terms, calendar, key.subscription)
     # What is due in arrears on a day paid for the days until the day before, also where the subscription ended then.
     period = schedule.rhythm(key.every).holding(key.due if key.timing == IN_ADVANCE else key.due - ONE_DAY)
-    return tuple(schedule.lines(schedule.parts(key.every, key.timing, period), period))
+    parts = schedule.parts(key.every, key.timing, period)
+    due = (part for part in parts if schedule.due(key.timing, period, part.stay) == key.due)
+    return tuple(schedule.lines(due, period))
 
 
 def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan | None = None) -> FeeKey:
@@ -107,7 +114,8 @@ def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan
     schedule = _schedule(terms, calendar, line.subscription)
     plan = plan or terms.plans[line.plan or "", line.plan_version or 0]
     fee = next(fee for fee in plan.fees if fee.id == line.price)
-    return schedule.key(fee.every, fee.timing, schedule.rhythm(fee.every).holding(line.service_start))
+    period = schedule.rhythm(fee.every).holding(line.service_start)
+    return schedule.key(fee.every, schedule.due(fee.timing, period, schedule.stay_of(line)), fee.timing)
 
 
 def _schedule(terms: Terms, calendar: BillingCalendar, subscription_id: str | None) -> Schedule:

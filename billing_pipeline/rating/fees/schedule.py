@@ -53,6 +53,7 @@ class Stay:
 
     Attributes:
         opens: whether it is the first that the subscription is on this plan.
+        scheduled: whether it follows on another, and was recorded before the day on which it starts.
     """
 
     phase: Phase
@@ -60,6 +61,7 @@ class Stay:
     first_day: date
     next_day: date
     opens: bool
+    scheduled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +120,33 @@ class Schedule:
         # In arrears what ended yesterday falls due today, so each period is looked for a day earlier.
         return rhythm.between(max(first - ONE_DAY, self.first_day), min(last, self.next_day) - ONE_DAY)
 
-    def due(self, timing: str, period: ServicePeriod) -> date:
-        """The day on which a service period's fees fall due: within the subscription, also where it has a part only."""
+    def due(self, timing: str, period: ServicePeriod, stay: Stay | None = None) -> date:
+        """The day on which the fees of a service period, or of one stay in it, fall due: within the subscription.
+
+        What is due in advance for a stay that was scheduled falls due when the stay starts, for its part of the period.
+        """
         if timing == IN_ADVANCE:
-            return max(period.first_day, self.first_day)
+            first = max(period.first_day, self.first_day)
+            return max(first, stay.first_day) if stay is not None and stay.scheduled else first
         return self.next_day if period.first_day < self.next_day < period.next_day else period.next_day
 
-    def key(self, every: FeeCadence, timing: str, period: ServicePeriod) -> FeeKey:
-        """The name of a service period."""
-        return FeeKey(self.subscription.id, self.due(timing, period), every, timing)
+    def key(self, every: FeeCadence, due: date, timing: str) -> FeeKey:
+        """The name of what falls due on a day."""
+        return FeeKey(self.subscription.id, due, every, timing)
+
+    def stay_of(self, line: RatedLine) -> Stay | None:
+        """The stay whose fee a line is; None where the subscription is scheduled otherwise by now."""
+        phase = line.plan, line.plan_version, line.phase_start
+        return next((stay for stay in self.stays if (stay.plan.id, stay.plan.version, stay.phase.start) == phase), None)
+
+    def known_on(self, day: date, parts: Iterable[Part]) -> bool:
+        """Whether it was known on the day on which fees fall due that one of them does."""
+        for part in parts:
+            recorded_at = self.subscription.recorded_later(part.stay.phase)
+            known = recorded_at is None or self.calendar.local_day(recorded_at) <= day
+            if known and part.stay.first_day <= day < part.stay.next_day:
+                return True
+        return False
 
     def parts(self, every: FeeCadence, timing: str, period: ServicePeriod) -> Iterator[Part]:
         """The parts of all fees that are paid for a service period."""
@@ -181,12 +201,15 @@ def _stays(subscription: Subscription, terms: Terms, calendar: BillingCalendar) 
     """The phases that have days, in order; one that is replaced on the day on which it starts has none."""
     firsts = [calendar.local_day(phase.start) for phase in subscription.phases]
     seen: set[str] = set()  # plans: coming back to one opens it no second time
+    follows = False
     for phase, (first, following) in zip(
         subscription.phases, pairwise([*firsts, _following_day(subscription, calendar)]), strict=True
     ):
         if first < following:
-            yield Stay(phase, terms.plan(phase), first, following, opens=phase.plan not in seen)
+            scheduled = follows and phase.recorded_at is not None and phase.recorded_at < calendar.midnight(first)
+            yield Stay(phase, terms.plan(phase), first, following, phase.plan not in seen, scheduled)
             seen.add(phase.plan)
+            follows = True
 
 
 def _parts(
