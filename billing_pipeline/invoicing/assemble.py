@@ -1,10 +1,20 @@
-"""Which line stands on which document: rated lines where their price or fee is billed, then true-ups and discounts."""
+"""Which line stands on which document: rated lines where their price or fee is billed, then true-ups and discounts.
+
+A period is put together whole: its final documents as they would stand now, each under the terms that were known at its
+cutoff, and those that are not final under today's. So a minimum looks at all usage, and an allowance is given once.
+
+An example: a fee of 100.00 in advance and calls at 1.00 each, with 25.00 off each month. January's opening document has
+100.00 and −25.00. Its closing one, of 10 calls, has 10.00 and no discount: the allowance is used up. When 7 more calls
+arrive late, it would have 17.00, still without a discount, so 7.00 are due. A discount that is given on 10 February was
+not known at January's cutoffs: it takes nothing from these documents, and all of its allowance is left for others.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.invoicing.discounts import discount_lines
@@ -16,15 +26,40 @@ from billing_pipeline.invoicing.document import (
     Order,
 )
 from billing_pipeline.invoicing.document_plans import document_plans, fees_in
-from billing_pipeline.invoicing.plan_bounds import plan_true_ups
-from billing_pipeline.metering.segments import Segment, SegmentKey, segments
+from billing_pipeline.invoicing.plan_bounds import Phase, plan_true_ups
+from billing_pipeline.metering.segments import SegmentKey, segments
 from billing_pipeline.rating.fees.fees import fee_key
-from billing_pipeline.rating.fees.schedule import IN_ARREARS
+from billing_pipeline.rating.fees.schedule import IN_ADVANCE, IN_ARREARS
 from billing_pipeline.rating.line import LineKind, RatedLine
 
 _NOTHING = Billed()
-_ELSEWHERE = -1  # the place of a line that stands on another period's document
 Keyed = tuple[Key, RatedLine]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A document of a period as it would stand now, before discounts and bounds of plans.
+
+    Attributes:
+        plan: the document, with all that it bills.
+        terms: those that it goes by: of a final document those known at its cutoff, else today's.
+        lines: usage with the true-ups of its prices, and fees, each with its key.
+        later: its fees, by subscription, plan and id, that were not due at its cutoff: they take today's discounts.
+    """
+
+    plan: DocumentPlan
+    terms: Terms
+    lines: Sequence[Keyed]
+    later: frozenset[tuple[str | None, str | None, str | None]] = frozenset()
+
+    def discounts(self, line: RatedLine, terms: Terms) -> Sequence[Discount]:
+        """The discounts that one of its lines may take; ``terms`` are today's."""
+        later = line.kind == LineKind.FEE and (line.subscription, line.plan, line.price) in self.later
+        return (terms if later else self.terms).discounts
+
+
+Final = Mapping[date, Sequence[Standing]]
+"""A customer's final documents, by the first day of their period."""
 
 
 def documents(
@@ -33,14 +68,37 @@ def documents(
     calendar: BillingCalendar,
     lines: Sequence[RatedLine],
     billed: Billed = _NOTHING,
+    final: Final | None = None,
 ) -> list[Document]:
-    """The documents that are not final, each with its lines; ``lines`` are all of the customer's, the rest as above."""
-    in_force = list(segments(terms, period))
-    plans = document_plans(terms, period, calendar, in_force, billed)
-    final = _final_places(document_plans(terms, period, calendar, in_force), billed) if billed.keys else []
+    """The documents that are not final, each with its lines.
+
+    Args:
+        terms: the customer's, as known now.
+        period: the documents'.
+        calendar: gives local days.
+        lines: all rated lines of the customer's, by today's terms.
+        billed: what is final already.
+        final: the final documents of this period, and of those before and after it, as they would stand now.
+    """
+    final = final or {}
+    plans = document_plans(terms, period, calendar, segments(terms, period), billed)
+    own = final.get(period.first_day, ())
     keyed = [(key_of(terms, calendar, line), line) for line in lines]
-    composed = _Composition(terms, period, calendar, in_force, [*plans, *final]).compose(keyed)
+    # What was cut off a moment ago is billed, and not final yet: it stands as today's terms have it.
+    known = {key for standing in own for key in standing.plan.covers}
+    rest = billed.keys - known
+    just_cut = [
+        replace(plan, covers=plan.covers & rest)
+        for plan in (document_plans(terms, period, calendar, segments(terms, period)) if rest else ())
+        if plan.covers & rest
+    ]
+    standing = [*(_holding(plan, terms, keyed) for plan in [*plans, *just_cut]), *own]
+    composed = composed_lines(terms, period, calendar, standing, final)
     return [Document(plan, lines) for plan, lines in zip(plans, composed, strict=False)]
+
+
+def _holding(plan: DocumentPlan, terms: Terms, keyed: Sequence[Keyed]) -> Standing:
+    return Standing(plan, terms, [(key, line) for key, line in keyed if key in plan.covers])
 
 
 def lines_on(
@@ -55,10 +113,10 @@ def lines_on(
         keyed: all lines of the period, each with what it is a line of.
         plan: the document; it has the lines of all that it covers.
     """
-    in_force = list(segments(terms, period))
-    whole = document_plans(terms, period, calendar, in_force)
+    whole = document_plans(terms, period, calendar, segments(terms, period))
     others = [replace(other, covers=other.covers - plan.covers) for other in whole]
-    return _Composition(terms, period, calendar, in_force, [plan, *others]).compose(keyed)[0]
+    standing = [_holding(place, terms, keyed) for place in [plan, *others]]
+    return composed_lines(terms, period, calendar, standing, {})[0]
 
 
 def key_of(terms: Terms, calendar: BillingCalendar, line: RatedLine) -> Key:
@@ -76,41 +134,50 @@ def segment_key(line: RatedLine) -> SegmentKey:
     return SegmentKey(line.subscription, line.phase_start, line.price)
 
 
-@dataclass(frozen=True, slots=True)
-class _Composition:
-    """A customer's documents of a period, being filled with lines.
+def composed_lines(
+    terms: Terms,
+    period: BillingPeriod,
+    calendar: BillingCalendar,
+    standing: Sequence[Standing],
+    final: Final,
+) -> list[tuple[RatedLine, ...]]:
+    """The lines of each document of a period: what it covers, plans' true-ups, discounts.
 
-    Attributes:
-        plans: all that its lines stand on, final or not.
+    Args:
+        terms: the customer's, as known now.
+        period: the documents'.
+        calendar: gives local days.
+        standing: all documents of the period, final or not.
+        final: final documents of the periods before and after it, with which these share allowances.
     """
+    lines = [[line for _, line in document.lines] for document in standing]
+    counted: dict[Phase, list[RatedLine]] = defaultdict(list)  # a plan's bounds look at usage and arrears
+    for document in standing:
+        for key, line in document.lines:
+            if line.phase_start is not None and (isinstance(key, SegmentKey) or key.timing == IN_ARREARS):
+                counted[key.subscription, line.phase_start].append(line)
+    bounding = [(document.plan, document.terms) for document in standing]
+    for place, line in plan_true_ups(calendar, period, bounding, counted):
+        lines[place].append(line)
+    for on_document in lines:
+        on_document.sort(key=_order)
+    if terms.discounts or any(document.terms.discounts for document in standing):
+        for place, line in _Discounting(terms, period, calendar, standing, final).lines(lines):
+            lines[place].append(line)
+    return [tuple(on_document) for on_document in lines]
+
+
+@dataclass(frozen=True, slots=True)
+class _Discounting:
+    """The discounts of a customer's documents of a period; arguments as of :func:`composed_lines`."""
 
     terms: Terms
     period: BillingPeriod
     calendar: BillingCalendar
-    in_force: Sequence[Segment]
-    plans: Sequence[DocumentPlan]
+    standing: Sequence[Standing]
+    final: Final
 
-    def compose(self, keyed: Iterable[Keyed]) -> list[tuple[RatedLine, ...]]:
-        """The lines of each document: what it covers, plans' true-ups, discounts."""
-        # From the last to the first: what two of them cover stands on the first.
-        places = {key: place for place, plan in reversed(list(enumerate(self.plans))) for key in plan.covers}
-        lines: list[list[RatedLine]] = [[] for _ in self.plans]
-        counted: list[RatedLine] = []  # a plan's bounds look at usage and arrears
-        for key, line in keyed:
-            if key in places:
-                lines[places[key]].append(line)
-                if isinstance(key, SegmentKey) or key.timing == IN_ARREARS:
-                    counted.append(line)
-        for place, line in plan_true_ups(self.terms, self.calendar, self.in_force, self.plans, counted):
-            lines[place].append(line)
-        for on_document in lines:
-            on_document.sort(key=_order)
-        if self.terms.discounts:
-            for place, line in self._discounts(lines):
-                lines[place].append(line)
-        return [tuple(on_document) for on_document in lines]
-
-    def _discounts(self, lines: Sequence[Sequence[RatedLine]]) -> list[tuple[int, RatedLine]]:
+    def lines(self, lines: Sequence[Sequence[RatedLine]]) -> list[tuple[int, RatedLine]]:
         """The discount lines and their places, by service period: each has an allowance of its own.
 
         Documents use it in their order, those of other periods with what they bill for the same service period, too.
@@ -121,41 +188,60 @@ class _Composition:
             for line in on_document:
                 service = self._service(line)
                 services[service.first_day] = service
-                bases[service.first_day].append((self.plans[place].order, place, line))
+                bases[service.first_day].append((self.standing[place].plan.order, place, line))
         discounts: list[tuple[int, RatedLine]] = []
         for day, service in sorted(services.items()):
-            competing = [*bases[day], *self._elsewhere(service)]
+            standing, competing = [*self.standing], bases[day]
+            for elsewhere in self._elsewhere(service):
+                standing.append(elsewhere)
+                competing += ((elsewhere.plan.order, len(standing) - 1, line) for _, line in elsewhere.lines)
             competing.sort(key=lambda competitor: competitor[0])
-            based = [(place, line) for _, place, line in competing]
-            discounts += discount_lines(self.terms, self.calendar, service, based)
-        return [(place, line) for place, line in discounts if place != _ELSEWHERE]
+            based = [(place, self._placed(line)) for _, place, line in competing]
+
+            def offered(place: int, line: RatedLine, standing: Sequence[Standing] = standing) -> Sequence[Discount]:
+                return standing[place].discounts(line, self.terms)
+
+            discounts += discount_lines(self.terms, self.calendar, service, based, offered)
+        return [(place, line) for place, line in discounts if place < len(self.standing)]
+
+    def _placed(self, line: RatedLine) -> RatedLine:
+        """The line with the instant from which it counts, which what was only adjusted does not say."""
+        if line.start is None and line.service_start is not None:
+            return line._replace(start=self.calendar.midnight(line.service_start))
+        return line
 
     def _service(self, line: RatedLine) -> BillingPeriod:
-        assert line.start is not None, "a rated line says from when it counts"  # noqa: S101
-        service = self.calendar.period_of(line.start)
+        start = self._placed(line).start
+        assert start is not None, "a rated line says from when it counts"  # noqa: S101
+        service = self.calendar.period_of(start)
         assert service is not None, "what is billed was used or provided in a period"  # noqa: S101
         return service
 
-    def _elsewhere(self, service: BillingPeriod) -> Iterator[tuple[Order, int, RatedLine]]:
-        """Fees in advance for a service period that stand on other periods' documents: they may consume first."""
-        if all(discount.amount is None for discount in self.terms.discounts):
+    def _elsewhere(self, service: BillingPeriod) -> Iterator[Standing]:
+        """Other periods' documents with fees in advance for a service period: they may use its allowance first."""
+        discounts = [*self.terms.discounts, *(discount for of in self.standing for discount in of.terms.discounts)]
+        if all(discount.amount is None for discount in discounts):
             return  # only a fixed amount can be used up
-        own = {key for plan in self.plans for key in plan.covers}
+        own = {key for document in self.standing for key in document.plan.covers}
         for period in (self.calendar.previous(service), service):
             if period is None or period == self.period:
                 continue
+            final = self.final.get(period.first_day, ())
+            covered = own.union(*(document.plan.covers for document in final))
             plans = document_plans(self.terms, period, self.calendar, segments(self.terms, period))
-            orders = {key: plan.order for plan in plans for key in plan.covers}
-            for fees in fees_in(self.terms, period, self.calendar):
-                if fees.in_advance and fees.key not in own:
-                    for line in fees.lines:
-                        if self._service(line) == service:
-                            yield orders[fees.key], _ELSEWHERE, line
-
-
-def _final_places(whole: Iterable[DocumentPlan], billed: Billed) -> list[DocumentPlan]:
-    """The documents that the terms call for, with what is billed already on each."""
-    return [replace(plan, covers=plan.covers & billed.keys) for plan in whole if plan.covers & billed.keys]
+            keyed = [(fees.key, line) for fees in fees_in(self.terms, period, self.calendar) for line in fees.lines]
+            now = [replace(plan, covers=plan.covers - covered) for plan in plans]
+            for document in [*final, *(_holding(plan, self.terms, keyed) for plan in now)]:
+                fees = [
+                    (key, line)
+                    for key, line in document.lines
+                    if not isinstance(key, SegmentKey)
+                    and key.timing == IN_ADVANCE
+                    and key not in own
+                    and self._service(line) == service
+                ]
+                if fees:
+                    yield replace(document, lines=fees)
 
 
 _RANKS = {LineKind.FEE: 0, LineKind.USAGE: 1}

@@ -16,11 +16,12 @@ credit. February has a closing document, with usage of 40.00; its grace is 3 day
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.invoicing.assemble import Final
 from billing_pipeline.invoicing.document import (
     MAY_ADJUST,
     Document,
@@ -57,6 +58,7 @@ class Unsettled:
         credit: minor units of customer credit that final documents have left.
         receipt: whether late usage that nothing carries gets a document of its own in this period.
         problems: late usage that has no rate: it holds the document that would carry it.
+        final: its final documents of this period and those around it, as they would stand now.
     """
 
     adjustments: tuple[RatedLine, ...] = ()
@@ -65,6 +67,7 @@ class Unsettled:
     credit: int = 0
     receipt: bool = False
     problems: tuple[str, ...] = ()
+    final: Final = field(default_factory=dict)
 
 
 SETTLED = Unsettled()

@@ -5,7 +5,7 @@ part, a true-up at its end. A fixed amount is one allowance for a service period
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -34,8 +34,16 @@ class Taken(Generic[Place]):
     shares: tuple[tuple[RatedLine, int], ...]
 
 
+Offered = Callable[[Place, RatedLine], Sequence[Discount]]
+"""The discounts that a line of a document may take: of a final document those that were known at its cutoff."""
+
+
 def discount_lines(
-    terms: Terms, calendar: BillingCalendar, period: BillingPeriod, bases: Sequence[tuple[Place, RatedLine]]
+    terms: Terms,
+    calendar: BillingCalendar,
+    period: BillingPeriod,
+    bases: Sequence[tuple[Place, RatedLine]],
+    offered: Offered[Place] | None = None,
 ) -> list[tuple[Place, RatedLine]]:
     """The discount lines of one service period, and where each stands.
 
@@ -44,37 +52,51 @@ def discount_lines(
         calendar: says where the periods of a discount end.
         period: the service period.
         bases: its fee, usage and true-up lines, in the order in which their documents use allowances.
+        offered: which discounts a line may take; all of the customer's, unless it says otherwise.
     """
     return [
         (taken.place, _discount_line(taken.discount, taken.amount, [line for line, _ in taken.shares], period))
-        for taken in discounts_taken(terms, calendar, period, bases)
+        for taken in discounts_taken(terms, calendar, period, bases, offered)
     ]
 
 
 def discounts_taken(
-    terms: Terms, calendar: BillingCalendar, period: BillingPeriod, bases: Sequence[tuple[Place, RatedLine]]
+    terms: Terms,
+    calendar: BillingCalendar,
+    period: BillingPeriod,
+    bases: Sequence[tuple[Place, RatedLine]],
+    offered: Offered[Place] | None = None,
 ) -> Iterator[Taken[Place]]:
     """The parts that discounts take, document by document; arguments as of ``discount_lines``."""
     by_place: dict[Place, list[_Base]] = defaultdict(list)
-    for place, line in bases if terms.discounts else ():
-        by_place[place].append(_Base(line, line.amount.minor))
-    for discount in terms.discounts:
-        offer = _Offer(discount, terms, calendar, period)
+    versions: dict[str, list[Discount]] = defaultdict(list)  # a discount that was changed is two, of one allowance
+    for place, line in bases:
+        discounts = terms.discounts if offered is None else offered(place, line)
+        by_place[place].append(_Base(line, line.amount.minor, discounts))
+        for discount in discounts:
+            if discount not in versions[discount.id]:
+                versions[discount.id].append(discount)
+    for same in sorted(versions.values(), key=lambda same: same[0].order):
+        used = 0
+        offers = [_Offer(discount, terms, calendar, period) for discount in same]
         for place, on_document in by_place.items():
-            eligible = [base for base in on_document if offer.applies(base.line)]
-            rooms = _rooms(on_document, eligible, offer.currency)
-            amount = Money(min(offer.takes(sum(base.left for base in eligible)), sum(rooms)), offer.currency)
-            if amount.minor:
-                yield Taken(discount, place, amount, _take(amount, eligible, rooms))
-                offer.used += amount.minor
+            for offer in offers:
+                offer.used = used
+                eligible = [base for base in on_document if offer.discount in base.offered and offer.applies(base.line)]
+                rooms = _rooms(on_document, eligible, offer.currency)
+                amount = Money(min(offer.takes(sum(base.left for base in eligible)), sum(rooms)), offer.currency)
+                if amount.minor > 0:
+                    yield Taken(offer.discount, place, amount, _take(amount, eligible, rooms))
+                    used += amount.minor
 
 
 @dataclass(slots=True)
 class _Base:
-    """A line, and how many minor units of it discounts have left."""
+    """A line, how many minor units of it discounts have left, and which discounts it may take."""
 
     line: RatedLine
     left: int
+    offered: Sequence[Discount]
 
 
 class _Offer:

@@ -40,6 +40,17 @@ class SegmentKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class PhasePart:
+    """The part of a period in which a phase of a subscription is in force, whether or not its plan has prices."""
+
+    subscription: str
+    phase_start: datetime
+    plan: Plan
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """The part of a period in which a price is in force, within one phase of a subscription.
 
@@ -64,6 +75,15 @@ class Segment:
     def key(self) -> SegmentKey:
         """What names it: equal for the same price in the same phase, in any computation."""
         return SegmentKey(self.subscription, self.phase_start, self.price.id)
+
+
+def phase_parts(terms: Terms, period: BillingPeriod) -> Iterator[PhasePart]:
+    """The phases of one customer in one period, in the order of subscription and phase."""
+    for subscription in terms.subscriptions:
+        for phase in subscription.phases:
+            start, end = _overlap(subscription, phase, period)
+            if start < end:
+                yield PhasePart(subscription.id, phase.start, terms.plan(phase), start, end)
 
 
 def segments(terms: Terms, period: BillingPeriod) -> Iterator[Segment]:

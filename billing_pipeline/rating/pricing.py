@@ -12,7 +12,7 @@ from billing_pipeline.catalog.plan import Plan, PlanPrice
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money, rounder
 from billing_pipeline.core.period import MOMENT, BillingCalendar
-from billing_pipeline.metering.segments import Segment
+from billing_pipeline.metering.segments import PhasePart, Segment
 from billing_pipeline.rating.bounds import prorated, true_up
 from billing_pipeline.rating.cost import Cost, convert, cost_of
 from billing_pipeline.rating.line import LineKind, RatedLine
@@ -113,29 +113,49 @@ class Pricing:
             amount, segment.phase_start, start,
         )  # fmt: skip
 
-    def true_up(self, bounded: Plan | PlanPrice, amounts: Iterable[Money]) -> RatedLine | None:
-        """The line by which rounded amounts reach the minimum spend of the price or plan, or are kept to the maximum.
+    def true_up(self, amounts: Iterable[Money]) -> RatedLine | None:
+        """The line by which rounded amounts reach the minimum spend of the price, or are kept to its maximum.
 
         Args:
-            bounded: the segment's price, or its plan.
-            amounts: of all lines that count for it, before discounts.
+            amounts: of all lines of the segment, before discounts.
         """
-        if bounded.minimum is None and bounded.maximum is None:
-            return None
-        minimum, maximum = (
-            None if bound is None else self.part_of(bound) for bound in (bounded.minimum, bounded.maximum)
-        )
-        segment, rounding = self.segment, self.terms.account.rounding
-        difference = true_up(amounts, segment.plan.currency, minimum=minimum, maximum=maximum, rounding=rounding)
-        if not difference.minor:
-            return None
-        bound = "Minimum spend" if difference.minor > 0 else "Maximum spend"
-        service = self.service(segment.start, segment.end)
-        counts_at = segment.end - MOMENT  # in the segment, and after all its usage
-        line = self.line(LineKind.TRUE_UP, f"{bound}: {self.description}", service, difference, counts_at)
-        if bounded is segment.price:
-            return line
-        return line._replace(price=None, product=None, description=f"{bound}: {segment.plan.id}")
+        segment, price = self.segment, self.segment.price
+        line = bound_line(self.terms, segment, self.calendar, price, self.description, amounts)
+        return line and line._replace(price=price.id, product=price.product)
+
+
+def bound_line(
+    terms: Terms,
+    part: PhasePart | Segment,
+    calendar: BillingCalendar,
+    bounded: Plan | PlanPrice,
+    name: str,
+    amounts: Iterable[Money],
+) -> RatedLine | None:
+    """The line by which rounded amounts reach a minimum spend, or are kept to a maximum; None where they are within.
+
+    Args:
+        terms: the customer's.
+        part: of the period; as much of the bounds counts as falls on its days.
+        calendar: gives local days.
+        bounded: a plan, or one of its prices.
+        name: of it, on the line.
+        amounts: of all lines that count for it, before discounts.
+    """
+    if bounded.minimum is None and bounded.maximum is None:
+        return None
+    bounds = (bounded.minimum, bounded.maximum)
+    minimum, maximum = (None if bound is None else _part_of(bound, terms, part, calendar) for bound in bounds)
+    plan, rounding = part.plan, terms.account.rounding
+    difference = true_up(amounts, plan.currency, minimum=minimum, maximum=maximum, rounding=rounding)
+    if not difference.minor:
+        return None
+    description = f"{'Minimum' if difference.minor > 0 else 'Maximum'} spend: {name}"
+    counts_at = part.end - MOMENT  # in the part, and after all its usage
+    return RatedLine(
+        LineKind.TRUE_UP, part.subscription, plan.id, plan.version, None, None, description,
+        *_service(part.start, part.end, calendar), {}, None, difference, part.phase_start, counts_at,
+    )  # fmt: skip
 
 
 class LineTemplate(NamedTuple):
@@ -151,7 +171,7 @@ class LineTemplate(NamedTuple):
     after: tuple[object, ...]
 
 
-def _part_of(whole: Decimal, terms: Terms, segment: Segment, calendar: BillingCalendar) -> Decimal:
+def _part_of(whole: Decimal, terms: Terms, segment: PhasePart | Segment, calendar: BillingCalendar) -> Decimal:
     if not whole:
         return whole
     period = calendar.period_of(segment.start)
@@ -160,7 +180,7 @@ def _part_of(whole: Decimal, terms: Terms, segment: Segment, calendar: BillingCa
     return whole if days == period.days else prorated(whole, days, period.days)
 
 
-def _days(terms: Terms, segment: Segment, calendar: BillingCalendar) -> int:
+def _days(terms: Terms, segment: PhasePart | Segment, calendar: BillingCalendar) -> int:
     """The local days of a segment; the day of a change belongs to what comes after it."""
     ends = {subscription.end for subscription in terms.subscriptions if subscription.id == segment.subscription}
     last = end_day(segment.end, calendar) if segment.end in ends else calendar.local_day(segment.end)

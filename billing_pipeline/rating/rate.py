@@ -41,7 +41,7 @@ def rate(
     for segment in in_force:
         pricing = Pricing.of(terms, segment, calendar)
         usage, errors = _rate(pricing, by_segment.get((segment.key, segment.start), []))
-        true_up = pricing.true_up(segment.price, (line.amount for line in usage))
+        true_up = pricing.true_up(line.amount for line in usage)
         lines += usage if true_up is None else [*usage, true_up]
         problems += [f"{segment.plan.id}/{segment.price.id}: {error}" for error in errors]
     return Rated(tuple(lines), tuple(problems))

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -33,43 +33,26 @@ _CORRECTING = f"""
 """
 
 
-def periods_to_adjust(
-    connection: Connection, terms: Mapping[int, str], since: date, batch: int, at: datetime | None = None
+def periods_with_late_usage(
+    connection: Connection, codes: Collection[int], batch: int, at: datetime | None = None
 ) -> set[CustomerPeriod]:
-    """Customers' periods with final documents for which usage came late, or whose fees other terms may have changed.
+    """Customers' periods with final documents for which usage came late; or that were issued again.
 
-    The terms of a document that corrects fees count like those of the one that billed them: what is changed, billed,
-    and changed back is as it was. Also the periods with a document that was issued again, as long as others bill
-    adjustments of it.
+    Of the latter those of which other documents bill adjustments, which the reissue undoes.
 
     Args:
         connection: of the ledger.
-        terms: fingerprints of the customers' terms as known now, by code; empty where they have no fees.
-        since: fees of documents issued before this day cannot have changed any more.
+        codes: the customers.
         batch: the last one to look at.
         at: only what was final before this instant; None for all that is final.
     """
     query = f"""
-        WITH asked AS (SELECT * FROM unnest(CAST(:codes AS int[]), CAST(:terms AS text[])) AS a (customer, terms))
         -- Usage came late for a document that waits for usage, and no document that was final then carries it.
         SELECT d.customer, d.period FROM late_usage AS l
         JOIN final_document AS d ON d.customer = l.customer AND d.period = l.period
         LEFT JOIN finalization AS s ON s.document = l.settled_by
         WHERE l.customer = ANY(:codes) AND l.batch <= :batch AND l.batch > d.batch AND d.has_usage
           AND (s.document IS NULL OR s.cutoff >= :at) AND {FINAL_BEFORE}
-        UNION
-        -- A document that may bill fees was cut off under other terms.
-        SELECT d.customer, d.period FROM asked JOIN final_document AS d ON d.customer = asked.customer
-        WHERE asked.terms <> '' AND d.terms <> asked.terms AND d.issue_date > :since
-          AND d.kind IN ('opening', 'closing') AND {FINAL_BEFORE}
-        UNION
-        -- Fees of a document were adjusted under other terms: what was changed may have been changed back.
-        SELECT adjusted.customer, adjusted.period
-        FROM asked JOIN document AS adjusted ON adjusted.customer = asked.customer
-        JOIN document_line AS l ON l.adjusts_document = adjusted.id
-        JOIN final_document AS d ON d.id = l.document AND d.version = l.version
-        WHERE asked.terms <> '' AND d.terms <> asked.terms AND l.adjusts = 'fee' AND adjusted.issue_date > :since
-          AND {FINAL_BEFORE}
         UNION
         -- A document was issued again, and adjustments of it, which that undoes, are still billed by others.
         SELECT d.customer, d.period FROM document AS d JOIN document_void AS v ON v.document = d.id
@@ -79,8 +62,53 @@ def periods_to_adjust(
             GROUP BY l.adjusts, l.subscription, l.plan, l.price, l.description, l.dimensions, l.phase_start
             HAVING sum(l.amount_minor) <> 0)
     """  # noqa: S608 - column names
-    rows = fetch(connection, query, codes=terms.keys(), terms=terms.values(), since=since, batch=batch, at=at)
-    return {(row.customer, row.period) for row in rows}
+    return {(row.customer, row.period) for row in fetch(connection, query, codes=codes, batch=batch, at=at)}
+
+
+class UnderOtherTerms(NamedTuple):
+    """Final documents of a customer and period that were cut off, or adjusted, under other terms than are known now.
+
+    Attributes:
+        change: the last catalog change before the cutoff.
+        reach: the end of what their fee lines pay for; None where they have none.
+    """
+
+    customer: int
+    period: date
+    change: int
+    reach: date | None
+
+
+def under_other_terms(
+    connection: Connection, terms: Mapping[int, str], at: datetime | None = None
+) -> list[UnderOtherTerms]:
+    """The customers' final documents that may bill fees, and were cut off under other terms.
+
+    The terms of a document that corrects fees count like those of the one that billed them: what is changed, billed,
+    and changed back is as it was.
+
+    Args:
+        connection: of the ledger.
+        terms: fingerprints of the customers' terms as known now, by code.
+        at: only what was final before this instant; None for all that is final.
+    """
+    query = f"""
+        WITH other AS (
+            SELECT d.* FROM unnest(CAST(:codes AS int[]), CAST(:terms AS text[])) AS asked (customer, terms)
+            JOIN final_document AS d ON d.customer = asked.customer AND d.terms <> asked.terms
+            WHERE d.terms <> '' AND {FINAL_BEFORE}
+        )
+        SELECT d.customer, d.period, d.change, max(l.service_end) AS reach FROM other AS d
+        LEFT JOIN document_line AS l ON l.document = d.id AND l.version = d.version AND l.kind = 'fee'
+        WHERE d.kind IN ('opening', 'closing', 'delayed') GROUP BY d.customer, d.period, d.change
+        UNION
+        SELECT adjusted.customer, adjusted.period, d.change, max(l.service_end) FROM other AS d
+        JOIN document_line AS l ON l.document = d.id AND l.version = d.version AND l.adjusts = 'fee'
+        JOIN document AS adjusted ON adjusted.id = l.adjusts_document
+        GROUP BY adjusted.customer, adjusted.period, d.change
+    """  # noqa: S608 - column names
+    rows = fetch(connection, query, codes=terms.keys(), terms=terms.values(), at=at)
+    return [UnderOtherTerms(*row) for row in rows]
 
 
 def finals(

@@ -90,7 +90,8 @@ def put_on_documents(
     result = dict.fromkeys(codes, CustomerDocuments())
     for customer, customer_terms in terms.items():
         beside, lines = unsettled.get(customer, SETTLED), rated[customer]
-        own = documents(customer_terms, work.period, work.billing.calendar, lines.lines, billed[codes[customer]])
+        is_billed, calendar = billed[codes[customer]], work.billing.calendar
+        own = documents(customer_terms, work.period, calendar, lines.lines, is_billed, beside.final)
         whole = complete(own, customer_terms, work.period, beside, work.billing.taxes)
         result[customer] = CustomerDocuments(tuple(whole), (*lines.problems, *beside.problems))
     return result

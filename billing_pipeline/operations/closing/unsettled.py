@@ -1,7 +1,8 @@
 """Unsettled: what other periods bring to a customer's documents. Differences of final documents, and customer credit.
 
-A final document is computed again under the terms in force at its lock, over all usage known; its fees under the terms
-known now. The difference to what was billed for it goes on the customer's first document that is not final.
+A period with something final is put together again, whole: each final document under the terms known at its cutoff,
+over all usage known; its fees under the terms known now. The difference to what was billed, document by document, goes
+on the customer's first document that is not final.
 
 Calls at 1.00 each, no grace; January's 10 calls were billed on 1 February, 10.00, and January is restated three times:
 
@@ -15,29 +16,27 @@ another period comes before it. What of that it carries and uses is decided in `
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from billing_pipeline.catalog.plan import FeeCadence
+from billing_pipeline.catalog.subscription import first_difference
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.adjustment import FinalDocument, adjustments, billed_lines
-from billing_pipeline.invoicing.assemble import Keyed, lines_on, segment_key
+from billing_pipeline.invoicing.assemble import Keyed, Standing, composed_lines, segment_key
 from billing_pipeline.invoicing.complete import Unsettled
-from billing_pipeline.invoicing.document import DocumentIdentity, DocumentKind
-from billing_pipeline.invoicing.document_plans import fee_home, fees_in
+from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind
+from billing_pipeline.invoicing.document_plans import document_plans, fee_home, fees_in
 from billing_pipeline.ledger.documents import customer_credit, final_documents, finalization, late_usage
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.unit import AsOf, Work, terms_of
+from billing_pipeline.rating.fees.fees import FeesDue
 from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.rating.rate import rate
-
-_LONGEST = {FeeCadence.YEAR: 366, FeeCadence.QUARTER: 92}
-_A_MONTH = 31
 
 
 def find_unsettled(
@@ -67,11 +66,14 @@ def find_unsettled(
         # Cut off on the 1st with 3.00 of credit, locked on the 9th: if another document took 2.00 meanwhile, 1.00.
         left = customer_credit.credit(connection, list(credit))
         credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
-    concerned = {code for code, _ in differing} | credit.keys()
+    beside = _sharing(work, terms)
+    finals = final_documents.finals(connection, differing | beside, as_of.batch, at)
+    concerned = {code for code, _ in differing} | credit.keys() | {code for code, _ in finals}
     if not concerned:
         return {}
-    finals = final_documents.finals(connection, differing, as_of.batch, at) if differing else {}
-    differences = _Differences(work, terms, as_of).of(finals)
+    again = _Again(work, terms, as_of, finals)
+    for code, day in sorted(differing & finals.keys(), key=lambda pair: pair[::-1]):
+        again.compare(code, day)
     others = final_documents.others(connection, concerned, work.first_day, at)
     # Where nothing carries late usage, it gets a document of its own in the period in which it was received.
     receipts = final_documents.receipts(connection, concerned, work.first_day) | {
@@ -81,15 +83,28 @@ def find_unsettled(
     }
     return {
         terms[code].customer.id: Unsettled(
-            adjustments=tuple(differences[code].adjustments),
-            ended=tuple(differences[code].ended),
+            adjustments=tuple(again.differences[code].adjustments),
+            ended=tuple(again.differences[code].ended),
             others=tuple(others.get(code, ())),
             credit=credit.get(code, 0),
             receipt=code in receipts,
-            problems=tuple(differences[code].problems),
+            problems=tuple(again.differences[code].problems),
+            final={day: again.standing(code, day) for of, day in beside & finals.keys() if of == code},
         )
         for code in sorted(concerned)
     }
+
+
+def _sharing(work: Work, terms: Mapping[int, Terms]) -> set[CustomerPeriod]:
+    """The periods whose final documents these share bounds and allowances with, where there are any.
+
+    A fixed amount off a month is one allowance for the fees in advance, which the month before bills, and its usage.
+    """
+    calendar, period = work.billing.calendar, work.period
+    around = [near.first_day for near in (calendar.previous(period), calendar.next(period)) if near is not None]
+    pairs = {(code, work.first_day) for code in terms}
+    fixed = [code for code, of in terms.items() if any(discount.amount is not None for discount in of.discounts)]
+    return pairs | {(code, day) for code in fixed for day in around}
 
 
 def may_be_unsettled(work: Work, codes: Mapping[str, int], as_of: AsOf) -> set[int]:
@@ -102,15 +117,47 @@ def may_be_unsettled(work: Work, codes: Mapping[str, int], as_of: AsOf) -> set[i
 
 def _differing(work: Work, terms: Mapping[int, Terms], as_of: AsOf, at: datetime | None) -> set[CustomerPeriod]:
     """The customers' periods whose final documents may not say any more what was billed for them."""
-    has_fees = {
-        code for code, customer_terms in terms.items() if any(plan.fees for plan in customer_terms.plans.values())
-    }
-    fingerprints = {code: terms[code].fingerprint if code in has_fees else "" for code in terms}
-    # What was paid for in advance can change until its service period is over: a year's fee, for a year.
-    every = {fee.every for code in has_fees for plan in terms[code].plans.values() for fee in plan.fees}
-    longest = max((_LONGEST.get(cadence, _A_MONTH) for cadence in every), default=0)
-    since = work.first_day - timedelta(days=_A_MONTH + longest)
-    return final_documents.periods_to_adjust(work.connection, fingerprints, since, as_of.batch, at)
+    connection = work.connection
+    fingerprints = {code: of.fingerprint for code, of in terms.items()}
+    differing = final_documents.periods_with_late_usage(connection, terms.keys(), as_of.batch, at)
+    changed = final_documents.under_other_terms(connection, fingerprints, at)
+    return differing | set(_with_other_fees(work, terms, changed))
+
+
+def _with_other_fees(
+    work: Work, terms: Mapping[int, Terms], final: Iterable[final_documents.UnderOtherTerms]
+) -> Iterator[CustomerPeriod]:
+    """The periods of final documents whose fees, of the days since the first difference, may be others now.
+
+    On 10 March a plan is changed. What February's closing document bills reaches to the end of March: it is asked. What
+    January's bills ends with February, and no later term can change it.
+    """
+    by_change: dict[int, list[final_documents.UnderOtherTerms]] = defaultdict(list)
+    for document in final:
+        by_change[document.change].append(document)
+    calendar = work.billing.calendar
+    for change, documents in sorted(by_change.items()):
+        customers = {terms[document.customer].customer.id for document in documents}
+        then = terms_of(work.billing.view(work.connection, change, customers=sorted(customers)), customers)
+        since = {code: _first_other(then, terms[code]) for code in {document.customer for document in documents}}
+        for document in documents:
+            first = since[document.customer]
+            if first is None:
+                continue
+            period = calendar.period(document.period.isoformat())
+            due = fees_in(terms[document.customer], period, calendar)
+            ends = [line.service_end for fees in due for line in fees.lines if line.service_end]
+            reach = max([period.next_day, *ends, *([document.reach] if document.reach else [])])
+            if calendar.local_day(first) < reach:
+                yield document.customer, document.period
+
+
+def _first_other(then: Mapping[str, Terms], now: Terms) -> datetime | None:
+    """The first instant from which a customer is on other plans or quantities than then; None: there is none."""
+    known = then.get(now.customer.id)
+    before = {subscription.id: subscription for subscription in known.subscriptions} if known else {}
+    differences = (first_difference(before.get(now_.id), now_) for now_ in now.subscriptions)
+    return min((instant for instant in differences if instant is not None), default=None)
 
 
 @dataclass(slots=True)
@@ -122,121 +169,161 @@ class _CustomerDifferences:
     problems: list[str] = field(default_factory=list)
 
 
-class _Differences:
-    """The differences of final documents, period by period.
+_Pair = tuple[FinalDocument, Standing]
+
+
+class _Again:
+    """Final documents put together again, as they would stand now.
 
     Args:
         work: gives the ledger.
         terms: the customers' as known now, by code.
         as_of: the last batch and catalog change to include.
+        finals: by customer code and period.
     """
 
-    def __init__(self, work: Work, terms: Mapping[int, Terms], as_of: AsOf) -> None:
-        self._work, self._terms, self._as_of = work, terms, as_of
-        self._calendar = work.billing.calendar
-        self._differences: dict[int, _CustomerDifferences] = defaultdict(_CustomerDifferences)
-
-    def of(self, finals: Mapping[CustomerPeriod, Sequence[FinalDocument]]) -> dict[int, _CustomerDifferences]:
-        """Of all these final documents, by customer code."""
-        by_period: dict[date, dict[int, Sequence[FinalDocument]]] = defaultdict(dict)
-        for (code, day), documents in finals.items():
-            by_period[day][code] = documents
-        for day, by_customer in sorted(by_period.items()):
-            work = replace(self._work, period=self._calendar.period(day.isoformat()))
-            rated = self._rated(work, by_customer)
-            for code, documents in by_customer.items():
-                standing = [final for final in documents if not final.replaced]
-                for final in standing:
-                    self._compare(work.period, code, final, standing, rated)
-                for final in documents:
-                    if final.replaced:  # another was issued in its place: adjustments of it are taken back
-                        self._keep(code, adjustments((), final, work.period))
-        return self._differences
-
-    def _rated(
-        self, work: Work, by_customer: Mapping[int, Sequence[FinalDocument]]
-    ) -> dict[tuple[int, int], tuple[RatedLine, ...]]:
-        """The usage of the documents that some came late for, under the terms of each: by customer and change."""
-        by_change: dict[int, dict[str, int]] = defaultdict(dict)
-        for code, documents in by_customer.items():
-            for final in documents:
-                if final.late:
-                    by_change[final.change][self._terms[code].customer.id] = code
-        rated = {}
-        for change, codes in sorted(by_change.items()):
-            view = work.billing.view(work.connection, change, customers=sorted(codes))
-            buckets = tuple(sorted({work.billing.facts.bucket_of(code) for code in codes.values()}))
-            metering = meter_customers(replace(work, buckets=buckets), view, codes, self._as_of.batch)
-            for customer, code in codes.items():
-                terms, quantities = view.terms(customer), metering.quantities.get(customer, ())
-                priced = rate(terms, metering.segments[customer], quantities, self._calendar)
-                rated[code, change] = priced.lines
-                self._differences[code].problems += (f"{work.period.key} {problem}" for problem in priced.problems)
-        return rated
-
-    def _compare(
+    def __init__(
         self,
-        period: BillingPeriod,
-        code: int,
-        final: FinalDocument,
-        standing: Sequence[FinalDocument],
-        rated: Mapping[tuple[int, int], Sequence[RatedLine]],
+        work: Work,
+        terms: Mapping[int, Terms],
+        as_of: AsOf,
+        finals: Mapping[CustomerPeriod, Sequence[FinalDocument]],
     ) -> None:
-        """Keep the difference of one final document to what it would say now.
+        self._work, self._terms, self._as_of, self._finals = work, terms, as_of, finals
+        self._calendar = work.billing.calendar
+        self._views: dict[int, CatalogView] = {}
+        self._rated: dict[date, dict[tuple[int, int], tuple[RatedLine, ...]]] = {}
+        self._pairs: dict[CustomerPeriod, list[_Pair]] = {}
+        self.differences: dict[int, _CustomerDifferences] = defaultdict(_CustomerDifferences)
 
-        Args:
-            period: its period.
-            code: its customer's.
-            final: the document.
-            standing: all final documents of the customer and period.
-            rated: as of :meth:`_rated`.
+    def standing(self, code: int, day: date) -> tuple[Standing, ...]:
+        """A customer's final documents of a period as they would stand now, without those issued again."""
+        return tuple(standing for _, standing in self._period(code, day))
+
+    def compare(self, code: int, day: date) -> None:
+        """Keep the differences of the final documents of a customer and period to what they would say now."""
+        terms, period = self._terms[code], self._calendar.period(day.isoformat())
+        pairs = self._period(code, day)
+        standing = [standing for _, standing in pairs]
+        billed = Billed(
+            frozenset(key for final, _ in pairs for key in final.plan.covers),
+            frozenset(final.plan.identity for final, _ in pairs),
+        )
+        # What is not final bills nothing here; but a plan's bounds may stand on it.
+        open_plans = document_plans(terms, period, self._calendar, segments(terms, period), billed)
+        standing += [Standing(plan, terms, ()) for plan in open_plans]
+        around = self._around(code, period)
+        now = composed_lines(terms, period, self._calendar, standing, around)
+        for (final, _), lines in zip(pairs, now, strict=False):
+            self._keep(code, adjustments(lines, final, period))
+        for final in self._finals[code, day]:
+            if final.replaced:  # another was issued in its place: adjustments of it are taken back
+                self._keep(code, adjustments((), final, period))
+
+    def _around(self, code: int, period: BillingPeriod) -> dict[date, tuple[Standing, ...]]:
+        """The final documents before and after a period's, as far as they are known here."""
+        near = (self._calendar.previous(period), self._calendar.next(period))
+        days = [other.first_day for other in near if other is not None and (code, other.first_day) in self._finals]
+        return {day: self.standing(code, day) for day in days}
+
+    def _period(self, code: int, day: date) -> list[_Pair]:
+        if (code, day) not in self._pairs:
+            period = self._calendar.period(day.isoformat())
+            finals = [final for final in self._finals.get((code, day), ()) if not final.replaced]
+            self._pairs[code, day] = [(final, self._standing(period, code, final, finals)) for final in finals]
+        return self._pairs[code, day]
+
+    def _standing(
+        self, period: BillingPeriod, code: int, final: FinalDocument, finals: Sequence[FinalDocument]
+    ) -> Standing:
+        """One final document as it would stand now.
+
+        The terms are those known at its cutoff, save for fees: a plan assigned later does not price its usage anew.
         """
-        fees = self._fees(period, code, final, standing)
-        billed = {document.plan.identity.id: billed_lines(document, period) for document in standing}
-        billed_fees = [line for line in billed[final.plan.identity.id] if line.kind == LineKind.FEE]
-        if not final.late and _sums(billed_fees) == _sums(line for _, line in fees):
-            return
-        # The terms are those known at its cutoff, save for fees: a plan assigned later does not price its usage anew.
-        customer = self._terms[code].customer.id
-        terms = self._work.billing.view(self._work.connection, final.change, customers=[customer]).terms(customer)
-        # All usage of the period is put together, of the other documents as billed: a minimum or a fixed discount may
-        # be of several documents, and each has its part of it.
-        usage = [line for lines in billed.values() for line in lines if _is_usage(line)]
+        terms = self._terms_at(code, final)
+        fees = list(self._fees(period, code, final, finals))
+        usage = [line for line in billed_lines(final, period) if _is_usage(line)]
         if final.late:
             # Late usage of a volume price would change the price of what was billed for good: it stays as billed.
-            kept = {part.key for part in segments(terms, period) if parsed(part.price).model == "volume"}
+            in_force = {part.key: parsed(part.price).model for part in segments(terms, period)}
+            kept = {key for key, model in in_force.items() if model == "volume"}
             usage = [line for line in usage if segment_key(line) in kept]
-            usage += (line for line in rated[code, final.change] if segment_key(line) not in kept)
-        keyed: list[Keyed] = [(segment_key(line), line) for line in usage]
-        covers = final.plan.covers | {key for key, _ in fees}
-        now = lines_on(terms, period, self._calendar, [*keyed, *fees], replace(final.plan, covers=covers))
-        self._keep(code, adjustments(now, final, period))
+            rated = [line for line in self._rated_in(period)[code, final.change] if _is_usage(line)]
+            keys = final.plan.covers - kept
+            usage += (line for line in rated if segment_key(line) in keys)
+        was_due = self._was_due(period, final, terms) if terms is not self._terms[code] else None
+        lines: list[Keyed] = [(segment_key(line), line) for line in usage]
+        lines += [(due.key, line) for due in fees for line in due.lines]
+        later = {(line.subscription, line.plan, line.price) for due in fees for line in due.lines}
+        covers = final.plan.covers | {due.key for due in fees}
+        later = later - was_due if was_due is not None else set()
+        return Standing(replace(final.plan, covers=covers), terms, lines, frozenset(later))
+
+    def _was_due(
+        self, period: BillingPeriod, final: FinalDocument, terms: Terms
+    ) -> set[tuple[str | None, str | None, str | None]]:
+        """The fees, by subscription, plan and id, that were due on a document at its cutoff."""
+        due = (fees for fees in fees_in(terms, period, self._calendar) if fees.key in final.plan.covers)
+        return {(line.subscription, line.plan, line.price) for fees in due for line in fees.lines}
+
+    def _terms_at(self, code: int, final: FinalDocument) -> Terms:
+        now = self._terms[code]
+        if final.terms == now.fingerprint:
+            return now
+        if final.change not in self._views:
+            customers = sorted(
+                {
+                    self._terms[of].customer.id
+                    for (of, _), finals in self._finals.items()
+                    if any(other.change == final.change for other in finals)
+                }
+            )
+            self._views[final.change] = self._work.billing.view(
+                self._work.connection, final.change, customers=customers
+            )
+        return terms_of(self._views[final.change], [now.customer.id]).get(now.customer.id, now)
+
+    def _rated_in(self, period: BillingPeriod) -> dict[tuple[int, int], tuple[RatedLine, ...]]:
+        """The usage of documents that some came late for, under the terms of each: by customer and change."""
+        if period.first_day not in self._rated:
+            by_change: dict[int, dict[str, int]] = defaultdict(dict)
+            for (code, day), finals in self._finals.items():
+                for final in finals if day == period.first_day else ():
+                    if final.late:
+                        by_change[final.change][self._terms[code].customer.id] = code
+            work, rated = replace(self._work, period=period), {}
+            for change, codes in sorted(by_change.items()):
+                view = work.billing.view(work.connection, change, customers=sorted(codes))
+                buckets = tuple(sorted({work.billing.facts.bucket_of(code) for code in codes.values()}))
+                metering = meter_customers(replace(work, buckets=buckets), view, codes, self._as_of.batch)
+                for customer, code in codes.items():
+                    terms, quantities = view.terms(customer), metering.quantities.get(customer, ())
+                    priced = rate(terms, metering.segments[customer], quantities, self._calendar)
+                    rated[code, change] = priced.lines
+                    self.differences[code].problems += (f"{period.key} {problem}" for problem in priced.problems)
+            self._rated[period.first_day] = rated
+        return self._rated[period.first_day]
 
     def _keep(self, code: int, lines: Iterable[RatedLine]) -> None:
         """Keep a customer's adjustments: those of ended subscriptions by the period whose document they go on."""
         for line in lines:
             day = self._closed_by(code, line)
             if day is None:
-                self._differences[code].adjustments.append(line)
+                self.differences[code].adjustments.append(line)
             else:
-                self._differences[code].ended.append((day, line))
+                self.differences[code].ended.append((day, line))
 
     def _fees(
-        self, period: BillingPeriod, code: int, final: FinalDocument, standing: Sequence[FinalDocument]
-    ) -> list[Keyed]:
+        self, period: BillingPeriod, code: int, final: FinalDocument, finals: Sequence[FinalDocument]
+    ) -> Iterator[FeesDue]:
         """What is due now for the fees of a document: those it bills, and those it would have billed."""
         terms, identity = self._terms[code], final.plan.identity
-        elsewhere = {key for document in standing if document is not final for key in document.plan.covers}
-        return [
-            (fees.key, line)
-            for fees in fees_in(terms, period, self._calendar)
-            if fees.key in final.plan.covers
-            or (
-                fees.key not in elsewhere
-                and fee_home(fees, terms, period, self._calendar) == replace(identity, reissue=0)
-            )
-            for line in fees.lines
-        ]
+        elsewhere = {key for document in finals if document is not final for key in document.plan.covers}
+        for fees in fees_in(terms, period, self._calendar):
+            home = fee_home(fees, terms, period, self._calendar)
+            would_have = fees.key not in elsewhere and home == replace(identity, reissue=0)
+            if fees.key in final.plan.covers or would_have:
+                yield fees
 
     def _closed_by(self, code: int, line: RatedLine) -> date | None:
         """The period whose closing document credits a fee because its subscription ends; None: the first one does.
@@ -262,11 +349,3 @@ class _Differences:
 def _is_usage(line: RatedLine) -> bool:
     """A line of a segment: usage, or a price's true-up."""
     return line.price is not None and line.kind in {LineKind.USAGE, LineKind.TRUE_UP}
-
-
-def _sums(lines: Iterable[RatedLine]) -> dict[tuple[str | None, ...], int]:
-    """Amounts in minor units by fee, without those that are zero."""
-    sums: dict[tuple[str | None, ...], int] = defaultdict(int)
-    for line in lines:
-        sums[line.subscription, line.plan, line.price] += line.amount.minor
-    return {fee: minor for fee, minor in sums.items() if minor}
