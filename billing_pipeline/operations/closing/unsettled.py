@@ -28,6 +28,7 @@ from billing_pipeline.invoicing.assemble import Keyed, Standing, composed_lines,
 from billing_pipeline.invoicing.complete import Unsettled
 from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind
 from billing_pipeline.invoicing.document_plans import document_plans, fee_home, fees_in
+from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import customer_credit, final_documents, finalization, late_usage
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.metering.segments import segments
@@ -105,6 +106,17 @@ def _sharing(work: Work, terms: Mapping[int, Terms]) -> set[CustomerPeriod]:
     pairs = {(code, work.first_day) for code in terms}
     fixed = [code for code, of in terms.items() if any(discount.amount is not None for discount in of.discounts)]
     return pairs | {(code, day) for code in fixed for day in around}
+
+
+def sharing(work: Work, codes: Mapping[str, int]) -> set[int]:
+    """Codes of the customers whose documents share something: what one bills leaves less of it, or more, for others."""
+    view = work.view(ledger_catalog.newest_change(work.connection), codes)
+    return {
+        codes[customer]
+        for customer, terms in terms_of(view, codes).items()
+        if any(discount.amount is not None for discount in terms.discounts)
+        or any(plan.minimum is not None or plan.maximum is not None for plan in terms.plans.values())
+    }
 
 
 def may_be_unsettled(work: Work, codes: Mapping[str, int], as_of: AsOf) -> set[int]:

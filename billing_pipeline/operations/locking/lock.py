@@ -39,7 +39,7 @@ from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.meter import touched
 from billing_pipeline.operations.closing.standings import standings
-from billing_pipeline.operations.closing.unsettled import may_be_unsettled
+from billing_pipeline.operations.closing.unsettled import may_be_unsettled, sharing
 from billing_pipeline.operations.closing.versions import (
     DocumentsAsOf,
     DocumentWriter,
@@ -251,7 +251,7 @@ def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int])
                 carriers[code] = (cut.document, manifest.batch_before(work.connection, cut.cutoff))
         late_usage.mark_carried(work.connection, carriers)
     # Drafts of other periods named these adjustments and this credit so far: they are computed again without them.
-    again = {*concerned, *may_be_unsettled(work, codes, AsOf.newest(work.connection))}
+    again = {*concerned, *may_be_unsettled(work, codes, AsOf.newest(work.connection)), *sharing(work, codes)}
     visits = revisits.to_visit(work.connection, again, work.billing.calendar, locking.now)
     revisits.ask_again(work.connection, visits)
 

@@ -93,7 +93,7 @@ def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[Rated
     # What is due in arrears on a day paid for the days until the day before, also where the subscription ended then.
     period = schedule.rhythm(key.every).holding(key.due if key.timing == IN_ADVANCE else key.due - ONE_DAY)
     parts = schedule.parts(key.every, key.timing, period)
-    due = (part for part in parts if schedule.due(key.timing, period, part.stay) == key.due)
+    due = (part for part in parts if key.timing != IN_ADVANCE or schedule.due(IN_ADVANCE, period, part.stay) == key.due)
     return tuple(schedule.lines(due, period))
 
 
