@@ -161,7 +161,7 @@ def played(history: History, way: str, server: Server, folder: Path, monkeypatch
 def _differences(expected: str, found: Sequence[Content]) -> Iterator[str]:
     wanted = sorted(" ".join(line.split()) for line in expected.strip().splitlines())
     like = {" ".join(line.split()[:_HEAD]): line for line in wanted}
-    finals = [one for one in found if one["status"] != "draft"]
+    finals = [one for one in found if one["number"] is not None]
     if sorted(_said(one, like.get(_head(one), "")) for one in finals) != wanted:
         drafts = [f"{_head(one)} (draft)" for one in found if one["status"] == "draft" and one["lines"]]
         yield "\n".join(["must be", *wanted, "is", *sorted(_said(one, " = due cut ") for one in finals), *drafts])

@@ -131,6 +131,38 @@ HISTORIES = [
             acme closing 2026-03-01 50.00 = 10.00 + 40.00
         """,
     ),
+    # 22.00 of March were not due when March's fees locked: they take the half that is in force when they begin.
+    History(
+        "a fee that was not due before takes the discount of the day on which it begins",
+        plans=[plan("free", CALLS), plan("pro", fee("31"), CALLS)],
+        subscriptions=[subscription("free", "2026-02-01")],
+        start="2026-02-01",
+        steps={
+            "2026-03-10T09:00": "plan assign acme pro; "
+            "discount add acme --id half --percent 50 --start 2026-03-10T09:00:00Z",
+        },
+        until="2026-04-01",
+        documents="acme closing 2026-04-01 26.50 = -15.50 + -11.00 + 22.00 + 31.00",
+        now="1 Apr 37.50: 22.00 of March without it",
+    ),
+    # The second seat of 10–31 March was not due at the lock: 22.00, and half of it off.
+    History(
+        "more of a fee takes the discount of the day on which it begins, for what is more",
+        plans=[plan("seats", fee("31"), CALLS)],
+        subscriptions=[subscription("seats", "2026-02-01", quantities={"platform": 1})],
+        start="2026-02-01",
+        steps={
+            "2026-03-10T09:00": "subscription change acme --quantity platform=2; "
+            "discount add acme --id half --percent 50 --start 2026-03-10T09:00:00Z",
+        },
+        until="2026-04-01",
+        documents="""
+            acme opening 2026-02-01 31.00
+            acme closing 2026-03-01 31.00
+            acme closing 2026-04-01 42.00
+        """,
+        now="1 Apr 53.00: 22.00 of March without it",
+    ),
 ]
 
 

@@ -18,6 +18,7 @@ from billing_pipeline_tests.servers import Server
 
 FREE, PRO = plan("free"), plan("pro", fee("31"))
 TRIAL_UNTIL_15_FEBRUARY = [{"plan": "trial"}, {"plan": "pro", "start": "2026-02-15"}]
+GRATIS = {**CALLS, "price": {"model": "per_unit", "unit_amount": "0"}}
 BETA_IN_GRACE = {"customers": [{"id": "acme"}, {"id": "beta", "grace": "20 days"}]}
 
 HISTORIES = [
@@ -208,6 +209,25 @@ HISTORIES = [
             acme closing 2026-03-01 150.00 = 50.00 + 100.00
             acme closing 2026-04-01 100.00
         """,
+    ),
+    History(
+        "usage at price 0 asks for no invoice",
+        plans=[plan("gratis", GRATIS)],
+        subscriptions=[subscription("gratis", "2026-01-01")],
+        steps={"2026-01-20": "use 10 calls on 2026-01-19"},
+        until="2026-02-01",
+        documents="",
+        now="closing of 1 Feb 0.00 is issued",
+    ),
+    History(
+        "usage at price 0 has an invoice where the account says so",
+        plans=[plan("gratis", GRATIS)],
+        subscriptions=[subscription("gratis", "2026-01-01")],
+        more={"account": {"name": "Example", "currency": "USD", "zero_documents": "issue"}},
+        steps={"2026-01-20": "use 10 calls on 2026-01-19"},
+        until="2026-02-01",
+        documents="acme closing 2026-02-01 0.00",
+        now="there is no zero_documents yet",
     ),
 ]
 

@@ -485,3 +485,23 @@ def test_lists_as_known_before_the_void_do_not_know_it(sandbox: Sandbox) -> None
     ]
     after = list_invoices(sandbox.billing, as_known_at=instant("2026-02-06"), customer="acme")
     assert [(one["status"], one["total"]) for one in after] == [("void", "50.00"), ("finalized", "55.00")]
+
+
+@pytest.mark.xfail(strict=True, reason="the reissue's inputs are the files of its own period alone")
+def test_a_reissue_names_the_usage_files_of_its_adjustments_too(sandbox: Sandbox) -> None:
+    late(sandbox, "2026-02-10", ("acme", 5))
+    sandbox.land(use("acme", "api", "2026-02-11", 3))
+    ticks(sandbox, "2026-03-01")
+    name = number(sandbox, "acme", issued="2026-03-01")
+    made = voided(sandbox.at("2026-03-02"), name, reissue=True)
+    assert (made.total, made.reissue_total) == ("8.00", "8.00")
+    assert files_of(sandbox, str(made.reissue)) == files_of(sandbox, name)
+
+
+def files_of(sandbox: Sandbox, name: str) -> set[str]:
+    """The usage files that an invoice was computed from."""
+    (row,) = sandbox.query(
+        "SELECT s.content FROM finalization AS f JOIN input_set AS s ON s.fingerprint = f.inputs WHERE number = :name",
+        name=name,
+    )
+    return {path for path, _ in row.content["files"]}
