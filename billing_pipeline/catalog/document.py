@@ -5,6 +5,7 @@ decimal, so none passes through a binary float, ``no`` stays a word and the acco
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -53,8 +54,9 @@ class _Unreadable(Exception):  # noqa: N818 - never leaves this module
 
 @dataclass(slots=True)
 class _Composer:
-    """Builds one file's documents from the parser's events. ``report`` takes problems that need not stop it."""
+    """Builds one file's documents from its text's events. ``report`` takes problems that need not stop it."""
 
+    text: str
     events: Iterator[yaml.Event]
     report: Place
     anchors: dict[str, object] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class _Composer:
         if isinstance(event, yaml.ScalarEvent):
             value: object = self.scalar(event, line)
         elif isinstance(event, yaml.MappingStartEvent):
-            value = self.block(line, depth)
+            value = self.block(line, depth, in_braces=bool(event.flow_style))
         else:
             value = self.rows(depth)
         if event.anchor is not None:
@@ -104,13 +106,17 @@ class _Composer:
             rows.append(self.node(event, depth + 1))
         return rows
 
-    def block(self, start: int, depth: int) -> Block:
+    def block(self, start: int, depth: int, *, in_braces: bool) -> Block:
         block, merged = Block(start), list[object]()
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise _Unreadable(line, "A field's name must be a single word.")
-            value = self.node(next(self.events), depth + 1)
+            given = next(self.events)
+            if in_braces and self.has_no_colon(event, given):  # {unit_amount: 1,5} is a 1, and a field 5 of no value
+                message, hint = f"{event.value!r} has no value.", "A decimal has a point: 1.5. For nothing, write null."
+                self.report(line, CatalogError(message, hint=hint))
+            value = self.node(given, depth + 1)
             if event.value == "<<" and not event.style:
                 merged += value if isinstance(value, Items) else [value]
             elif event.value in block:
@@ -122,6 +128,12 @@ class _Composer:
         for other in merged:
             self.merge(block, other)
         return block
+
+    def has_no_colon(self, key: yaml.ScalarEvent, value: yaml.Event) -> bool:
+        """Whether a field in braces is a word alone, which YAML takes for a field that is null."""
+        if not isinstance(value, yaml.ScalarEvent) or value.value or value.style:
+            return False
+        return ":" not in self.text[key.end_mark.index : value.start_mark.index]  # type: ignore[union-attr]
 
     def merge(self, block: Block, other: object) -> None:
         """``<<: *other``: take what the block does not say itself."""
@@ -142,8 +154,9 @@ def read(data: bytes, report: Place, *, json: bool = False) -> list[object]:
     """The documents of a file, up to what is unreadable. ``report`` takes line and error of each problem."""
     documents: list[object] = []
     try:
-        text = _join_surrogates(data) if json else data
-        for document in _Composer(yaml.parse(text, Loader=yaml.CSafeLoader), report).documents():
+        text = data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+        text = _join_surrogates(text) if json else text
+        for document in _Composer(text, yaml.parse(text, Loader=yaml.CSafeLoader), report).documents():
             documents.append(document)  # noqa: PERF402 - what was read before an error is kept
     except _Unreadable as unreadable:
         report(unreadable.line, unreadable.error)
@@ -157,13 +170,13 @@ def read(data: bytes, report: Place, *, json: bool = False) -> list[object]:
     return documents
 
 
-def _join_surrogates(data: bytes) -> str:
+def _join_surrogates(text: str) -> str:
     """JSON writes a character beyond U+FFFF as two escapes, which YAML does not know."""
 
     def character(match: re.Match[str]) -> str:
         return bytes.fromhex(match[1] + match[2]).decode("utf-16-be")
 
-    return _SURROGATE_PAIR.sub(character, data.decode("utf-8-sig"))
+    return _SURROGATE_PAIR.sub(character, text)
 
 
 def locate(content: object, path: tuple[str | int, ...], line: int) -> tuple[int, str]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar, Duration
+from billing_pipeline.core.plain_text import shortened
 
 _DECIMAL = re.compile(r"[-+]?\d{1,40}(\.\d{1,40})?([eE][-+]?\d{1,3})?\Z", re.ASCII)
 _INTEGER = re.compile(r"[-+]?\d{1,18}\Z", re.ASCII)
@@ -96,4 +97,4 @@ def shown(value: object) -> str:
     if isinstance(value, dict | list):
         return shape(value)
     quoted = str(value).lower() if isinstance(value, bool) else repr(value)
-    return quoted if len(quoted) <= 80 else f"{quoted[:77]}…"  # noqa: PLR2004 - a line of a terminal
+    return shortened(quoted)

@@ -5,6 +5,13 @@ from decimal import Decimal
 
 from billing_pipeline.core.money import EXACT
 
+_LONGEST_QUOTED = 80  # characters, a line of a terminal
+
+
+def shortened(text: str, most: int = _LONGEST_QUOTED) -> str:
+    """A text as messages quote it: cut where it is long, since anybody may have sent it."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
 
 def instant(moment: datetime) -> str:
     """An instant as ISO 8601 in UTC, ending in Z."""

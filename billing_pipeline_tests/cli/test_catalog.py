@@ -71,3 +71,25 @@ def test_schema(billing: CommandLine, tmp_path: Path) -> None:
     assert {"plans", "customers"} <= printed["properties"].keys()
     billing("catalog", "schema", "-o", str(tmp_path / "schema.json"))
     assert json.loads((tmp_path / "schema.json").read_text()) == printed
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("price: {model: per_unit, unit_amount: 1,5}", "'5' has no value."),
+        ("price: {model: package, size: 100, amount: 4,99}", "'99' has no value."),
+        ('price: {model: per_unit, unit_amount: "1", unit_amout: null}', "Unknown field 'unit_amout'."),
+        ('price: {model: per_unit, unit_amount: "1"}, includded: null', "Unknown field 'includded'."),
+        ("price: {model: per_unit, unit_amount: 1}}], minimun: null, fees: [{id: f, amount: 1", "'minimun'"),
+    ],
+)
+def test_what_is_said_of_nothing_is_never_passed_over(
+    billing: CommandLine, tmp_path: Path, written: str, said: str
+) -> None:
+    """A decimal comma in braces ends the value; a misspelt field says nothing of the one that was meant."""
+    file = tmp_path / "plan.yaml"
+    file.write_text(f"plans:\n  - {{id: pro, prices: [\n      {{id: compute, meter: compute, {written}}}]}}\n")
+    message = billing.error("catalog", "apply", str(file))["message"]
+    assert said in message
+    assert any(line.startswith(f"{file}:3: ") for line in message.splitlines()), message
+    assert billing.json("catalog", "export").get("plans", [{}])[0]["id"] == "payg"
