@@ -3,7 +3,6 @@
 Values stay text until they are normalised, so that no digit is lost to a binary float on the way.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.core.plain_text import shortened
+from billing_pipeline.core.plain_text import printable, shortened
 from billing_pipeline.usage.arrow import Array, ChunkedArray, pc
 
 # A line longer than this is no event; it is taken out before a parser sees it.
@@ -20,7 +19,6 @@ LONGEST_LINE = 1 << 20
 LARGEST_LINE = 1 << 28
 # Names of columns become names of dimensions: of columns in the lake, of rows in the ledger, in messages.
 LONGEST_NAME = 500  # characters
-_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, halves of surrogate pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def fault_of_name(name: str) -> str | None:
     """Why a column cannot have this name; None where it can."""
     if len(name) > LONGEST_NAME:
         return f"The name of a column has {len(name):,} characters; at most {LONGEST_NAME} are allowed."
-    if _NO_NAME.search(name):
+    if printable(name) != name:
         return f"The name {shortened(ascii(name))} of a column holds control characters."
     return None
 
