@@ -12,35 +12,42 @@ from dataclasses import dataclass, field
 import yaml
 
 from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.plain_text import shortened
 
 Place = Callable[[int, CatalogError], None]
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_DEEPEST = 50  # levels of nesting
+_DEEPEST = 50  # levels of nesting, what aliases stand for included
+_MOST_ALIASED = 2_000_000  # values that the aliases of a file stand for: nine lines of nine aliases make a billion
 _STRING_TAG = "tag:yaml.org,2002:str"
 _SURROGATE_PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
 class Block(dict[str, object]):
-    """A mapping; ``line`` is where it starts, ``lines`` where each of its keys stands."""
+    """A mapping; ``line`` is where it starts, ``lines`` where each of its keys stands.
 
-    __slots__ = ("line", "lines")
+    ``size`` is how many values it has in all, ``height`` how many levels of them; both count what aliases stand for.
+    """
+
+    __slots__ = ("height", "line", "lines", "size")
 
     def __init__(self, line: int) -> None:
         super().__init__()
         self.line = line
         self.lines: dict[str, int] = {}
+        self.size = self.height = 1
 
 
 class Items(list[object]):
-    """A list; ``lines`` is where each of its items starts."""
+    """A list; ``lines`` is where each of its items starts, ``size`` and ``height`` are as a :class:`Block`'s."""
 
-    __slots__ = ("lines",)
+    __slots__ = ("height", "lines", "size")
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[int] = []
+        self.size = self.height = 1
 
 
 class _Unreadable(Exception):  # noqa: N818 - never leaves this module
@@ -60,6 +67,7 @@ class _Composer:
     events: Iterator[yaml.Event]
     report: Place
     anchors: dict[str, object] = field(default_factory=dict)
+    aliased: int = 0
 
     def documents(self) -> Iterator[object]:
         for event in self.events:
@@ -71,7 +79,7 @@ class _Composer:
         assert isinstance(event, yaml.NodeEvent), "a node starts with a scalar, a collection or an alias"  # noqa: S101
         line = _line(event)
         if isinstance(event, yaml.AliasEvent):
-            return self.alias(event.anchor or "", line)
+            return self.alias(event.anchor or "", line, depth)
         if depth > _DEEPEST:
             raise _Unreadable(line, f"More than {_DEEPEST} levels of nesting.", "Write it flatter.")
         if isinstance(event, yaml.ScalarEvent):
@@ -84,9 +92,15 @@ class _Composer:
             self.anchors[event.anchor] = value
         return value
 
-    def alias(self, anchor: str, line: int) -> object:
+    def alias(self, anchor: str, line: int, depth: int) -> object:
         if anchor not in self.anchors:
             raise _Unreadable(line, f"*{anchor} stands for nothing.", f"Mark what it stands for with &{anchor} before.")
+        size, height = _extent(self.anchors[anchor])
+        self.aliased += size
+        if depth + height > _DEEPEST + 1:
+            raise _Unreadable(line, f"More than {_DEEPEST} levels of nesting.", f"Write flatter what &{anchor} marks.")
+        if self.aliased > _MOST_ALIASED:
+            raise _Unreadable(line, f"Aliases stand for more than {_MOST_ALIASED:,} values.", "Write out fewer.")
         return self.anchors[anchor]
 
     def scalar(self, event: yaml.ScalarEvent, line: int) -> str | bool | None:
@@ -104,6 +118,7 @@ class _Composer:
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             rows.lines.append(_line(event))
             rows.append(self.node(event, depth + 1))
+            _grow(rows, rows[-1])
         return rows
 
     def block(self, start: int, depth: int, *, in_braces: bool) -> Block:
@@ -114,13 +129,19 @@ class _Composer:
                 raise _Unreadable(line, "A field's name must be a single word.")
             given = next(self.events)
             if in_braces and self.has_no_colon(event, given):  # {unit_amount: 1,5} is a 1, and a field 5 of no value
-                message, hint = f"{event.value!r} has no value.", "A decimal has a point: 1.5. For nothing, write null."
+                message, hint = (
+                    f"{shortened(event.value)!r} has no value.",
+                    "A decimal has a point: 1.5. For nothing, write null.",
+                )
                 self.report(line, CatalogError(message, hint=hint))
+            if "\0" in event.value:
+                self.report(line, CatalogError("The field's name holds a NUL character.", hint="Remove it."))
             value = self.node(given, depth + 1)
+            _grow(block, value)
             if event.value == "<<" and not event.style:
                 merged += value if isinstance(value, Items) else [value]
             elif event.value in block:
-                message = f"{event.value!r} is given twice, before on line {block.lines[event.value]}."
+                message = f"{shortened(event.value)!r} is given twice, before on line {block.lines[event.value]}."
                 self.report(line, CatalogError(message, hint="Keep one."))
             else:
                 block[event.value] = value
@@ -143,6 +164,17 @@ class _Composer:
         for key in other.keys() - block.keys():
             block[key] = other[key]
             block.lines[key] = other.lines[key]
+
+
+def _extent(value: object) -> tuple[int, int]:
+    """How many values there are in one, and on how many levels."""
+    return (value.size, value.height) if isinstance(value, Block | Items) else (1, 1)
+
+
+def _grow(whole: Block | Items, part: object) -> None:
+    size, height = _extent(part)
+    whole.size += size
+    whole.height = max(whole.height, height + 1)
 
 
 def _line(event: yaml.Event) -> int:

@@ -99,9 +99,12 @@ def unexpected(error: Exception) -> UnexpectedError:
     return made
 
 
+_LONGEST_COMPARED = 500  # characters; comparing takes their square
+
+
 def nearest(name: str, names: Sequence[str]) -> str:
     """A hint for a misspelt name: the nearest of the names there are, else the list of all."""
-    close = get_close_matches(name, list(names), n=1, cutoff=0.6)
+    close = get_close_matches(name, list(names), n=1, cutoff=0.6) if len(name) <= _LONGEST_COMPARED else ()
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known: {', '.join(sorted(names)) or 'none'}."

@@ -12,7 +12,7 @@ _LONGEST_QUOTED = 80  # characters, a line of a terminal
 
 def shortened(text: str, most: int = _LONGEST_QUOTED) -> str:
     """A text as messages quote it: cut where it is long, since anybody may have sent it."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return text if len(text) <= most else f"{text[: most - 3]}…"
 
 
 def printable(text: str) -> str:

@@ -91,6 +91,30 @@ def test_nothing_may_be_said_of_a_field_by_a_word_or_on_a_line_of_its_own() -> N
     )
 
 
+DOUBLED = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+DEEPER = "".join(f"a{n}: &a{n} {{b: *a{n - 1}}}\n" for n in range(1, 60))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a0: &a0 [1]\n" + DOUBLED, "Aliases stand for more than 2,000,000 values. Write out fewer."),
+        ("a0: &a0 {b: 1}\n" + DOUBLED.replace("[", "{x: ").replace(", ", ", y: ").replace("]", "}"), "Aliases stand"),
+        ("a0: &a0 {b: 1}\n" + DOUBLED.replace("[", "{<<: [").replace("]", "]}"), "Aliases stand"),
+        ("a0: &a0 [1]\n" + DEEPER, "More than 50 levels of nesting."),
+        ("a: &a " + "[" * 49 + "]" * 49 + "\nb: [[*a]]\n", "More than 50 levels of nesting."),
+    ],
+    ids=range(5),
+)
+def test_what_aliases_stand_for_has_bounds(text: str, message: str) -> None:
+    _, ((line, said),) = read_all(text)
+    assert (said.startswith(message), line > 1) == (True, True)
+
+
+def test_a_null_character_in_a_name_is_reported() -> None:
+    assert read_all('a: {"b\\0": 1}')[1] == [(1, "The field's name holds a NUL character. Remove it.")]
+
+
 def test_anchors_and_merges_keep_the_lines_of_what_they_stand_for() -> None:
     text = "base: &base\n  x: 1\n  y: 2\nown:\n  <<: *base\n  y: 3\nboth:\n  <<: [{y: 4}, *base]\nsame: *base\n"
     (document,), reported = read_all(text)

@@ -1,6 +1,7 @@
 """billing catalog: check, apply, show, export, schema."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,45 @@ def test_schema(billing: CommandLine, tmp_path: Path) -> None:
     assert {"plans", "customers"} <= printed["properties"].keys()
     billing("catalog", "schema", "-o", str(tmp_path / "schema.json"))
     assert json.loads((tmp_path / "schema.json").read_text()) == printed
+
+
+LAUGHS = "".join(f", &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}, *a{n - 1}]" for n in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"plans: [{{id: p, prices: [{{id: c, meter: m, price: {{model: volume, tiers: [&a0 [1]{LAUGHS}]}}}}]}}]",
+            "tiers[0]",
+        ),
+        ("customers: [{id: c, name: 'a\\u001b[31m'}]".replace("'", '"'), "control characters"),
+        ('customers: [{id: c, name: "a\\nb"}]', "control characters"),
+        ("customers: [{id: c, locale: nowhere}]", "no locale"),
+        ("customers: [{id: c, locale: ../../etc}]", "no locale"),
+        ("account: {name: X, currency: USD, number_format: '{year}-{number:021}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year}-{number:0999999999}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year}-{number!r}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year.real}-{number}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year}-{number:>6}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year:04}-{number}'}", "no number format"),
+        (f"customers: [{{id: {'c' * 1_000_000}}}]", "1000000"),
+        (f"subscriptions: [{{id: s, customer: {'c' * 1_000_000}, plan: payg, start: 2026-01-01}}]", ""),
+        (f"products:\n  - id: p\n    ? {'n' * 1_000_000}\n    : x", "Unknown field"),
+        (f"? {'n' * 1_000_000}\n: []", "Unknown section"),
+    ],
+    ids=range(15),
+)
+def test_what_a_catalog_holds_has_bounds_and_is_not_echoed(
+    billing: CommandLine, tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "more.yaml"
+    file.write_text(text)
+    started = time.process_time()
+    message = billing.error("catalog", "apply", str(file))["message"]
+    assert said in message
+    assert len(message) < 1_000
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(
