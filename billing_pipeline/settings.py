@@ -54,6 +54,11 @@ class Settings(BaseModel):
         description="The watched folder into which files of usage are dropped: a folder or any fsspec URL. "
         "Default: landing, below home.",
     )
+    landing_links: bool = Field(
+        default=False,
+        description="Whether links in a local landing folder are followed. They may lead to any file that the server "
+        "can read, so only where nobody else can put files there.",
+    )
     outbox: Path = Field(
         default_factory=lambda fields: fields["home"] / "payments",
         description="Where the 'file' gateway writes payment requests. Default: payments, below home.",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from billing_pipeline.catalog.field_types import NO_TIME, CurrencyCode, NumberFormat
+from billing_pipeline.catalog.field_types import NO_TIME, CurrencyCode, Line, NumberFormat
 from billing_pipeline.core.money import Rounding
 from billing_pipeline.core.period import Duration
 
@@ -21,10 +21,10 @@ class Account:
         number_format: how a document's number is written, from {year} and {number}.
     """
 
-    name: str
+    name: Line
     currency: CurrencyCode
     grace: Duration = NO_TIME
     rounding: Rounding = Rounding.HALF_UP
     address: str = ""
-    tax_id: str = ""
+    tax_id: Line = ""
     number_format: NumberFormat = "{year}-{number:06}"

@@ -95,7 +95,10 @@ def _read(
         problems += (entry.problem(error) for error in unsupported(kind, entry.content))
         recorded = existing.of_kind(kind).get(object_id) if existing else None
         defaults = {name: getattr(recorded, name, currency) for name in _FROM_ACCOUNT[kind]}
-        content = {**defaults, **{name: value for name, value in entry.content.items() if value is not None}}
+        content = {
+            **entry.content,
+            **{name: value for name, value in defaults.items() if entry.content.get(name) is None},
+        }
         try:
             objects[kind, object_id] = parse(entry.kind.shape, content, calendar)
         except CatalogError as error:

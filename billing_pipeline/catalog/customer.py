@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from billing_pipeline.catalog.field_types import CurrencyCode, DefaultsToAccount, Id, Percent, Positive
+from billing_pipeline.catalog.field_types import (
+    CurrencyCode,
+    DefaultsToAccount,
+    Id,
+    Line,
+    LocaleName,
+    Percent,
+    Positive,
+)
 from billing_pipeline.core.period import Duration
 
 
@@ -17,9 +25,9 @@ class Payment:
         reference: the customer's id at the gateway.
     """
 
-    gateway: str
+    gateway: Line
     collection: Literal["automatic", "send"] = "automatic"
-    reference: str | None = None
+    reference: Line | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class TaxRate:
         percent: of the subtotal after prepaid credits.
     """
 
-    name: str
+    name: Line
     percent: Percent
 
 
@@ -43,7 +51,7 @@ class Exempt:
         exempt: the reason, as printed, e.g. reverse charge.
     """
 
-    exempt: str
+    exempt: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +101,9 @@ class Customer:
 
     id: Id
     currency: Annotated[CurrencyCode, DefaultsToAccount()]
-    name: str = ""
+    name: Line = ""
     grace: Duration | None = None
-    locale: str | None = None
+    locale: LocaleName | None = None
     tax: tuple[TaxRate, ...] | Exempt = ()
     payment: Payment | None = None
     credits: Credits | None = None

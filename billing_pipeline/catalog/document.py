@@ -5,41 +5,49 @@ decimal, so none passes through a binary float, ``no`` stays a word and the acco
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import yaml
 
 from billing_pipeline.core.errors import CatalogError
+from billing_pipeline.core.plain_text import shortened
 
 Place = Callable[[int, CatalogError], None]
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_DEEPEST = 50  # levels of nesting
+_DEEPEST = 50  # levels of nesting, what aliases stand for included
+_MOST_ALIASED = 2_000_000  # values that the aliases of a file stand for: nine lines of nine aliases make a billion
 _STRING_TAG = "tag:yaml.org,2002:str"
 _SURROGATE_PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 
 class Block(dict[str, object]):
-    """A mapping; ``line`` is where it starts, ``lines`` where each of its keys stands."""
+    """A mapping; ``line`` is where it starts, ``lines`` where each of its keys stands.
 
-    __slots__ = ("line", "lines")
+    ``size`` is how many values it has in all, ``height`` how many levels of them; both count what aliases stand for.
+    """
+
+    __slots__ = ("height", "line", "lines", "size")
 
     def __init__(self, line: int) -> None:
         super().__init__()
         self.line = line
         self.lines: dict[str, int] = {}
+        self.size = self.height = 1
 
 
 class Items(list[object]):
-    """A list; ``lines`` is where each of its items starts."""
+    """A list; ``lines`` is where each of its items starts, ``size`` and ``height`` are as a :class:`Block`'s."""
 
-    __slots__ = ("lines",)
+    __slots__ = ("height", "lines", "size")
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[int] = []
+        self.size = self.height = 1
 
 
 class _Unreadable(Exception):  # noqa: N818 - never leaves this module
@@ -53,11 +61,13 @@ class _Unreadable(Exception):  # noqa: N818 - never leaves this module
 
 @dataclass(slots=True)
 class _Composer:
-    """Builds one file's documents from the parser's events. ``report`` takes problems that need not stop it."""
+    """Builds one file's documents from its text's events. ``report`` takes problems that need not stop it."""
 
+    text: str
     events: Iterator[yaml.Event]
     report: Place
     anchors: dict[str, object] = field(default_factory=dict)
+    aliased: int = 0
 
     def documents(self) -> Iterator[object]:
         for event in self.events:
@@ -69,22 +79,28 @@ class _Composer:
         assert isinstance(event, yaml.NodeEvent), "a node starts with a scalar, a collection or an alias"  # noqa: S101
         line = _line(event)
         if isinstance(event, yaml.AliasEvent):
-            return self.alias(event.anchor or "", line)
+            return self.alias(event.anchor or "", line, depth)
         if depth > _DEEPEST:
             raise _Unreadable(line, f"More than {_DEEPEST} levels of nesting.", "Write it flatter.")
         if isinstance(event, yaml.ScalarEvent):
             value: object = self.scalar(event, line)
         elif isinstance(event, yaml.MappingStartEvent):
-            value = self.block(line, depth)
+            value = self.block(line, depth, in_braces=bool(event.flow_style))
         else:
             value = self.rows(depth)
         if event.anchor is not None:
             self.anchors[event.anchor] = value
         return value
 
-    def alias(self, anchor: str, line: int) -> object:
+    def alias(self, anchor: str, line: int, depth: int) -> object:
         if anchor not in self.anchors:
             raise _Unreadable(line, f"*{anchor} stands for nothing.", f"Mark what it stands for with &{anchor} before.")
+        size, height = _extent(self.anchors[anchor])
+        self.aliased += size
+        if depth + height > _DEEPEST + 1:
+            raise _Unreadable(line, f"More than {_DEEPEST} levels of nesting.", f"Write flatter what &{anchor} marks.")
+        if self.aliased > _MOST_ALIASED:
+            raise _Unreadable(line, f"Aliases stand for more than {_MOST_ALIASED:,} values.", "Write out fewer.")
         return self.anchors[anchor]
 
     def scalar(self, event: yaml.ScalarEvent, line: int) -> str | bool | None:
@@ -102,19 +118,30 @@ class _Composer:
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             rows.lines.append(_line(event))
             rows.append(self.node(event, depth + 1))
+            _grow(rows, rows[-1])
         return rows
 
-    def block(self, start: int, depth: int) -> Block:
+    def block(self, start: int, depth: int, *, in_braces: bool) -> Block:
         block, merged = Block(start), list[object]()
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
                 raise _Unreadable(line, "A field's name must be a single word.")
-            value = self.node(next(self.events), depth + 1)
+            given = next(self.events)
+            if in_braces and self.has_no_colon(event, given):  # {unit_amount: 1,5} is a 1, and a field 5 of no value
+                message, hint = (
+                    f"{shortened(event.value)!r} has no value.",
+                    "A decimal has a point: 1.5. For nothing, write null.",
+                )
+                self.report(line, CatalogError(message, hint=hint))
+            if "\0" in event.value:
+                self.report(line, CatalogError("The field's name holds a NUL character.", hint="Remove it."))
+            value = self.node(given, depth + 1)
+            _grow(block, value)
             if event.value == "<<" and not event.style:
                 merged += value if isinstance(value, Items) else [value]
             elif event.value in block:
-                message = f"{event.value!r} is given twice, before on line {block.lines[event.value]}."
+                message = f"{shortened(event.value)!r} is given twice, before on line {block.lines[event.value]}."
                 self.report(line, CatalogError(message, hint="Keep one."))
             else:
                 block[event.value] = value
@@ -122,6 +149,12 @@ class _Composer:
         for other in merged:
             self.merge(block, other)
         return block
+
+    def has_no_colon(self, key: yaml.ScalarEvent, value: yaml.Event) -> bool:
+        """Whether a field in braces is a word alone, which YAML takes for a field that is null."""
+        if not isinstance(value, yaml.ScalarEvent) or value.value or value.style:
+            return False
+        return ":" not in self.text[key.end_mark.index : value.start_mark.index]  # type: ignore[union-attr]
 
     def merge(self, block: Block, other: object) -> None:
         """``<<: *other``: take what the block does not say itself."""
@@ -133,6 +166,17 @@ class _Composer:
             block.lines[key] = other.lines[key]
 
 
+def _extent(value: object) -> tuple[int, int]:
+    """How many values there are in one, and on how many levels."""
+    return (value.size, value.height) if isinstance(value, Block | Items) else (1, 1)
+
+
+def _grow(whole: Block | Items, part: object) -> None:
+    size, height = _extent(part)
+    whole.size += size
+    whole.height = max(whole.height, height + 1)
+
+
 def _line(event: yaml.Event) -> int:
     assert event.start_mark, "the parser marks every event"  # noqa: S101
     return event.start_mark.line + 1
@@ -142,8 +186,9 @@ def read(data: bytes, report: Place, *, json: bool = False) -> list[object]:
     """The documents of a file, up to what is unreadable. ``report`` takes line and error of each problem."""
     documents: list[object] = []
     try:
-        text = _join_surrogates(data) if json else data
-        for document in _Composer(yaml.parse(text, Loader=yaml.CSafeLoader), report).documents():
+        text = data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+        text = _join_surrogates(text) if json else text
+        for document in _Composer(text, yaml.parse(text, Loader=yaml.CSafeLoader), report).documents():
             documents.append(document)  # noqa: PERF402 - what was read before an error is kept
     except _Unreadable as unreadable:
         report(unreadable.line, unreadable.error)
@@ -157,13 +202,13 @@ def read(data: bytes, report: Place, *, json: bool = False) -> list[object]:
     return documents
 
 
-def _join_surrogates(data: bytes) -> str:
+def _join_surrogates(text: str) -> str:
     """JSON writes a character beyond U+FFFF as two escapes, which YAML does not know."""
 
     def character(match: re.Match[str]) -> str:
         return bytes.fromhex(match[1] + match[2]).decode("utf-16-be")
 
-    return _SURROGATE_PAIR.sub(character, data.decode("utf-8-sig"))
+    return _SURROGATE_PAIR.sub(character, text)
 
 
 def locate(content: object, path: tuple[str | int, ...], line: int) -> tuple[int, str]:

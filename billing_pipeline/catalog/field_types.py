@@ -5,20 +5,24 @@ A dataclass field is ``Annotated`` with a :class:`Rule`; the parser runs its che
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cache
 from inspect import cleandoc
-from string import Formatter
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import minor_digits
 from billing_pipeline.core.period import Duration
+from billing_pipeline.core.plain_text import shortened
 
 LONGEST_ID = 200  # characters; ids stand in file names, URLs and idempotency keys
 NO_TIME = Duration()
+LONGEST_LINE = 500  # characters of a name that is printed
 _ALL = 100  # percent
+_LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}\Z")
+_PLACEHOLDER = re.compile(r"\{(year)\}|\{(number)(?::0(?:[1-9]|1[0-9]|20))?\}")
 MOST_PERIODS = 1200  # a hundred years of months
 
 
@@ -29,10 +33,12 @@ class Rule:
     Attributes:
         check: raises CatalogError for a value that does not satisfy it.
         schema: the same, as far as JSON Schema can say it.
+        of_files: whether only files are asked for it: a ledger may hold what was allowed before there was the rule.
     """
 
     check: Callable[[Any], object]
     schema: Mapping[str, object] = field(default_factory=dict)
+    of_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ def _check_id(value: str) -> None:
         raise CatalogError(f"An id has 1 to {LONGEST_ID} characters, this has {len(value)}.")
     if not value.isprintable() or value != value.strip():
         raise CatalogError(
-            f"The id {value!r} holds control characters or blanks at its ends.",
+            f"The id {shortened(value)!r} holds control characters or blanks at its ends.",
             hint="Use letters, digits, '-', '_', '.', ':' and '/'.",
         )
 
@@ -65,11 +71,26 @@ def _is_time_zone(value: str) -> bool:
 
 def _is_number_format(value: str) -> bool:
     """Numbers count within a year, so a format without both of its parts would repeat itself."""
-    try:
-        names = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
-        return names == {"year", "number"} and bool(value.format(year=2026, number=1))
-    except (ValueError, IndexError):
+    names = [match[1] or match[2] for match in _PLACEHOLDER.finditer(value)]
+    plain = _PLACEHOLDER.sub("", value)
+    return {*names} == {"year", "number"} and not {*plain} & {"{", "}"} and plain.isprintable()
+
+
+def _is_line(value: str) -> bool:
+    return value.isprintable() and len(value) <= LONGEST_LINE
+
+
+@cache
+def _is_locale(value: str) -> bool:
+    if not _LOCALE.match(value):
         return False
+    from babel import Locale, UnknownLocaleError  # here: it takes long, and few customers have one
+
+    try:
+        Locale.parse(value.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return False
+    return True
 
 
 def _rule(holds: Callable[[Any], bool], message: str, hint: str = "", **schema: object) -> Rule:
@@ -77,13 +98,18 @@ def _rule(holds: Callable[[Any], bool], message: str, hint: str = "", **schema: 
 
     def check(value: object) -> None:
         if not holds(value):
-            raise CatalogError(message.format(value), hint=hint)
+            raise CatalogError(message.format(shortened(value) if isinstance(value, str) else value), hint=hint)
 
     return Rule(check, schema)
 
 
+def _rule_of_files(holds: Callable[[Any], bool], message: str, hint: str) -> Rule:
+    """The same, for what was not refused before and may be recorded."""
+    return replace(_rule(holds, message, hint), of_files=True)
+
+
 _A_DAY = r"^\s*(0|\d{1,5}\s*days?)$"
-_A_ZONE, _A_FORMAT = "Write e.g. 'Europe/Berlin' or 'UTC'.", "Write e.g. '{year}-{number:06}'."
+_A_ZONE, _A_FORMAT = "Write e.g. 'Europe/Berlin' or 'UTC'.", "Write e.g. '{year}-{number:06}': at most 20 digits."
 
 Id = Annotated[str, Rule(_check_id, {"minLength": 1, "maxLength": LONGEST_ID})]
 CurrencyCode = Annotated[str, Rule(minor_digits, {"pattern": "^[A-Z]{3}$"})]
@@ -107,7 +133,16 @@ WholeDays = Annotated[
     _rule(lambda value: not value.hours, "'{}' is not a number of whole days.", "Write e.g. '5 days'.", pattern=_A_DAY),
 ]
 TimeZone = Annotated[str, _rule(_is_time_zone, "{!r} is no IANA time zone.", _A_ZONE)]
-NumberFormat = Annotated[str, _rule(_is_number_format, "{!r} is no number format.", _A_FORMAT)]
+NumberFormat = Annotated[str, _rule_of_files(_is_number_format, "{!r} is no number format.", _A_FORMAT)]
+Line = Annotated[
+    str,
+    _rule_of_files(
+        _is_line,
+        "{!r} holds control characters, or is longer than a printed line.",
+        "Write it in one short line.",
+    ),
+]
+LocaleName = Annotated[str, _rule_of_files(_is_locale, "{!r} is no locale.", "Write e.g. 'de_DE' or 'en_US'.")]
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {5,}.+)*)", re.MULTILINE)
 

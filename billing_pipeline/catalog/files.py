@@ -8,9 +8,11 @@ from billing_pipeline.catalog.catalog import KINDS, ObjectKind
 from billing_pipeline.catalog.document import Block, Items, locate, read
 from billing_pipeline.catalog.problems import Problem
 from billing_pipeline.core.errors import CatalogError, nearest
+from billing_pipeline.core.plain_text import shortened
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _SCHEMA_SUFFIX = ".schema.json"  # what editors read beside the catalog is no part of it
+_LARGEST = 250_000  # values of one object, what aliases stand for included
 _SECTIONS = {kind.section: kind for kind in KINDS.values()}
 
 
@@ -96,7 +98,14 @@ def _entries(document: Block, file: str, problems: list[Problem]) -> Iterator[En
             continue
         if kind is None:
             problems.append(
-                Problem(file, line, "", section, f"Unknown section {section!r}.", nearest(section, tuple(_SECTIONS)))
+                Problem(
+                    file,
+                    line,
+                    "",
+                    section,
+                    f"Unknown section {shortened(section)!r}.",
+                    nearest(section, tuple(_SECTIONS)),
+                )
             )
         elif kind.name == "account":
             yield from _objects(kind, [content], [line], file, problems)
@@ -113,7 +122,12 @@ def _objects(
 ) -> Iterator[Entry]:
     for content, line in zip(contents, lines, strict=True):
         if isinstance(content, Block):
-            yield Entry(kind, content, file)
+            entry = Entry(kind, content, file)
+            if content.size > _LARGEST:
+                message = f"It has {content.size:,} values; an object has at most {_LARGEST:,}."
+                problems.append(entry.problem(CatalogError(message, hint="Divide it, or use fewer aliases.")))
+            else:
+                yield entry
         else:
             problems.append(
                 Problem(file, line, kind.name, "", "Expected a mapping of fields.", "Write 'field: value'.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from billing_pipeline.catalog.field_types import Id, Positive
+from billing_pipeline.catalog.field_types import Id, Line, Positive
 from billing_pipeline.core.period import Duration
 
 # Aggregations that look at events, not at their values.
@@ -53,7 +53,7 @@ class Meter:
 
     id: Id
     aggregation: str
-    unit: str = ""
+    unit: Line = ""
     dimensions: tuple[Id, ...] = ()
     filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     multiplier: str | None = None

@@ -18,12 +18,13 @@ from billing_pipeline.catalog.field_types import Assigned, Rule
 from billing_pipeline.catalog.problems import Faults, under
 from billing_pipeline.core.errors import CatalogError, nearest
 from billing_pipeline.core.period import BillingCalendar, Duration
+from billing_pipeline.core.plain_text import shortened
 
 T = TypeVar("T")
 Reader = Callable[[object, BillingCalendar | None], Any]
 
 _SCALARS: dict[object, Reader] = {
-    str: scalars.text,
+    str: scalars.free_text,
     int: scalars.integer,
     bool: scalars.boolean,
     Decimal: scalars.decimal,
@@ -63,14 +64,16 @@ def plain(value: object, _calendar: BillingCalendar | None = None) -> object:
 
 
 def _annotated(arguments: tuple[Any, ...]) -> Reader:
-    read, checks = reader(arguments[0]), [mark.check for mark in arguments[1:] if isinstance(mark, Rule)]
-    if not checks:
-        return read
+    rules = [mark for mark in arguments[1:] if isinstance(mark, Rule)]
+    if not rules:
+        return reader(arguments[0])
+    read = scalars.text if arguments[0] is str else reader(arguments[0])  # its rule says what a text may hold
 
     def checked(value: object, calendar: BillingCalendar | None) -> object:
         result = read(value, calendar)
-        for check in checks:
-            check(result)
+        for rule in rules:
+            if calendar is not None or not rule.of_files:
+                rule.check(result)
         return result
 
     return checked
@@ -191,7 +194,7 @@ class _Dataclass:
             return self.readers[name]
         if name in self.assigned:
             raise CatalogError("A file cannot say this; it is given when the catalog is applied.", hint="Remove it.")
-        raise CatalogError(f"Unknown field {name!r}.", hint=nearest(name, self.names(calendar)))
+        raise CatalogError(f"Unknown field {shortened(name)!r}.", hint=nearest(name, self.names(calendar)))
 
     def names(self, calendar: BillingCalendar | None) -> tuple[str, ...]:
         own = (name for name in self.readers if not (calendar and name in self.assigned))

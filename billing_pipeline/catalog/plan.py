@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from billing_pipeline.catalog.field_types import Assigned, CurrencyCode, DefaultsToAccount, Id, NotNegative
+from billing_pipeline.catalog.field_types import Assigned, CurrencyCode, DefaultsToAccount, Id, Line, NotNegative
 from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.period import Duration
 
@@ -65,7 +65,7 @@ class Fee:
 
     id: Id
     amount: NotNegative
-    name: str = ""
+    name: Line = ""
     every: FeeCadence = FeeCadence.MONTH
     timing: Literal["in_advance", "in_arrears"] = "in_advance"
     prorate: bool = True

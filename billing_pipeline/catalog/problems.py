@@ -4,7 +4,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from billing_pipeline.core.errors import CatalogError, nearest
+from billing_pipeline.core.plain_text import shortened
 
+_LONGEST_PLACE = 200  # characters
 _SHORT_LIST = 200  # names among which every one is compared with a misspelt one
 
 
@@ -30,7 +32,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file else ""
-        subject = ", ".join(part for part in (self.object, self.field) if part)
+        subject = ", ".join(shortened(part, _LONGEST_PLACE) for part in (self.object, self.field) if part)
         return ": ".join(part for part in (place, subject, f"{self.message} {self.hint}".rstrip()) if part)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from billing_pipeline.catalog.field_types import NO_TIME, Id, WholeDays
+from billing_pipeline.catalog.field_types import NO_TIME, Id, Line, WholeDays
 from billing_pipeline.core.period import Duration
 
 
@@ -18,7 +18,7 @@ class Product:
     """
 
     id: Id
-    name: str = ""
+    name: Line = ""
     invoicing_delay: WholeDays = NO_TIME
     grace: Duration | None = None
 

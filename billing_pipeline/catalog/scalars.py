@@ -7,13 +7,25 @@ from decimal import Decimal
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingCalendar, Duration
+from billing_pipeline.core.plain_text import printable, shortened
 
 _DECIMAL = re.compile(r"[-+]?\d{1,40}(\.\d{1,40})?([eE][-+]?\d{1,3})?\Z", re.ASCII)
 _INTEGER = re.compile(r"[-+]?\d{1,18}\Z", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) ?([Zz]|[-+]\d\d:\d\d)\Z", re.ASCII)
 MOST_DIGITS = 18  # before the point, as many as a quantity has
+LONGEST_TEXT = 10_000  # characters
 MOST_DECIMALS = 12  # after it
+
+
+def free_text(value: object, calendar: BillingCalendar | None = None) -> str:
+    """A text that nothing else is said of; a file's has lines, but no other control characters."""
+    free = text(value)
+    if calendar is not None and len(free) > LONGEST_TEXT:
+        raise CatalogError(f"The text has {len(free):,} characters; at most {LONGEST_TEXT:,}.", hint="Shorten it.")
+    if calendar is not None and printable(unbroken := free.replace("\n", "")) != unbroken:
+        raise CatalogError(f"{shown(free)} holds control characters.", hint="Remove them.")
+    return free
 
 
 def text(value: object, _calendar: BillingCalendar | None = None) -> str:
@@ -96,4 +108,4 @@ def shown(value: object) -> str:
     if isinstance(value, dict | list):
         return shape(value)
     quoted = str(value).lower() if isinstance(value, bool) else repr(value)
-    return quoted if len(quoted) <= 80 else f"{quoted[:77]}…"  # noqa: PLR2004 - a line of a terminal
+    return shortened(quoted)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from io import BufferedIOBase
 from pathlib import Path
@@ -14,6 +14,7 @@ from billing_pipeline.cli.options import Actor, Json, example, pairs
 from billing_pipeline.cli.show import Step, print_json, progress, say, table
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.money import Rounding
+from billing_pipeline.core.plain_json import unique_fields
 
 Price = Annotated[
     str | None,
@@ -89,7 +90,9 @@ def quote(  # noqa: PLR0917 - an option is a parameter
         draw(terms, pairs(dimension), quantity, currency, None if plot == "-" else Path(plot))
         if not usage.keys() & {"quantity", "events", "cumulative"}:
             return
-    _one({"price": terms, **usage}, currency, rounding, as_json=as_json)
+    case = {"price": terms, **usage}
+    _check(case, {"price": price, "meter": meter, "events": str(events)}, currency, rounding)
+    _one(case, currency, rounding, as_json=as_json)
 
 
 def _lines(place: str, currency: str, rounding: Rounding) -> None:
@@ -132,6 +135,24 @@ def _workers() -> int:
     return load_settings().workers
 
 
+def _check(case: dict[str, object], files: Mapping[str, str | None], currency: str, rounding: Rounding) -> None:
+    """Refuse what a file says wrongly, with the line."""
+    from billing_pipeline.catalog.document import Block, Items, locate
+    from billing_pipeline.rating.quote.case import read_case
+
+    try:
+        read_case(case, currency, rounding)
+    except CatalogError as error:
+        name = str(error.path[0]) if error.path else ""
+        content = case.get(name)
+        if not isinstance(content, Block | Items):  # not from a file that has lines
+            raise
+        start = content.line if isinstance(content, Block) else 1
+        line, field = locate(content, error.path[1:], start)
+        place = ": ".join(part for part in (f"{files[name]}:{line}", field) if part)
+        raise CatalogError(f"{place}: {error.message}", hint=error.hint) from error
+
+
 def _one(case: dict[str, object], currency: str, rounding: Rounding, *, as_json: bool) -> None:
     from billing_pipeline.rating.quote.quote import quote as rate
 
@@ -165,7 +186,7 @@ def _events(path: Path) -> object:
 
 def _json(text: str, place: str) -> object:
     try:
-        return json.loads(text, parse_float=str)
+        return json.loads(text, parse_float=str, object_pairs_hook=unique_fields)
     except ValueError as error:
         raise CatalogError(f"{place} is no JSON: {error}") from error
 

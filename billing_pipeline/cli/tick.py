@@ -1,11 +1,13 @@
 """billing tick: what cron calls."""
 
+from traceback import print_exception
 from typing import TYPE_CHECKING
 
 import typer
 
 from billing_pipeline.cli.options import Actor, Json, at_work, example
 from billing_pipeline.cli.show import print_json, say
+from billing_pipeline.core.errors import UnexpectedError
 
 if TYPE_CHECKING:
     from billing_pipeline.operations.tick import TickReport
@@ -26,6 +28,9 @@ def tick(as_json: Json = False, actor: Actor = None) -> None:
         print_json(report.to_json())
     else:
         _print(report)
+    for step in report.problems:
+        if isinstance(step.problem, UnexpectedError) and step.problem.__cause__ is not None:  # say where it happened
+            print_exception(step.problem.__cause__)
     if report.problems:
         raise typer.Exit(2)
 

@@ -7,6 +7,7 @@ BillingError
 ├── LedgerError         the database cannot be used as asked   do what the hint says
 ├── RatingError         a quantity has no price                add the rate or a default
 ├── PaymentError        a gateway refused                      mend the payment method, deliver again
+├── UnexpectedError     a fault of the program             report it; what else there was to do was done
 └── Refused             the rules forbid it at this time       the message names the next step
 
 ``code`` is what machines read (``--json``), the message says what and where, ``hint`` what to do next.
@@ -84,9 +85,26 @@ class Refused(BillingError):  # noqa: N818 - a refusal, not a fault
     """The error where the rules forbid what was asked at this time; the hint names what is possible."""
 
 
+class UnexpectedError(BillingError):
+    """An error that nobody foresaw: a fault of the program, shown beside what it stopped while all else goes on."""
+
+
+def unexpected(error: Exception) -> UnexpectedError:
+    """Any exception as one that says what to do; the original is its cause."""
+    made = UnexpectedError(
+        f"This failed in a way that nobody foresaw: {type(error).__name__}: {error}",
+        hint="Nothing was changed by it. Try it by itself for a traceback, and report it.",
+    )
+    made.__cause__ = error
+    return made
+
+
+_LONGEST_COMPARED = 500  # characters; comparing takes their square
+
+
 def nearest(name: str, names: Sequence[str]) -> str:
     """A hint for a misspelt name: the nearest of the names there are, else the list of all."""
-    close = get_close_matches(name, list(names), n=1, cutoff=0.6)
+    close = get_close_matches(name, list(names), n=1, cutoff=0.6) if len(name) <= _LONGEST_COMPARED else ()
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known: {', '.join(sorted(names)) or 'none'}."

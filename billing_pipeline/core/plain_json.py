@@ -13,9 +13,23 @@ from typing import Any
 from uuid import UUID
 
 from billing_pipeline.core.money import Money
-from billing_pipeline.core.plain_text import instant, plain
+from billing_pipeline.core.plain_text import instant, plain, shortened
 
 Json = dict[str, object]
+
+
+def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that is read, for a decoder's ``object_pairs_hook``: the later of two values would win unseen.
+
+    Raises:
+        ValueError: a key is there twice.
+    """
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{shortened(repr(repeated))} is given twice in one object")
+    return fields
 
 
 class JsonFields:

@@ -35,7 +35,7 @@ def answers(
 
     Raises:
         Overflow: a quantity does not fit 38 digits.
-        UsageError: an event has no number to multiply by.
+        NoMultiplier: an event has no number to multiply by.
     """
     aggregation = AGGREGATIONS[shape.meter.aggregation]
     if isinstance(aggregation, Spans):

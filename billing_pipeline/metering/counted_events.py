@@ -17,6 +17,11 @@ from billing_pipeline.usage.event import MULTIPLIER_SCALE, dimension_column
 
 Match = tuple[tuple[str, str], ...]  # dimension and value, in the order of dimensions
 
+
+class NoMultiplier(UsageError):  # noqa: N818 - what the event has
+    """An event without the number by which its meter multiplies values."""
+
+
 _WHOLE_DIGITS = 12
 _NUMBER = rf"^[+-]?[0-9]{{1,{_WHOLE_DIGITS}}}([.][0-9]{{1,{MULTIPLIER_SCALE}}}0*)?$"
 _FACTOR = f"decimal({_WHOLE_DIGITS + MULTIPLIER_SCALE}, {MULTIPLIER_SCALE})"
@@ -33,7 +38,7 @@ def multiplied(engine: Engine, events: ir.Table, dimension: str | None) -> ir.Ta
     """The events with each value times the number that its dimension holds, e.g. the GB of a GB-second; exact.
 
     Raises:
-        UsageError: an event has no such number; landing quarantines these, so its meter was changed afterwards.
+        NoMultiplier: an event has no such number; landing quarantines these, so its meter was changed afterwards.
     """
     if dimension is None:
         return events
@@ -42,7 +47,7 @@ def multiplied(engine: Engine, events: ir.Table, dimension: str | None) -> ir.Ta
         "customer", "meter", "timestamp", text=text
     )
     for event in engine.fetch(wrong.limit(1)).to_pylist():
-        raise UsageError(
+        raise NoMultiplier(
             f"An event of {event['timestamp'].isoformat()} (customer code {event['customer']}) has "
             f"{dimension} = {event['text']!r}, which is no number to multiply by.",
             hint=f"Send it again with at most {MULTIPLIER_SCALE} decimals, or retract it.",

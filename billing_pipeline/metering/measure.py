@@ -5,12 +5,23 @@ from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from billing_pipeline.catalog.meter import PHASE, Meter
 from billing_pipeline.metering.answer import answers
-from billing_pipeline.metering.measurement import Measured, Measurement, Quantity, Timeline, UsageCount
-from billing_pipeline.metering.questions import Questions
+from billing_pipeline.metering.counted_events import NoMultiplier
+from billing_pipeline.metering.measurement import (
+    NO_NUMBER,
+    TOO_LARGE,
+    Measured,
+    Measurement,
+    Quantity,
+    Timeline,
+    UsageCount,
+)
+from billing_pipeline.metering.questions import Questions, Shape
 from billing_pipeline.metering.usage_counts import usage_counts
+from billing_pipeline.usage.arrow import pc
 from billing_pipeline.usage.deduplicate import Deliveries, deduplicate, events, standing
 from billing_pipeline.usage.engine import PERIOD, Engine, Overflow, dimensions_of
 from billing_pipeline.usage.event import LakeFile, dimension_column
@@ -20,7 +31,7 @@ __all__ = ["Measured", "Measurement", "Quantity", "Timeline", "UsageCount", "mea
 _UTC = Timeline(ZoneInfo("UTC"))
 
 
-def measure(
+def measure(  # noqa: PLR0913 - what is asked, and how
     engine: Engine,
     files: Sequence[LakeFile],
     deliveries: Deliveries,
@@ -30,6 +41,7 @@ def measure(
     customers: Collection[int] | None = None,
     *,
     timeline: Timeline = _UTC,
+    apart: bool = False,
 ) -> Measured:
     """Answer measurements from the usage reports in ``files``.
 
@@ -42,12 +54,13 @@ def measure(
         meter_codes: the ledger's code of each meter that has usage.
         customers: whom to look at; None for all in the files.
         timeline: what lies around the files' period; in UTC, nothing.
+        apart: mark the quantities of whoever cannot be measured (TOO_LARGE, NO_NUMBER), and answer for the others.
 
     Returns:
         The quantities, in the order of their numbers and dimensions, and the counts of all customers looked at.
 
     Raises:
-        UsageError: a quantity does not fit 38 digits, or a file cannot be read.
+        UsageError: a file cannot be read; or a quantity does not fit 38 digits, unless ``apart`` is asked for.
     """
     questions = Questions.of(measurements, meters, meter_codes)
     by_code = {code: meters[name] for name, code in meter_codes.items()}
@@ -59,7 +72,7 @@ def measure(
         engine.stored(_with_dimensions(winners, questions, by_code)) as accepted,
         engine.stored(questions.table) as table,
     ):
-        quantities = list(_all_answers(engine, questions, accepted, table, timeline))
+        quantities = list(_all_answers(engine, questions, accepted, table, timeline, apart=apart))
         own = reports.filter(~reports.earlier)
         counts = usage_counts(engine, own, accepted, table, by_code, retractions=retractions)
     return Measured(sorted(quantities, key=lambda quantity: quantity.number), counts)
@@ -89,11 +102,36 @@ def _with_dimensions(winners: ir.Table, questions: Questions, meters: Mapping[in
 
 
 def _all_answers(
-    engine: Engine, questions: Questions, accepted: ir.Table, table: ir.Table, timeline: Timeline
+    engine: Engine, questions: Questions, accepted: ir.Table, table: ir.Table, timeline: Timeline, *, apart: bool
 ) -> Iterator[Quantity]:
     for number, (shape, meters) in enumerate(zip(questions.shapes, questions.meters, strict=True)):
+        asked = table.filter(table["shape"] == number)
         try:
-            yield from answers(engine, shape, accepted, table.filter(table["shape"] == number), timeline)
-        except Overflow as error:
-            where = "Meter" if len(meters) == 1 else "One of the meters"
-            raise Overflow(f"{where} {', '.join(map(repr, meters))}: {error.message}", hint=error.hint) from error
+            yield from answers(engine, shape, accepted, asked, timeline)
+        except (Overflow, NoMultiplier) as error:
+            if not apart:
+                where = "Meter" if len(meters) == 1 else "One of the meters"
+                message = f"{where} {', '.join(map(repr, meters))}: {error.message}"
+                raise type(error)(message, hint=error.hint) from error
+            yield from _one_by_one(engine, shape, accepted, questions.of_shape(number), timeline)
+
+
+def _one_by_one(
+    engine: Engine, shape: Shape, accepted: ir.Table, asked: pa.Table, timeline: Timeline
+) -> Iterator[Quantity]:
+    """The answers of those who can be measured; who cannot is found by halves, as nearly all can."""
+    customers = sorted(pc.unique(asked["customer"]).to_pylist())
+    half = len(customers) // 2
+    for some in (customers[:half], customers[half:]):
+        theirs = asked.filter(pc.is_in(asked["customer"], value_set=pa.array(some, pa.int32())))
+        if not some:
+            continue
+        try:
+            with engine.stored(theirs) as table:
+                yield from answers(engine, shape, engine.only(accepted, some), table, timeline)
+        except (Overflow, NoMultiplier) as error:
+            if len(some) > 1:
+                yield from _one_by_one(engine, shape, accepted, theirs, timeline)
+                continue
+            mark = TOO_LARGE if isinstance(error, Overflow) else NO_NUMBER
+            yield from (Quantity(number, {}, mark, events=1) for number in theirs["number"].to_numpy().tolist())

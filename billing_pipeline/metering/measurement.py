@@ -9,6 +9,10 @@ from zoneinfo import ZoneInfo
 
 from billing_pipeline.usage.event import LakeFile
 
+# Quantities of what cannot be measured: they hold their customer, and nobody else.
+TOO_LARGE = Decimal("Infinity")  # more than the engine's 38 digits
+NO_NUMBER = Decimal("NaN")  # an event has no number by which its meter multiplies
+
 # What the price wants to know of single events: nothing, their values, or the amounts that stand in them.
 Needs = Literal["quantity", "events", "amounts"]
 
@@ -48,7 +52,7 @@ class Quantity:
     Attributes:
         number: the measurement's.
         dimensions: values of its ``by``; a dimension that the events do not have is left out.
-        quantity: exact; a quotient without a last digit has 60 decimals.
+        quantity: exact; a quotient without a last digit has 60 decimals. TOO_LARGE or NO_NUMBER where there is none.
         events: how many events count in it, > 0.
         provisional: how many sessions are open at the end, or now where that is earlier.
         counted_to: now, where something that lasts counts only so far; None where the quantity is complete.

@@ -10,6 +10,7 @@ from billing_pipeline.catalog.meter import PHASE, Meter
 from billing_pipeline.metering.aggregations import AGGREGATIONS, Spans
 from billing_pipeline.metering.counted_events import Match, canonical
 from billing_pipeline.metering.measurement import Measurement, Needs
+from billing_pipeline.usage.arrow import pc
 
 PAIR = ["customer", "meter"]  # the columns that say whose events of what
 
@@ -117,6 +118,10 @@ class Questions:
         }
         table = pa.table(columns, schema=_QUESTION)
         return cls(table, tuple(shapes), tuple(tuple(sorted(used[shape])) for shape in shapes.values()))
+
+    def of_shape(self, number: int) -> pa.Table:
+        """The rows of the measurements that have the shape of that number."""
+        return self.table.filter(pc.equal(self.table["shape"], number))
 
     @property
     def dimensions(self) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
-from billing_pipeline.core.errors import BillingError
+from billing_pipeline.core.errors import BillingError, unexpected
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.operations.closing.standings import Standing, standings
@@ -98,7 +98,7 @@ def tick(billing: Billing) -> TickReport:
     """Land files, close dirty periods, check them, lock due documents, deliver queued payments.
 
     Returns:
-        What was done. What was refused is a problem in it and stops only what builds on it.
+        What was done. What was refused, or broke, is a problem in it and stops only what builds on it.
     """
     return _Tick(billing, TickReport(billing.now())).run()
 
@@ -147,8 +147,9 @@ class _Tick:
         started, key = monotonic(), period.key if period else None
         try:
             result = work()
-        except BillingError as error:
-            self.report.steps.append(TickStep(name, key, monotonic() - started, problem=error))
+        except Exception as error:  # noqa: BLE001 - it is in the report, and keeps nothing else from being done
+            problem = error if isinstance(error, BillingError) else unexpected(error)
+            self.report.steps.append(TickStep(name, key, monotonic() - started, problem=problem))
             return False
         if result is not None:
             self.report.steps.append(TickStep(name, key, monotonic() - started, result))

@@ -113,16 +113,17 @@ def parse_price(terms: Mapping[str, object]) -> Price:
     Raises:
         CatalogError: a field is unknown, missing, malformed or contradicts another; ``path`` says which.
     """
-    given = {name: value for name, value in mapping(terms, ()).items() if value is not None}
-    if "model" not in given:
+    given = dict(mapping(terms, ()))
+    if given.get("model") is None:
         raise CatalogError("The price has no 'model'.", hint=f"Models: {', '.join(sorted(PRICE_MODELS))}.")
-    name = choice(given.pop("model"), tuple(PRICE_MODELS), ("model",))
+    name = choice(given["model"], tuple(PRICE_MODELS), ("model",))
     kind = PRICE_MODELS[name]
+    refuse_unknown(given, ("model", "included", *term_types(kind), *_BY_DIMENSION), ())
+    given = {key: value for key, value in given.items() if value is not None and key != "model"}
     included = _included(kind, given.pop("included", None))
     own = {key: given.pop(key) for key in _BY_DIMENSION if key in given}
     if own:
         return _by_dimension(name, own, given, included)
-    refuse_unknown(given, (*term_types(kind), *_BY_DIMENSION), ())
     return Price(name, default=build(kind, given), included=included)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 
 from billing_pipeline.core.errors import CatalogError, nearest
 from billing_pipeline.core.money import EXACT
+from billing_pipeline.core.plain_text import shortened
 
 Path = tuple[str | int, ...]
 Reader = Callable[[object, Path], Any]
@@ -99,10 +100,12 @@ def decimal(value: object, path: Path) -> Decimal:
         return Decimal(value)
     number = number_of(value, path)
     if number < 0:
-        raise CatalogError(f"{value} is negative.", hint="Prices, sizes and bounds are zero or more.", path=path)
+        raise CatalogError(
+            f"{shortened(str(value))} is negative.", hint="Prices, sizes and bounds are zero or more.", path=path
+        )
     if number > LARGEST_NUMBER or not ends_within(MAXIMUM_DECIMALS, number):
         hint = f"At most {LARGEST_NUMBER:.0E}, with {MAXIMUM_DECIMALS} decimals."
-        raise CatalogError(f"{value} has too many digits.", hint=hint, path=path)
+        raise CatalogError(f"{shortened(str(value))} has too many digits.", hint=hint, path=path)
     return number
 
 
@@ -114,7 +117,9 @@ def number_of(value: object, path: Path) -> Decimal:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
-    raise CatalogError(f"{value!r} is no exact number.", hint='Write it as a quoted decimal, e.g. "0.10".', path=path)
+    raise CatalogError(
+        f"{_shown(value)} is no exact number.", hint='Write it as a quoted decimal, e.g. "0.10".', path=path
+    )
 
 
 def ends_within(decimals: int, number: Decimal) -> bool:
@@ -130,35 +135,35 @@ def whole(value: object, path: Path) -> int:
     """A whole number, zero or more. Raises CatalogError."""
     number = decimal(value, path)
     if number != number.to_integral_value():
-        raise CatalogError(f"{value} is no whole number.", path=path)
+        raise CatalogError(f"{shortened(str(value))} is no whole number.", path=path)
     return int(number)
 
 
 def text(value: object, path: Path) -> str:
     """A text that is not empty. Raises CatalogError."""
     if not isinstance(value, str) or not value:
-        raise CatalogError(f"{value!r} is no text.", hint="Write it in quotes.", path=path)
+        raise CatalogError(f"{_shown(value)} is no text.", hint="Write it in quotes.", path=path)
     return value
 
 
 def choice(value: object, allowed: Sequence[str], path: Path) -> str:
     """A choice among ``allowed``. Raises CatalogError that names the nearest."""
     if value not in allowed:
-        raise CatalogError(f"{value!r} is not one of the choices.", hint=nearest(str(value), allowed), path=path)
+        raise CatalogError(f"{_shown(value)} is not one of the choices.", hint=nearest(str(value), allowed), path=path)
     return str(value)
 
 
 def mapping(value: object, path: Path) -> Mapping[str, object]:
     """The fields of a mapping by name. Raises CatalogError for anything else."""
     if not isinstance(value, dict | Mapping):  # asking an abstract class alone takes longer
-        raise CatalogError(f"{value!r} has no fields.", hint="Write it as name: value pairs.", path=path)
+        raise CatalogError(f"{_shown(value)} has no fields.", hint="Write it as name: value pairs.", path=path)
     return value
 
 
 def listed(value: object, path: Path) -> Sequence[object]:
     """A list of values. Raises CatalogError for anything else."""
     if not isinstance(value, list | Sequence) or isinstance(value, str):
-        raise CatalogError(f"{value!r} is no list.", path=path)
+        raise CatalogError(f"{_shown(value)} is no list.", path=path)
     return value
 
 
@@ -166,7 +171,13 @@ def refuse_unknown(given: Mapping[str, object], fields: Collection[str], path: P
     """Raise CatalogError for the first name that is not among the fields, naming the nearest."""
     for name in given:
         if name not in fields:
-            raise CatalogError(f"Unknown field {name!r}.", hint=nearest(str(name), tuple(fields)), path=(*path, name))
+            raise CatalogError(
+                f"Unknown field {_shown(name)}.", hint=nearest(str(name), tuple(fields)), path=(*path, name)
+            )
+
+
+def _shown(value: object) -> str:
+    return shortened(repr(value))
 
 
 def term_types(kind: Any) -> dict[str, Any]:

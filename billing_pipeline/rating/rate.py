@@ -9,14 +9,16 @@ from decimal import Decimal, Inexact, InvalidOperation, Overflow
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import Exactly, too_large
-from billing_pipeline.core.money import EXACT
+from billing_pipeline.core.money import EXACT, LARGEST_AMOUNT, Money
 from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.metering.measurement import TOO_LARGE
 from billing_pipeline.metering.segments import Segment, SegmentKey
 from billing_pipeline.rating.cost import amount_at
 from billing_pipeline.rating.line import MeteredQuantity, Rated, RatedLine
 from billing_pipeline.rating.price import Price
 from billing_pipeline.rating.pricing import LineTemplate, Pricing
 from billing_pipeline.rating.tiers import ZERO
+from billing_pipeline.usage.event import MULTIPLIER_SCALE
 
 
 def rate(
@@ -41,9 +43,15 @@ def rate(
     for segment in in_force:
         pricing = Pricing.of(terms, segment, calendar)
         usage, errors = _rate(pricing, by_segment.get((segment.key, segment.start), []))
-        true_up = pricing.true_up(line.amount for line in usage)
+        try:
+            true_up = pricing.true_up(line.amount for line in usage)
+        except RatingError as error:
+            true_up, errors = None, [*errors, error]
         lines += usage if true_up is None else [*usage, true_up]
         problems += [f"{segment.plan.id}/{segment.price.id}: {error}" for error in errors]
+    minor = sum([abs(line.amount.minor) for line in lines])
+    if minor and Money(minor, lines[0].amount.currency).amount > LARGEST_AMOUNT:
+        return Rated((), (*problems, str(too_large())))  # nor could discounts and taxes be computed of it
     return Rated(tuple(lines), tuple(problems))
 
 
@@ -51,6 +59,9 @@ def _rate(pricing: Pricing, quantities: Sequence[MeteredQuantity]) -> tuple[list
     """A segment's lines, and why some are missing."""
     lines: list[RatedLine] = []
     errors: list[RatingError] = []
+    for measured in quantities:
+        if not measured.quantity.is_finite():
+            return [], [_unmeasured(pricing, measured.quantity)]
     try:
         groups = _priced_together(quantities, pricing)
     except RatingError as error:  # usage without a rate, that shares its tiers with all the rest
@@ -64,6 +75,18 @@ def _rate(pricing: Pricing, quantities: Sequence[MeteredQuantity]) -> tuple[list
             except (Inexact, InvalidOperation, Overflow):
                 errors.append(too_large())
     return lines, errors
+
+
+def _unmeasured(pricing: Pricing, quantity: Decimal) -> RatingError:
+    """Why there is no quantity, as metering says."""
+    meter = pricing.terms.meters[pricing.segment.price.meter]
+    if quantity == TOO_LARGE:
+        hint = "Meter in a larger unit, or correct the events whose values are absurd."
+        return RatingError(f"What meter {meter.id!r} counts has more than 38 digits.", hint=hint)
+    hint = f"Send it again with a number of at most {MULTIPLIER_SCALE} decimals, or retract it."
+    return RatingError(
+        f"An event of meter {meter.id!r} has no number in {meter.multiplier!r} to multiply by.", hint=hint
+    )
 
 
 _AtCuts = Sequence[tuple[LineTemplate, MeteredQuantity]]  # what was measured at each cut

@@ -30,7 +30,7 @@ from billing_pipeline.usage.rows import (
     unknown_meter,
 )
 from billing_pipeline.usage.scopes import Scopes
-from billing_pipeline.usage.sources.chunk import Chunk
+from billing_pipeline.usage.sources.chunk import Chunk, refuse_names
 from billing_pipeline.usage.values import BadValue, parse_flag, too_early, too_late
 
 
@@ -96,6 +96,7 @@ class Normalizer:
 
     def __call__(self, chunk: Chunk) -> Normalized:
         """Normalise one chunk. Raises UsageError where the delivery as a whole cannot be read by the mapping."""
+        refuse_names(chunk.table.column_names)
         self._columns.refuse_missing(chunk.table.column_names)
         rows, event = Rows(chunk), self._columns.event
         customers = self._customer(rows, event.customer)

@@ -12,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.core.plain_json import unique_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def _mendable(number: int, row: QuarantinedRow) -> dict[str, object]:
 
 
 def _object(line: str) -> dict[str, object]:
-    row = json.loads(line, parse_float=str, parse_int=str) if line.strip() else {}
+    row = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=unique_fields) if line.strip() else {}
     if not isinstance(row, dict):
         raise ValueError(f"{line[:50]!r} is no JSON object.")  # noqa: TRY004 - the data is wrong, not the call
     return row

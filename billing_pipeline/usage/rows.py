@@ -10,6 +10,7 @@ import pyarrow as pa
 from billing_pipeline.catalog.meter import PHASE, START, STOP
 from billing_pipeline.catalog.source import Constant
 from billing_pipeline.core.errors import nearest
+from billing_pipeline.core.plain_text import shortened
 from billing_pipeline.usage.arrow import Array, combined, pc
 from billing_pipeline.usage.event import MULTIPLIER_SCALE
 from billing_pipeline.usage.parse import Mask
@@ -90,32 +91,38 @@ def missing(field: str) -> Reason:
 
 def unknown_customer(text: str, _place: int) -> BadValue:
     """A customer that the catalog does not have."""
-    return BadValue("unknown_customer", f"No customer {text!r} in the catalog. Add it, then replay.")
+    return BadValue("unknown_customer", f"No customer {shortened(text)!r} in the catalog. Add it, then replay.")
 
 
 def unknown_meter(meters: Sequence[str]) -> Reason:
     """A meter that the catalog does not have."""
-    return lambda text, _place: BadValue("unknown_meter", f"No meter {text!r} in the catalog. {nearest(text, meters)}")
+    return lambda text, _place: BadValue(
+        "unknown_meter", f"No meter {shortened(text)!r} in the catalog. {nearest(text, meters)}"
+    )
 
 
 def other_spelling(name: str, first_spelling: str) -> Reason:
     """A dimension whose name differs from a known one in case only."""
     why = BadValue(
-        "dimension_case", f"The dimension {name!r} is known as {first_spelling!r}; names must not differ in case only."
+        "dimension_case",
+        f"The dimension {shortened(name)!r} is known as {first_spelling!r}; names must not differ in case only.",
     )
     return lambda _text, _place: why
 
 
 def two_values(name: str) -> Reason:
     """A dimension that two columns give differently."""
-    return lambda text, _place: BadValue("dimension_twice", f"The dimension {name!r} is {text!r} and something else.")
+    return lambda text, _place: BadValue(
+        "dimension_twice", f"The dimension {shortened(name)!r} is {shortened(text)!r} and something else."
+    )
 
 
 def bad_multiplier(dimension: str, texts: Array) -> Reason:
     """A dimension by which values are multiplied, and which is no number."""
     return lambda _text, place: BadValue(
         "bad_multiplier",
-        f"{dimension} = {texts[place].as_py()!r} is no number to multiply by (at most {MULTIPLIER_SCALE} decimals).",
+        f"{dimension} = {shortened(repr(texts[place].as_py()))} is no number to multiply by "
+        f"(at most {MULTIPLIER_SCALE} decimals).",
     )
 
 
@@ -128,5 +135,5 @@ def missing_session(dimension: str) -> Reason:
 def bad_phase(texts: Array) -> Reason:
     """An event of a session that neither starts nor stops it."""
     return lambda _text, place: BadValue(
-        "bad_phase", f"{PHASE} = {texts[place].as_py()!r} is neither {START!r} nor {STOP!r}."
+        "bad_phase", f"{PHASE} = {shortened(repr(texts[place].as_py()))} is neither {START!r} nor {STOP!r}."
     )

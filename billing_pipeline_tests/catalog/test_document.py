@@ -64,6 +64,11 @@ def test_lines_are_kept_for_keys_and_items() -> None:
         ("a: 1\nb: *x\n", 2, "*x stands for nothing. Mark what it stands for with &x before."),
         ("a: &x\n  b: *x\n", 2, "*x stands for nothing. Mark what it stands for with &x before."),  # within itself
         ("a: !!python/object:os.system ls\n", 1, "The tag 'tag:yaml.org,2002:python/object:os.system' is not allowed."),
+        ("a: {unit_amount: 1,5}", 1, "'5' has no value. A decimal has a point: 1.5. For nothing, write null."),
+        ("a: [\n  {size: 100, amount: 4,99}]", 2, "'99' has no value."),
+        ("a: {b}", 1, "'b' has no value."),
+        ("a: {'ü', c: 1}", 1, "'ü' has no value."),
+        ("a: ü\nb: {c: 1, 'd' ,\n e: 2}", 2, "'d' has no value."),
         ('a: "x\\0y"', 1, "The text holds a NUL character. Remove it."),
         ("a: 1\n[b]: 2\n", 2, "A field's name must be a single word."),
         ("<<: 5\n", 1, "'<<' must name a mapping. Mark one with &name."),
@@ -77,6 +82,37 @@ def test_lines_are_kept_for_keys_and_items() -> None:
 def test_what_cannot_be_read_is_reported_with_its_line(text: str | bytes, line: int, message: str) -> None:
     _, reported = read_all(text)
     assert [(line, True)] == [(at, said.startswith(message)) for at, said in reported], reported
+
+
+def test_nothing_may_be_said_of_a_field_by_a_word_or_on_a_line_of_its_own() -> None:
+    assert read_all("a: {b: null, c: ~, d: '', 'f': }\ne:\n") == (
+        [{"a": {"b": None, "c": None, "d": "", "f": None}, "e": None}],
+        [],
+    )
+
+
+DOUBLED = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+DEEPER = "".join(f"a{n}: &a{n} {{b: *a{n - 1}}}\n" for n in range(1, 60))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a0: &a0 [1]\n" + DOUBLED, "Aliases stand for more than 2,000,000 values. Write out fewer."),
+        ("a0: &a0 {b: 1}\n" + DOUBLED.replace("[", "{x: ").replace(", ", ", y: ").replace("]", "}"), "Aliases stand"),
+        ("a0: &a0 {b: 1}\n" + DOUBLED.replace("[", "{<<: [").replace("]", "]}"), "Aliases stand"),
+        ("a0: &a0 [1]\n" + DEEPER, "More than 50 levels of nesting."),
+        ("a: &a " + "[" * 49 + "]" * 49 + "\nb: [[*a]]\n", "More than 50 levels of nesting."),
+    ],
+    ids=range(5),
+)
+def test_what_aliases_stand_for_has_bounds(text: str, message: str) -> None:
+    _, ((line, said),) = read_all(text)
+    assert (said.startswith(message), line > 1) == (True, True)
+
+
+def test_a_null_character_in_a_name_is_reported() -> None:
+    assert read_all('a: {"b\\0": 1}')[1] == [(1, "The field's name holds a NUL character. Remove it.")]
 
 
 def test_anchors_and_merges_keep_the_lines_of_what_they_stand_for() -> None:

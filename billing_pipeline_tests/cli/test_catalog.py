@@ -1,6 +1,7 @@
 """billing catalog: check, apply, show, export, schema."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,64 @@ def test_schema(billing: CommandLine, tmp_path: Path) -> None:
     assert {"plans", "customers"} <= printed["properties"].keys()
     billing("catalog", "schema", "-o", str(tmp_path / "schema.json"))
     assert json.loads((tmp_path / "schema.json").read_text()) == printed
+
+
+LAUGHS = "".join(f", &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}, *a{n - 1}]" for n in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"plans: [{{id: p, prices: [{{id: c, meter: m, price: {{model: volume, tiers: [&a0 [1]{LAUGHS}]}}}}]}}]",
+            "tiers[0]",
+        ),
+        ("customers: [{id: c, name: 'a\\u001b[31m'}]".replace("'", '"'), "control characters"),
+        ('customers: [{id: c, name: "a\\nb"}]', "control characters"),
+        ("customers: [{id: c, locale: nowhere}]", "no locale"),
+        ("customers: [{id: c, locale: ../../etc}]", "no locale"),
+        ("account: {name: X, currency: USD, number_format: '{year}-{number:021}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year}-{number:0999999999}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year}-{number!r}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year.real}-{number}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year}-{number:>6}'}", "no number format"),
+        ("account: {name: X, currency: USD, number_format: '{year:04}-{number}'}", "no number format"),
+        (f"customers: [{{id: {'c' * 1_000_000}}}]", "1000000"),
+        (f"subscriptions: [{{id: s, customer: {'c' * 1_000_000}, plan: payg, start: 2026-01-01}}]", ""),
+        (f"products:\n  - id: p\n    ? {'n' * 1_000_000}\n    : x", "Unknown field"),
+        (f"? {'n' * 1_000_000}\n: []", "Unknown section"),
+    ],
+    ids=range(15),
+)
+def test_what_a_catalog_holds_has_bounds_and_is_not_echoed(
+    billing: CommandLine, tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "more.yaml"
+    file.write_text(text)
+    started = time.process_time()
+    message = billing.error("catalog", "apply", str(file))["message"]
+    assert said in message
+    assert len(message) < 1_000
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("price: {model: per_unit, unit_amount: 1,5}", "'5' has no value."),
+        ("price: {model: package, size: 100, amount: 4,99}", "'99' has no value."),
+        ('price: {model: per_unit, unit_amount: "1", unit_amout: null}', "Unknown field 'unit_amout'."),
+        ('price: {model: per_unit, unit_amount: "1"}, includded: null', "Unknown field 'includded'."),
+        ("price: {model: per_unit, unit_amount: 1}}], minimun: null, fees: [{id: f, amount: 1", "'minimun'"),
+    ],
+)
+def test_what_is_said_of_nothing_is_never_passed_over(
+    billing: CommandLine, tmp_path: Path, written: str, said: str
+) -> None:
+    """A decimal comma in braces ends the value; a misspelt field says nothing of the one that was meant."""
+    file = tmp_path / "plan.yaml"
+    file.write_text(f"plans:\n  - {{id: pro, prices: [\n      {{id: compute, meter: compute, {written}}}]}}\n")
+    message = billing.error("catalog", "apply", str(file))["message"]
+    assert said in message
+    assert any(line.startswith(f"{file}:3: ") for line in message.splitlines()), message
+    assert billing.json("catalog", "export").get("plans", [{}])[0]["id"] == "payg"

@@ -53,6 +53,18 @@ def test_events_from_a_file(tmp_path: Path, name: str, content: str) -> None:
     assert (quoted["amount"], quoted["rounded"]) == ("2.39925", "2.40")
 
 
+@pytest.mark.parametrize(("more", "amount"), [("", "10.90"), (', "keep": "first"', "9.00")])
+def test_reports_of_one_event_count_once(tmp_path: Path, more: str, amount: str) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text(
+        '{"event_id": "a", "value": 5.2}\n{"event_id": "a", "value": 7.1}\n{"event_id": "b", "value": 3.8}\n'
+    )
+    meter = '{"aggregation": "sum", "deduplicate_by": "event_id"' + more + "}"
+    price = '{"model": "per_unit", "unit_amount": "1"}'
+    quoted = BILLING.json("quote", "--price", price, "--meter", meter, "--events", str(events))
+    assert quoted["amount"] == amount
+
+
 def test_cumulative_quantities_are_on_demand_invoices() -> None:
     price = '{"model": "graduated", "tiers": [{"up_to": 100, "unit_amount": 1}, {"unit_amount": "0.80"}]}'
     words = ("quote", "--price", price, "--cumulative", "80", "--cumulative", "120")
@@ -96,6 +108,24 @@ def test_nobody_need_read_all_results(tmp_path: Path) -> None:
         program.stdout.close()
         assert not program.stderr.read()
     assert program.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "said"),
+    [
+        ("model: per_unit\nunit_amount: 1,5\n", 2, "'1,5' is no exact number."),
+        ("{model: per_unit,\n unit_amount: 1,5}\n", 2, "'5' has no value."),
+        ("model: volume\ntiers:\n  - {up_to: 100, flat_amount: 4,99}\n  - {unit_amount: 1}\n", 3, "'99' has no value."),
+        ('model: per_unit\nunit_amount: "1"\nunit_amout:\n', 3, "Unknown field 'unit_amout'."),
+        ("model: volume\ntiers:\n  - {unit_amount: 1}\n  - {unit_amount: 2}\n", 3, "Only the last tier may be open"),
+    ],
+)
+def test_what_is_wrong_in_a_file_has_its_line(tmp_path: Path, written: str, line: int, said: str) -> None:
+    file = tmp_path / "price.yaml"
+    file.write_text(written)
+    message = BILLING.error("quote", "--price", str(file), "-q", "3")["message"]
+    assert message.startswith(f"{file}:{line}: ")
+    assert said in message
 
 
 def test_many_cases_are_fast(tmp_path: Path) -> None:

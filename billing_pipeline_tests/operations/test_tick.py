@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.operations.closing.standings import standings
+from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.tick import TickReport, tick
 from billing_pipeline_tests.cli.command_line import CATALOG
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, Sandbox, open_sandbox, use
@@ -52,6 +55,40 @@ def test_a_month_from_dropped_files_to_payments(sandbox: Sandbox) -> None:
     (acme,) = sandbox.documents("acme", JANUARY)
     assert (acme.status, acme.version, str(acme.total), acme.number) == ("finalized", 2, "1.20", "2026-000001")
     assert len(list(sandbox.billing.settings.outbox.glob("*.json"))) == 1
+
+
+BROKEN = {
+    "land": ("landing.landing_folder", "land_waiting"),
+    "close": ("closing.close", "close"),
+    "check": ("locking.check_and_lock", "checked"),
+    "lock": ("locking.lock", "lock"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_breaks_in_one_step_is_a_problem_of_that_step_and_done_by_the_next_tick(
+    sandbox: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.land(use("acme", "compute", "2026-01-03", 10))
+    sandbox.at("2026-02-04")
+    module, function = BROKEN[name]
+    whole = import_module(f"billing_pipeline.operations.{module}")
+    works = getattr(whole, function)
+
+    def broken(billing: Billing, period: BillingPeriod | None = None, **more: object) -> object:
+        if period is None or period.key == JANUARY:
+            raise ZeroDivisionError("nobody foresaw this")
+        return works(billing, period, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(whole, function, broken)
+        report = tick(sandbox.billing)
+    period = None if name == "land" else JANUARY
+    assert {(step.name, step.period) for step in report.problems} == {(name, period)}
+    assert all("ZeroDivisionError: nobody foresaw this" in step.summary for step in report.problems)
+    assert ("close", FEBRUARY) in {(step.name, step.period) for step in report.steps}
+    steps(tick(sandbox.billing))
+    assert {document.status for document in sandbox.documents("acme", JANUARY)} == {"finalized"}
 
 
 def test_where_nothing_is_to_be_done_nothing_is_done(sandbox: Sandbox) -> None:

@@ -12,6 +12,7 @@ from billing_pipeline.catalog.scalars import written
 from billing_pipeline.catalog.subscription import Phase
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.plain_text import shortened
 
 Path = tuple[str | int, ...]
 
@@ -76,7 +77,9 @@ class CheckContext:
         """An error where there is no such object. One that is in the files but unreadable has its own problem."""
         objects = self.catalog.of_kind(kind)
         if object_id not in objects and (kind, object_id) not in self.files:
-            yield CatalogError(f"There is no {kind} {object_id!r}.", hint=suggestion(object_id, objects), path=path)
+            yield CatalogError(
+                f"There is no {kind} {shortened(object_id)!r}.", hint=suggestion(object_id, objects), path=path
+            )
 
     def recorded(self, kind: str, object_id: str) -> Any:
         """The object as recorded, before the files; None where it is new."""
@@ -97,7 +100,7 @@ class CheckContext:
 def one_of(what: str, name: str, registry: Collection[str], path: Path) -> Iterator[CatalogError]:
     """An error where a registry lacks a name."""
     if name not in registry:
-        yield CatalogError(f"Unknown {what} {name!r}.", hint=suggestion(name, registry), path=path)
+        yield CatalogError(f"Unknown {what} {shortened(name)!r}.", hint=suggestion(name, registry), path=path)
 
 
 def repeated(names: Collection[str]) -> Iterator[tuple[int, str]]:

@@ -89,7 +89,7 @@ def meter_customers(
         from billing_pipeline.metering.measure import measure
 
         with engine(work.billing) as set_engine:
-            return measure(set_engine, *question, timeline=timeline)
+            return measure(set_engine, *question, timeline=timeline, apart=True)
 
     rows = sum(file.rows for file in [*files, *earlier]) + len(measurements) + len(deliveries)
     _gather(metering, work.billing.remembered.answer((*question, timeline), measured, rows), cuts)

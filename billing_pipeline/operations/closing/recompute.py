@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.errors import RatingError
 from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete
 from billing_pipeline.invoicing.document import Billed, Document
@@ -90,8 +91,13 @@ def put_on_documents(
     result = dict.fromkeys(codes, CustomerDocuments())
     for customer, customer_terms in terms.items():
         beside, lines = unsettled.get(customer, SETTLED), rated[customer]
-        is_billed, calendar = billed[codes[customer]], work.billing.calendar
-        own = documents(customer_terms, work.period, calendar, lines.lines, is_billed, beside.final)
-        whole = complete(own, customer_terms, work.period, beside, work.billing.taxes)
-        result[customer] = CustomerDocuments(tuple(whole), (*lines.problems, *beside.problems))
+        problems, already = (*lines.problems, *beside.problems), billed[codes[customer]]
+        calendar = work.billing.calendar
+        try:
+            own = documents(customer_terms, work.period, calendar, lines.lines, already, beside.final)
+            whole = complete(own, customer_terms, work.period, beside, work.billing.taxes)
+        except RatingError as error:  # holds this customer alone: there is nothing to show until it is mended
+            whole = documents(customer_terms, work.period, calendar, (), already)
+            problems += (str(error),)
+        result[customer] = CustomerDocuments(tuple(whole), problems)
     return result

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.sources.frame import frame_hash, frame_table, read_frame
 
 FRAME = "frame"
+NOT_REGULAR = "It is no regular file: a folder, pipe, socket or device is no delivery. Give a file."
+
+
+class NoSpace(UsageError):  # noqa: N818 - what there is not
+    """A delivery that did not fit on the disk; the same one may fit later."""
+
+
 _STAGING = "staging"  # below home: what a crash leaves there is swept
 
 
@@ -46,7 +54,7 @@ class OpenDelivery:
 
 @contextmanager
 def working_folder(billing: Billing) -> Iterator[Path]:
-    """A local folder of this process's own, removed at the end. Raises UsageError where there is no space left."""
+    """A local folder of this process's own, removed at the end. Raises NoSpace where there is none left."""
     parent = staging_folder(billing)
     folder = parent / "not made"
     try:
@@ -56,7 +64,7 @@ def working_folder(billing: Billing) -> Iterator[Path]:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
-        raise UsageError(
+        raise NoSpace(
             f"There is no space left to prepare the delivery in {parent}.",
             hint="Make room there, or set BILLING_HOME to a larger disk; nothing was recorded.",
         ) from error
@@ -96,8 +104,10 @@ def _frame(delivered: Any) -> OpenDelivery:
 
 def _file(path: Path, source_format: SourceFormat) -> OpenDelivery:
     try:
-        with path.open("rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - a pipe would be waited for
             before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                raise UsageError(f"{path} cannot be read. {NOT_REGULAR}")
             content_hash = file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(

@@ -2,32 +2,40 @@
 
 Files are neither moved nor deleted; each is landed once. A file refused as a whole is shown with its error and tried
 again when it, or its source in the catalog, changes. Names that start with a dot or end in .part or .tmp are left
-alone: write under such a name, then rename.
+alone: write under such a name, then rename. Only regular files inside the folder are read: a pipe never ends, and a
+link may lead anywhere, so links are followed only where BILLING_LANDING_LINKS says so.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from billing_pipeline.catalog import Source
-from billing_pipeline.core.errors import Refused, UsageError
+from billing_pipeline.core.errors import BillingError, LedgerError, UsageError, unexpected
 from billing_pipeline.core.plain_json import JsonFields
+from billing_pipeline.core.plain_text import printable, shortened
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.usage import landing_files
 from billing_pipeline.ledger.usage.landing_files import SeenFile
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.landing.delivery import NOT_REGULAR, NoSpace
 from billing_pipeline.usage.batch import LandingProgress, LandingResult
 
 # Told the file's URL when its turn comes; returns whom to tell how far it is.
 Watch = Callable[[str], LandingProgress]
 
 _UNFINISHED = (".part", ".tmp")
+_AGAIN = " again"
+_LONGEST_ERROR = 2_000  # characters that are kept and shown
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,6 +48,7 @@ class WaitingFile:
         source: id of the source, the name of its folder.
         etag: its state.
         source_state: its source's, as the catalog has it.
+        fault: why it is not even opened; None where it is.
     """
 
     modified: str
@@ -47,10 +56,12 @@ class WaitingFile:
     source: str
     etag: str
     source_state: str
+    fault: str | None = None
 
-    def seen(self, batch: int | None, error: str | None) -> SeenFile:
-        """The file as it is remembered: a refused one is new once its source has changed."""
-        return SeenFile(self.url, f"{self.etag} {self.source_state}" if error else self.etag, batch, error)
+    def seen(self, batch: int | None, error: str | None, *, again: bool = False) -> SeenFile:
+        """The file as it is remembered: a refused one is new once its source has changed, or is to be tried again."""
+        state = f"{self.etag} {self.source_state}" if error else self.etag
+        return SeenFile(self.url, f"{state}{_AGAIN * again}", batch, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +90,22 @@ def land_waiting(billing: Billing, *, watch: Watch | None = None) -> WaitingResu
     landed: list[LandingResult] = []
     refused: dict[str, str] = {}
     for file in waiting:
-        batch, error = None, None
+        batch, error, again = None, file.fault, False
         try:
-            result = land(billing, file.source, file.url, progress=watch(file.url) if watch else None)
-            batch = result.batch
-            landed.append(result)
-        except (UsageError, Refused) as problem:
-            error = refused[file.url] = str(problem)
+            if error is None:
+                result = land(billing, file.source, file.url, progress=watch(file.url) if watch else None)
+                batch = result.batch
+                landed.append(result)
+        except LedgerError:
+            raise  # no fault of the file's: it waits
+        except BillingError as problem:
+            error, again = str(problem), isinstance(problem, NoSpace)
+        except Exception as problem:  # noqa: BLE001 - one file must not keep all that come after it; it is shown
+            error, again = str(unexpected(problem)), True
+        if error is not None:
+            refused[file.url] = error = shortened(printable(error), _LONGEST_ERROR)
         with billing.ledger.begin() as connection:
-            landing_files.record(connection, file.seen(batch, error), clock.now(connection))
+            landing_files.record(connection, file.seen(batch, error, again=again), clock.now(connection))
     return WaitingResult(tuple(landed), refused)
 
 
@@ -96,7 +114,8 @@ def waiting_files(billing: Billing) -> list[WaitingFile]:
     with billing.ledger.begin() as connection:
         change = ledger_catalog.newest_change(connection)
         catalog = billing.view(connection, change, customers=()).catalog  # sources only: there may be many customers
-    present = _present(billing.settings.landing, catalog.sources if catalog else {})
+    sources = {source: _state(known) for source, known in catalog.sources.items()} if catalog else {}
+    present = list(_present(billing.settings.landing, sources, follow=billing.settings.landing_links))
     with billing.ledger.begin() as connection:
         seen = landing_files.seen(connection)
         landing_files.forget(connection, seen.keys() - {file.url for file in present})
@@ -107,23 +126,90 @@ def _is_new(file: WaitingFile, seen: SeenFile | None) -> bool:
     return seen is None or seen.etag != file.seen(seen.batch, seen.error).etag
 
 
-def _present(url: str, sources: Mapping[str, Source]) -> list[WaitingFile]:
-    """Every finished file of the folder. Raises UsageError where the folder cannot be listed."""
+def _present(url: str, sources: Mapping[str, str], *, follow: bool) -> Iterator[WaitingFile]:
+    """Every finished file of the folder. Raises UsageError where the folder cannot be listed.
+
+    Args:
+        url: the folder's.
+        sources: the state of each in the catalog.
+        follow: whether links in a local folder are followed.
+    """
+    nowhere = _state(None)
+    for file in _listed(url, follow=follow):
+        source, separator, name = file.path.partition("/")
+        if (separator or file.fault) and _is_finished(name or source):
+            etag = f"{file.size}:{file.etag or file.modified}"
+            yield WaitingFile(file.modified, file.url, source, etag, sources.get(source, nowhere), file.fault)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A file as the folder lists it; ``path`` is relative to the folder."""
+
+    path: str
+    url: str
+    size: object
+    modified: str
+    etag: object = None
+    fault: str | None = None
+
+
+def _listed(url: str, *, follow: bool) -> Iterator[_Listed]:
     try:
         filesystem, root = url_to_fs(url)
+        if isinstance(filesystem, LocalFileSystem):
+            yield from _local(root, "", follow=follow, seen=frozenset()) if Path(root).is_dir() else ()
+            return
         filesystem.invalidate_cache()
         listed = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
     except (OSError, ImportError, ValueError) as error:
         raise UsageError(f"The landing folder {url} cannot be read: {error}", hint="Check BILLING_LANDING.") from error
-    files = []
     for path, info in listed.items():
-        source, separator, name = path[len(root) :].lstrip("/").partition("/")
-        if separator and _is_finished(name):
-            where = path if isinstance(filesystem, LocalFileSystem) else filesystem.unstrip_protocol(path)
-            modified = _modified(filesystem, path, info)
-            etag = f"{info['size']}:{info.get('ETag') or modified}"
-            files.append(WaitingFile(modified, where, source, etag, _state(sources.get(source))))
-    return files
+        where, relative = filesystem.unstrip_protocol(path), path[len(root) :].lstrip("/")
+        modified = _modified(filesystem, path, info)
+        yield _Listed(printable(relative), printable(where), info["size"], modified, info.get("ETag"), _misnamed(path))
+
+
+def _local(folder: str, path: str, *, follow: bool, seen: frozenset[tuple[int, int]]) -> Iterator[_Listed]:
+    """The files of a local folder and of those in it, none of them opened; ``seen`` are the folders around it."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            state, inside = entry.stat(follow_symlinks=False), f"{path}{entry.name}"
+            fault = _misnamed(entry.name)
+            if stat.S_ISLNK(state.st_mode):
+                state, fault = _followed(entry, state, fault) if follow else (state, fault or _LINK)
+            listed = _Listed(printable(inside), printable(entry.path), state.st_size, f"{state.st_mtime:020.6f}")
+            if stat.S_ISDIR(state.st_mode) and fault is None:
+                place = state.st_dev, state.st_ino
+                if place not in seen:  # a link may lead back to where it lies
+                    try:
+                        yield from _local(entry.path, f"{inside}/", follow=follow, seen=seen | {place})
+                    except OSError as error:
+                        yield replace(
+                            listed, fault=f"The folder cannot be read: {error.strerror}. Check its permissions."
+                        )
+            elif fault is None and not stat.S_ISREG(state.st_mode):
+                yield replace(listed, fault=NOT_REGULAR)
+            else:
+                yield replace(listed, fault=fault)
+
+
+def _followed(entry: "os.DirEntry[str]", link: os.stat_result, fault: str | None) -> tuple[os.stat_result, str | None]:
+    """What a link leads to, and why that is nothing to read."""
+    try:
+        return entry.stat(), fault
+    except OSError as error:
+        return link, fault or f"The link leads nowhere: {error.strerror}. Mend or remove it."
+
+
+_LINK = "It is a link, which may lead anywhere. Put the file itself here, or set BILLING_LANDING_LINKS=true."
+
+
+def _misnamed(name: str) -> str | None:
+    """Why a file cannot be recorded by its name."""
+    if printable(name) == name:
+        return None
+    return "The file's name is not UTF-8, or holds control characters. Rename it."
 
 
 def _is_finished(name: str) -> bool:

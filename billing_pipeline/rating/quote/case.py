@@ -1,7 +1,7 @@
 """A quote case as it is read: what is priced, and what of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -64,6 +64,7 @@ class QuotedEvent:
         value: its own figure, already times its multiplier; None where it has none.
         dimensions: what it can be priced by.
         until: of the start of a session, when another event ends it; None where none does.
+        key: equal in reports of the same event; None where the quoted meter says nothing of reports.
     """
 
     position: int
@@ -71,6 +72,7 @@ class QuotedEvent:
     value: Decimal | None
     dimensions: Mapping[str, str]
     until: datetime | None = None
+    key: tuple[object, ...] | None = None
 
     @property
     def number(self) -> Decimal:
@@ -113,6 +115,7 @@ def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) ->
     minor_digits(currency)  # refuses an unknown one
     quoted = quoted_price(given["price"])
     meter = _meter(given.get("meter"), quoted.price)
+    told_apart_by = _told_apart_by(given.get("meter"), meter)
     return Case(
         quoted=quoted,
         meter=meter,
@@ -122,7 +125,7 @@ def read_case(given: Mapping[str, object], currency: str, rounding: Rounding) ->
         else rounding,
         dimensions=_dimensions(given.get("dimensions"), ("dimensions",)),
         quantity=number_of(given["quantity"], ("quantity",)) if "quantity" in given else None,
-        events=_events(given["events"], meter) if "events" in given else None,
+        events=_events(given["events"], meter, told_apart_by) if "events" in given else None,
         cumulative=_numbers(given["cumulative"]) if "cumulative" in given else None,
         period_end=_instant(given.get("period_end"), ("period_end",)),
     )
@@ -156,21 +159,44 @@ def _meter(terms: object, price: Price) -> Meter:
         return parse(Meter, {"id": "quoted", **mapping(terms, ())}, None)
 
 
+def _told_apart_by(terms: object, meter: Meter) -> str | None:
+    """What makes two quoted events reports of one; None where the meter does not say, and each counts."""
+    says = isinstance(terms, Mapping) and any(terms.get(name) is not None for name in ("deduplicate_by", "keep"))
+    return meter.deduplicate_by if says else None
+
+
 def _numbers(cumulative: object) -> tuple[Decimal, ...]:
     return tuple(number_of(item, ("cumulative", i)) for i, item in enumerate(listed(cumulative, ("cumulative",))))
 
 
-def _events(items: object, meter: Meter) -> tuple[QuotedEvent, ...]:
-    return tuple(_event(i, item, meter) for i, item in enumerate(listed(items, ("events",))))
+def _events(items: object, meter: Meter, told_apart_by: str | None) -> tuple[QuotedEvent, ...]:
+    return tuple(_event(i, item, meter, told_apart_by) for i, item in enumerate(listed(items, ("events",))))
 
 
-def _event(position: int, item: object, meter: Meter) -> QuotedEvent:
+def _event(position: int, item: object, meter: Meter, told_apart_by: str | None) -> QuotedEvent:
     path: Path = ("events", position)
     given = mapping(item, path)
     refuse_unknown(given, _EVENT, path)
     dimensions = _dimensions(given.get("dimensions"), (*path, "dimensions"))
     timestamp = _instant(given.get("timestamp"), (*path, "timestamp")) or NO_TIME
-    return QuotedEvent(position, timestamp, _value(given.get("value"), dimensions, meter, path), dimensions)
+    event = QuotedEvent(position, timestamp, _value(given.get("value"), dimensions, meter, path), dimensions)
+    return event if told_apart_by is None else replace(event, key=_key(event, given, told_apart_by, path))
+
+
+def _key(event: QuotedEvent, given: Mapping[str, object], told_apart_by: str, path: Path) -> tuple[object, ...]:
+    """What makes it the same event as another, as in ``usage/deduplicate.py``; a quote's events are of one period."""
+    of = given.get("customer"), given.get("meter")
+    if told_apart_by == "event_id":
+        if given.get("event_id") in (None, ""):
+            hint = "Give each event its event_id, or leave deduplicate_by out."
+            raise CatalogError(
+                "The event has no event_id, by which its meter tells events apart.", hint=hint, path=path
+            )
+        return (*of, _label(given["event_id"], (*path, "event_id")))
+    if event.timestamp == NO_TIME:
+        hint = "Give each event its timestamp, or leave deduplicate_by and keep out."
+        raise CatalogError("The event has no timestamp; its meter tells events apart by it.", hint=hint, path=path)
+    return (*of, event.timestamp, frozenset(event.dimensions.items()))
 
 
 def _instant(value: object, path: Path) -> datetime | None:
@@ -213,6 +239,6 @@ def _dimensions(value: object, path: Path) -> Mapping[str, str]:
 
 def _label(value: object, path: Path) -> str:
     """A dimension value that is written without quotes."""
-    if isinstance(value, int | Decimal):
+    if isinstance(value, str | int | Decimal):
         return str(value)
     raise CatalogError(f"{scalars.shown(value)} is no text.", hint="Write it in quotes.", path=path)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from billing_pipeline.core.errors import BillingError, CatalogError
 from billing_pipeline.core.exact import Exactly
 from billing_pipeline.core.money import Money, Rounding, minor_digits, round_amount
+from billing_pipeline.core.plain_json import unique_fields
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.cost import convert, cost_of, sum_of
 from billing_pipeline.rating.line import LineDetail
@@ -30,7 +31,7 @@ def _refuse(constant: str) -> None:
 
 
 # Numbers stay text until they are read as decimals: no float ever exists.
-_DECODER = json.JSONDecoder(parse_float=str, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_float=str, parse_constant=_refuse, object_pairs_hook=unique_fields)
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 

@@ -1,7 +1,8 @@
 """Usage of a quote case: its quantity, or its events measured per combination of priced dimension values.
 
-Events are put in order, filtered, and starts and stops paired, by the rules of metering; all of them count, nothing is
-deduplicated. Without timestamps their order is the order they were written in.
+Events are put in order, filtered, and starts and stops paired, by the rules of metering. All of them count; but where
+the meter says which reports are of one event (``deduplicate_by``, ``keep``), one of each event counts, as in
+``usage/deduplicate.py``. Without timestamps their order is the order they were written in, which is that of arrival.
 """
 
 from collections import defaultdict
@@ -101,7 +102,7 @@ def _period_end(case: Case) -> datetime:
 
 def _counted(events: Iterable[QuotedEvent], meter: Meter) -> list[QuotedEvent]:
     """The events that pass a meter's filter, in the order of (timestamp, arrival); of sessions, their starts."""
-    ordered = sorted(events, key=lambda event: (event.timestamp, event.position))
+    ordered = sorted(_reported_once(events, meter), key=lambda event: (event.timestamp, event.position))
     if meter.aggregation == "duration":
         ordered = _sessions(ordered, meter)
     return [
@@ -109,6 +110,13 @@ def _counted(events: Iterable[QuotedEvent], meter: Meter) -> list[QuotedEvent]:
         for event in ordered
         if all(event.dimensions.get(name, "") in values for name, values in meter.filter.items())
     ]
+
+
+def _reported_once(events: Iterable[QuotedEvent], meter: Meter) -> Iterable[QuotedEvent]:
+    """The report of each event that counts, by the order of arrival; all where nothing tells reports apart."""
+    if meter.keep == "first":
+        events = reversed(list(events))
+    return {event.position if event.key is None else event.key: event for event in events}.values()
 
 
 def _sessions(events: Iterable[QuotedEvent], meter: Meter) -> list[QuotedEvent]:

@@ -3,18 +3,22 @@
 Values stay text until they are normalised, so that no digit is lost to a binary float on the way.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.core.plain_text import printable, shortened
 from billing_pipeline.usage.arrow import Array, ChunkedArray, pc
 
 # A line longer than this is no event; it is taken out before a parser sees it.
 LONGEST_LINE = 1 << 20
 # A file with a line longer than this is no text file: the line would not fit into memory beside everything else.
 LARGEST_LINE = 1 << 28
+# Names of columns become names of dimensions: of columns in the lake, of rows in the ledger, in messages.
+LONGEST_NAME = 500  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,21 @@ class Chunk:
     rows: Array
     bad: tuple[BadRow, ...] = ()
     bytes_read: int = 0
+
+
+def fault_of_name(name: str) -> str | None:
+    """Why a column cannot have this name; None where it can."""
+    if len(name) > LONGEST_NAME:
+        return f"The name of a column has {len(name):,} characters; at most {LONGEST_NAME} are allowed."
+    if printable(name) != name:
+        return f"The name {shortened(ascii(name))} of a column holds control characters."
+    return None
+
+
+def refuse_names(names: Iterable[str]) -> None:
+    """Refuse a delivery whose columns have names that nothing can be called by. Raises UsageError."""
+    for fault in filter(None, map(fault_of_name, names)):
+        raise UsageError(fault, hint="Rename the column and deliver it again; nothing was recorded.")
 
 
 def text_table(table: pa.Table) -> pa.Table:

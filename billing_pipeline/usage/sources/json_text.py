@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from billing_pipeline.usage.arrow import Array
+from billing_pipeline.core.plain_json import unique_fields
+from billing_pipeline.core.plain_text import shortened
+from billing_pipeline.usage.arrow import Array, pc
+from billing_pipeline.usage.sources.chunk import fault_of_name
 
 # Numbers stay as they were written; NaN and Infinity arrive as words and are quarantined as values.
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=unique_fields)
 
 
 def decode(text: str) -> object:
@@ -39,6 +42,7 @@ def columns_of(rows: Sequence[Mapping[str, object]]) -> pa.Table:
 
     Raises:
         UnicodeEncodeError: a text holds half a surrogate pair, which is no text.
+        ValueError: a key cannot name a column, or a row has a column twice.
     """
     names = dict.fromkeys(name for row in rows for name in row)
     arrays: dict[str, Array] = {}
@@ -48,6 +52,8 @@ def columns_of(rows: Sequence[Mapping[str, object]]) -> pa.Table:
 
 
 def _add(arrays: dict[str, Array], name: str, values: Sequence[object]) -> None:
+    if fault := fault_of_name(name):
+        raise ValueError(fault)
     if any(isinstance(value, dict) for value in values):
         nested = [value if isinstance(value, dict) else {} for value in values]
         for key in dict.fromkeys(key for value in nested for key in value):
@@ -60,7 +66,7 @@ def _add(arrays: dict[str, Array], name: str, values: Sequence[object]) -> None:
     except (TypeError, pa.ArrowInvalid):  # something else than text among them: booleans, lists
         texts = pa.array([as_text(value) for value in values], pa.string())
     if name in arrays:  # a row spelt "a.b" where another nests b in a
-        texts = pa.array(
-            [a if a is not None else b for a, b in zip(arrays[name].to_pylist(), texts.to_pylist(), strict=True)]
-        )
+        if pc.any(pc.and_(texts.is_valid(), arrays[name].is_valid())).as_py():
+            raise ValueError(f"{shortened(repr(name))} is given twice in one object")
+        texts = pc.coalesce(arrays[name], texts)
     arrays[name] = texts

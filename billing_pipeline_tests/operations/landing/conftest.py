@@ -15,3 +15,10 @@ def billing(postgres: Server, tmp_path: Path) -> Iterator[Billing]:
     """A ledger with sources, meters and the customers acme and beta; it is 2026-02-01 09:30."""
     with landing_ledger(postgres, tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def billing_of_module(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Billing]:
+    """The same ledger for all examples of a property."""
+    with landing_ledger(postgres, tmp_path_factory.mktemp("property")) as made:
+        yield made

@@ -167,6 +167,49 @@ def test_aggregation(meter: dict[str, Any], events: list[Event], expected: str) 
     assert quantity(meter, events) == D(expected)
 
 
+ONE_ID = [
+    {"event_id": "x", "value": "5.2"}, {"event_id": "y", "value": "3.8"}, {"event_id": "x", "value": "7.1"}
+]  # fmt: skip
+ONE_HOUR = [at("01T10:00", "5.2", region="eu"), at("01T10:00", "3.8"), at("01T10:00", "7.1", region="eu", zone="")]
+
+
+@pytest.mark.parametrize(
+    ("meter", "events", "expected"),
+    [
+        ({}, ONE_ID, "16.1"),  # nothing says what makes two events one
+        ({"deduplicate_by": "event_id"}, ONE_ID, "10.9"),
+        ({"deduplicate_by": "event_id", "keep": "latest"}, ONE_ID, "10.9"),
+        ({"deduplicate_by": "event_id", "keep": "first"}, ONE_ID, "9"),
+        ({"deduplicate_by": "event_id"}, [{**event, "customer": event["value"]} for event in ONE_ID], "16.1"),
+        ({"aggregation": "count", "deduplicate_by": "event_id"}, ONE_ID, "2"),
+        ({}, ONE_HOUR, "16.1"),
+        ({"deduplicate_by": "identity"}, ONE_HOUR, "10.9"),
+        ({"keep": "latest"}, ONE_HOUR, "10.9"),
+        ({"keep": "first"}, ONE_HOUR, "9"),
+        ({"keep": "first"}, ONE_HOUR[::-1], "10.9"),  # the order of arrival is that in which they are written
+    ],
+)
+def test_of_the_reports_of_an_event_one_counts_where_the_meter_says_so(
+    meter: dict[str, Any], events: list[Event], expected: str
+) -> None:
+    assert quantity({"aggregation": "sum", **meter}, events) == D(expected)
+
+
+@pytest.mark.parametrize(
+    ("meter", "event", "said"),
+    [
+        ({"deduplicate_by": "event_id"}, {"value": "1"}, "no event_id"),
+        ({"deduplicate_by": "event_id"}, {"value": "1", "event_id": ""}, "no event_id"),
+        ({"deduplicate_by": "event_id"}, {"value": "1", "event_id": ["x"]}, "no text"),
+        ({"keep": "first"}, {"value": "1", "event_id": "x"}, "no timestamp"),
+    ],
+)
+def test_an_event_that_cannot_be_told_apart_is_refused(meter: dict[str, Any], event: Event, said: str) -> None:
+    result: Any = quote({"meter": {"aggregation": "sum", **meter}, "price": UNIT, "events": [{**event}]})
+    assert said in result["error"]["message"]
+    assert result["error"]["field"].startswith("events.0")
+
+
 def test_the_case_may_name_the_end_of_the_period() -> None:
     events = [at("01T00:00", "2")]
     assert quantity({"aggregation": "weighted_sum"}, events, period_end="2026-01-02T00:00:00Z") == 48

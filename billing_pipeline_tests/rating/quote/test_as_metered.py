@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -44,7 +44,7 @@ CASES = [
     (METERS["sum"], {**PERCENTAGE, "by": ["region"]}),
     (METERS["count"], {**DYNAMIC, "by": ["region"]}),
 ]
-# Each its own event: what is received twice is none of a quote's business.
+# Each its own event.
 ROWS = st.lists(
     st.builds(
         Row,
@@ -73,10 +73,15 @@ def engine() -> Iterator[Engine]:
 
 
 def quoted(meter: Meter, price: Mapping[str, object], rows: list[Row]) -> Decimal:
-    names = ("aggregation", "unique_by", "session_by", "multiplier", "per")
+    names = ("aggregation", "unique_by", "session_by", "multiplier", "per", "deduplicate_by", "keep")
     terms = {name: value for name in names if (value := getattr(meter, name)) is not None}
     events = [
-        {"timestamp": row.timestamp.isoformat(), "value": row.value, "dimensions": row.dimensions}
+        {
+            "timestamp": row.timestamp.isoformat(),
+            "value": row.value,
+            "dimensions": row.dimensions,
+            "event_id": row.event_id,
+        }
         for row in sorted(rows, key=lambda row: row.arrival)
     ]
     terms |= {"max_session": str(meter.max_session)} if meter.max_session else {}
@@ -91,6 +96,11 @@ def test_a_quote_is_what_would_be_billed(
     engine: Engine, rows: list[Row], case: tuple[Meter, Mapping[str, object]]
 ) -> None:
     meter, terms = case
+    assert billed(engine, meter, terms, rows) == Fraction(quoted(meter, terms, rows))
+
+
+def billed(engine: Engine, meter: Meter, terms: Mapping[str, object], rows: list[Row]) -> Fraction:
+    """What the set-based engine meters, priced."""
     price = parse_price(terms)
     measurement = Measurement(
         1, 1, "m", START, END, by=price.by, matches=price.matches, needs=price.needs, amount_field=price.amount_field
@@ -103,7 +113,35 @@ def test_a_quote_is_what_would_be_billed(
         cost_of(price, quantity.quantity, quantity.dimensions, measures=quantity.measures).amount
         for quantity in quantities
     ]
-    assert sum(map(Fraction, amounts), Fraction(0)) == Fraction(quoted(meter, terms, rows))
+    return sum(map(Fraction, amounts), Fraction(0))
+
+
+REPORTED = [
+    Meter("m", name, deduplicate_by=by, keep=keep)
+    for name in ("sum", "count", "max", "latest")
+    for by in get_args(get_type_hints(Meter)["deduplicate_by"])
+    for keep in get_args(get_type_hints(Meter)["keep"])
+]
+REPORTS = st.lists(
+    st.builds(
+        Row,
+        batch=st.integers(1, 3),
+        row=st.just(0),
+        minute=st.integers(0, 2),
+        value=st.decimals(-50, 5000, places=2),
+        dimensions=st.fixed_dictionaries({"region": st.sampled_from(["", "eu"]), "zone": st.sampled_from(["", "a"])}),
+        event_id=st.sampled_from(["x", "y", "z"]),
+    ),
+    max_size=12,
+).map(lambda rows: [replace(row, row=place) for place, row in enumerate(rows)])
+
+
+@examples(15, phases=WITHOUT_SHRINKING)
+@given(rows=REPORTS, meter=st.sampled_from(REPORTED), price=st.sampled_from([UNIT, BY_REGION]))
+def test_of_several_reports_the_one_counts_that_would_be_billed(
+    engine: Engine, rows: list[Row], meter: Meter, price: Mapping[str, object]
+) -> None:
+    assert billed(engine, meter, price, rows) == Fraction(quoted(meter, price, rows))
 
 
 def test_days_have_as_many_hours_as_the_clocks_give_them(engine: Engine, tmp_path: Path) -> None:

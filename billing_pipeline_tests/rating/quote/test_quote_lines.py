@@ -42,13 +42,15 @@ def test_a_bad_line_does_not_stop_the_others() -> None:
         ("[" * 100_000, "nested too deeply"),
         (b'{"id": "\xff", "price": 1}', "no JSON: 'utf-8'"),
         ("null", "no fields"),
+        ('{"id": "a", "price": PRICE, "quantity": "1", "quantity": "2"}', "'quantity' is given twice"),
+        ('{"price": {"model": "per_unit", "unit_amount": "1", "unit_amount": "2"}, "quantity": "1"}', "given twice"),
         (
             """{"id": "a", "meter": {"aggregation": "weighted_sum"}, "price": PRICE,
                 "events": [{"timestamp": "9999-12-31T23:00:00Z", "value": "1"}]}""",
             "Give period_end",
         ),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_whatever_a_line_holds_the_next_is_rated(line: str | bytes, said: str) -> None:
     price = '{"model": "per_unit", "unit_amount": "0.1"}'

@@ -47,6 +47,28 @@ def test_bad_lines_are_taken_out_one_by_one(tmp_path: Path) -> None:
     assert bad[0].raw == '{"a": 1'
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"a": "1", "a": "2"}',
+        '{"a": "1", "a": "1"}',
+        '{"d": {"b": "1", "b": "2"}}',
+        '{"d": [{"b": 1, "b": 2}]}',
+        '{"a.b": "1", "a": {"b": "2"}}',
+        '{"a": {"b": "2"}, "a.b": "2"}',
+        '{"a\\u0000b": "1"}',
+        '{"a": {"\\u0000": "1"}}',
+        '{"a\\nb": "1"}',
+        '{"a\\u007f": "1"}',
+        '{"' + "a" * 501 + '": "1"}',
+    ],
+)
+def test_a_key_that_cannot_name_a_column_makes_its_line_malformed_and_no_other(tmp_path: Path, line: str) -> None:
+    rows, bad = read_bytes("jsonl", tmp_path, b'{"a": 1}\n' + line.encode() + b'\n{"a.b": 2}\n{"a": {"b": 3}}\n')
+    assert rows == {1: {"a": "1"}, 3: {"a.b": "2"}, 4: {"a.b": "3"}}
+    assert [(one.row, one.code, one.raw) for one in bad] == [(2, "malformed_row", line)]
+
+
 def test_a_long_line_is_kept_and_stops_no_other(tmp_path: Path) -> None:
     content = b'{"a": 1}\n{"a": "' + b"x" * 40_000_000 + b'"}\n{"a": 2}\n'
     rows, bad = read_bytes("jsonl", tmp_path, content)
