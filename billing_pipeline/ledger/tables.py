@@ -96,6 +96,7 @@ catalog_change = _fact(
     Column("recorded_at", INSTANT),
     Column("actor", Text),
     Column("action", Text, comment="the verb, e.g. 'catalog apply'"),
+    Column("transaction", Text, comment="its entries are accepted only in the transaction that wrote it"),
 )
 catalog_entry = _fact(
     "catalog_entry",
@@ -135,6 +136,7 @@ batch = _fact(
     Column("bytes", BigInteger),
     Column("replay_of", BigInteger),
     Column("actor", Text),
+    Column("transaction", Text, comment="its files and rows are accepted only in the transaction that wrote it"),
 )
 lake_file = _fact(
     "lake_file",
