@@ -383,19 +383,14 @@ credit_note = _fact(
 )
 
 # --- payments ----------------------------------------------------------------------------------------------------
-payment = _state(
-    "payment",
+payment_request = _fact(
+    "payment_request",
     Column("document", Uuid),
     Column("gateway", Text),
     Column("collection", Text),
     Column("amount_minor", MINOR),
-    Column("status", Text),
-    Column("reference", Text, comment="the gateway's own id"),
-    Column("attempts", Integer),
-    Column("next_attempt_at", INSTANT),
-    Column("updated_at", INSTANT),
 )
-payment_event = _fact(
+payment_event = _fact(  # where a payment stands follows from its steps: the view ``payment``
     "payment_event",
     Column("id", BigInteger),
     Column("document", Uuid),
@@ -403,6 +398,9 @@ payment_event = _fact(
     Column("at", INSTANT),
     Column("actor", Text),
     Column("note", Text),
+    Column("reference", Text, comment="the gateway's own id, from the step that brought it"),
+    Column("next_attempt_at", INSTANT, comment="when a refused payment is tried again; null: never"),
+    Column("recorded_at", INSTANT, comment="the ledger's clock; what a person marks may have happened before"),
 )
 
 # --- checks, holds, and what ran ---------------------------------------------------------------------------------

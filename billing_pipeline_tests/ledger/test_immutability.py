@@ -92,11 +92,22 @@ def like_first(table: str, columns: str, values: str) -> str:
     return f"INSERT INTO {table} ({columns}) SELECT {', '.join([*own, values])} FROM {table} LIMIT 1"
 
 
+def step(status: str, document: str = FINAL) -> str:
+    """One more step of a document's payment."""
+    columns = "document, status, at, recorded_at, actor, note"
+    return f"INSERT INTO payment_event ({columns}) VALUES ({document}, '{status}', now(), now(), 'me', '')"
+
+
+def request(document: str, amount_minor: str) -> str:
+    """One more payment that is asked for."""
+    return f"INSERT INTO payment_request VALUES ({document}, 'manual', 'send', {amount_minor})"
+
+
 DENIED, OWNER, ONCE = "permission denied", "must be owner", "it is written once"
 LATE_LINE = "lines can only be added together with their document version"
 NEXT_CHANGE = "(SELECT max(number) + 1 FROM catalog_change)"
 FACTS = sorted(table.name for table in metadata.sorted_tables if table.info["kind"] == "fact")
-STATES = ["payment", "number_counter", "ledger"]
+STATES = ["number_counter", "ledger"]
 # Of what stands: the application may not, the owner is stopped.
 REWRITING = [
     *(f"DELETE FROM {table}" for table in (*FACTS, *STATES)),
@@ -113,6 +124,8 @@ REWRITING = [
     "UPDATE catalog_change SET recorded_at = '2026-01-01'",
     "UPDATE catalog_entry SET content = '{}'",
     "UPDATE lake_file SET sha256 = 'x'",
+    "UPDATE payment_request SET amount_minor = 1",
+    "UPDATE payment_event SET status = 'paid'",
     "MERGE INTO document_line AS l USING document_line AS o ON true WHEN MATCHED THEN UPDATE SET amount_minor = 1",
 ]
 # What neither may add, or move.
@@ -176,6 +189,15 @@ ADDING = [
         )
         for values in ("'2025-12-31', now()", "'2026-01-01', now()", "'2027-01-01', '2025-12-31'")
     ),
+    ("UPDATE payment SET status = 'paid'", "cannot update view"),
+    ("UPDATE payment SET attempts = 0", "cannot update view"),
+    ("UPDATE payment_request SET document = document", ONCE),
+    (step("queued"), "payment_event_queued_key"),
+    (step("paid", DRAFT), "payment_event_request_fkey"),
+    (request(DRAFT, "1"), "a payment asks for its document's amount due"),
+    (request(DRAFT, "-1400"), "a payment asks for its document's amount due"),
+    (request(DRAFT, "1400"), "payment_request_final_fkey"),
+    (request(FINAL, "1400"), "payment_request_pkey"),
     ("UPDATE number_counter SET last = last - 1", "the counter of 2026 stands at 1 and never goes back"),
     (
         "INSERT INTO number_counter VALUES (2026, 0) ON CONFLICT (year) DO UPDATE SET last = excluded.last",
@@ -187,14 +209,13 @@ ADDING = [
 ]
 # What only the grants stop, and what the owner may do: who takes the guards away knows it.
 ONLY_THE_APPLICATION = [
-    ("UPDATE payment SET amount_minor = 1", DENIED),
     ("UPDATE ledger SET buckets = 1", DENIED),
     ("UPDATE ledger SET sandbox = true", DENIED),
     ("TRUNCATE draft_document", DENIED),
     (
         (
-            "INSERT INTO payment_event (id, document, status, at, actor, note) "
-            "SELECT -1, document, 'paid', now(), 'me', '' FROM payment"
+            "INSERT INTO payment_event (id, document, status, at, recorded_at, actor, note) "
+            "SELECT -1, document, 'paid', now(), now(), 'me', '' FROM payment"
         ),
         DENIED,
     ),
@@ -277,6 +298,24 @@ def test_the_program_is_refused(sandbox: Sandbox, role: str, sql: str, says: str
 
 # A table of one's own with the name of one that a trigger reads, what that would have to find there, and the attempt.
 SHADOWS = [
+    (
+        "payment_event",
+        "",
+        (
+            f"{step('paid').replace('payment_event', 'public.payment_event')}; "
+            f"{step('failed').replace('payment_event', 'public.payment_event')}"
+        ),
+        "takes no further step",
+    ),
+    (
+        "document_version",
+        (
+            "INSERT INTO pg_temp.document_version SELECT * FROM public.document_version; "
+            "UPDATE pg_temp.document_version SET amount_due_minor = 1"
+        ),
+        request(DRAFT, "1"),
+        "document's amount due",
+    ),
     (
         "document_version",
         (
@@ -421,6 +460,28 @@ def test_a_version_that_is_being_written_waits_for_what_is_being_made_final(sand
             first.rollback()
 
 
+def test_a_payment_follows_from_its_steps_and_only_moves_forward(sandbox: Sandbox) -> None:
+    ways = [
+        (["failed", "failed"], ["queued"]),
+        (["awaiting_payment_method", "submitted"], ["queued", "failed", "awaiting_payment_method"]),
+        (["submitted", "paid"], ["queued", "submitted", "failed", "awaiting_payment_method", "paid", "not_due"]),
+        (["not_due"], ["queued", "submitted", "failed", "awaiting_payment_method", "paid", "not_due"]),
+    ]
+    for role in ("application", "owner"):
+        url, options = reached(sandbox, role)
+        for taken, refused in ways:
+            with psycopg.connect(url, options=options) as connection:
+                for status in taken:
+                    connection.execute(step(status).encode())
+                ((status, attempts),) = connection.execute("SELECT status, attempts FROM payment").fetchall()
+                assert (status, attempts) == (taken[-1], taken.count("failed"))
+                for status in refused:
+                    with pytest.raises(psycopg.IntegrityError), connection.transaction():
+                        connection.execute(step(status).encode())
+                assert connection.execute("SELECT status FROM payment").fetchall() == [(taken[-1],)]
+                connection.rollback()
+
+
 def test_what_is_shown_of_a_final_document_is_its_final_version(sandbox: Sandbox) -> None:
     """Even where somebody took the guards away."""
     with sandbox.fork() as broken:
@@ -449,8 +510,7 @@ def test_a_real_ledgers_clock_is_not_set_by_anybody(postgres: Server) -> None:
 def test_the_application_can_move_what_is_meant_to_move(sandbox: Sandbox) -> None:
     """The refusals above are about what is final, not about a role that may do nothing."""
     with psycopg.connect(sandbox.billing.ledger.url, options="-c role=billing_app") as connection:
-        moved = connection.execute("UPDATE payment SET status = 'submitted', attempts = 1")
-        assert moved.rowcount == 1
+        assert connection.execute(step("submitted").encode()).rowcount == 1
         assert connection.execute("UPDATE number_counter SET last = last + 1").rowcount == 1
         assert connection.execute("UPDATE ledger SET sandbox_now = sandbox_now + interval '1 day'").rowcount == 1
         assert connection.execute(batch("2", "now()").encode()).rowcount == 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +16,7 @@ from billing_pipeline.ledger.database import Ledger
 from billing_pipeline_tests.sandbox import administer
 from billing_pipeline_tests.servers import Server
 
-PAID, OPEN = UUID(int=1), UUID(int=2)
+PAID, REFUSED, MOVED = (UUID(int=number) for number in (1, 2, 3))
 # A real ledger as revision 0003 kept it, whose clock somebody had set to 2020.
 OLD = f"""
     INSERT INTO ledger VALUES (1, false, '2020-01-01', 'UTC', 'month', '2026-01-01', 2, '2026-01-01');
@@ -28,14 +29,26 @@ OLD = f"""
     INSERT INTO input_set VALUES ('inputs', '[]');
     INSERT INTO document (id, customer, kind, period, issue_date, bucket, currency)
         VALUES ('{PAID}', 1, 'closing', '2026-01-01', '2026-02-01', 0, 'USD'),
-               ('{OPEN}', 1, 'delayed', '2026-01-01', '2026-02-06', 0, 'USD');
+               ('{REFUSED}', 1, 'delayed', '2026-01-01', '2026-02-06', 0, 'USD'),
+               ('{MOVED}', 1, 'delayed', '2026-01-01', '2026-02-11', 0, 'USD');
     INSERT INTO document_version SELECT id, 1, issue_date, 1400, 0, 0, 1400, 0, 1400, true, '[]', 'c', 1, 2, issue_date,
         '{{}}', 'v', '7' FROM document;
     INSERT INTO document_line (document, version, line, kind, description, dimensions, amount_minor)
         SELECT id, 1, 1, 'usage', 'calls', '{{}}', 1400 FROM document;
     INSERT INTO finalization SELECT id, 1, '2026-' || right(id::text, 6), issue_date, 1, 2, 't', issue_date, 'f',
         'inputs', 'me' FROM document;
-    INSERT INTO number_counter VALUES (2026, 2);
+    INSERT INTO number_counter VALUES (2026, 3);
+    INSERT INTO payment VALUES
+        ('{PAID}', 'manual', 'send', 1400, 'paid', 'TX-77', 0, NULL, '2026-02-20'),
+        ('{REFUSED}', 'card', 'automatic', 1400, 'failed', NULL, 2, '2026-02-09', '2026-02-07'),
+        ('{MOVED}', 'card', 'automatic', 1400, 'submitted', 'ref_3', 0, NULL, '2026-02-12');
+    INSERT INTO payment_event (document, status, at, actor, note) VALUES
+        ('{PAID}', 'queued', '2026-02-01', 'lock', 'for gateway manual'),
+        ('{PAID}', 'paid', '2026-02-18', 'me', 'marked paid, reference TX-77'),
+        ('{REFUSED}', 'queued', '2026-02-06', 'lock', 'for gateway card'),
+        ('{REFUSED}', 'failed', '2026-02-06', 'tick', 'attempt 1 refused'),
+        ('{REFUSED}', 'failed', '2026-02-07', 'tick', 'attempt 2 refused'),
+        ('{MOVED}', 'queued', '2026-02-11', 'lock', 'for gateway card');
 """
 # Triggers of that revision let nothing in but as it came; the rows above come as from a backup.
 GUARDS = ("document_line", "document_version", "draft_document")
@@ -73,7 +86,7 @@ def upgrade_to(ledger: Ledger, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def rows(ledger: Ledger, sql: str) -> list[Row[object]]:
+def rows(ledger: Ledger, sql: str) -> list[Row[Any]]:
     with ledger.begin() as connection:
         return list(connection.execute(text(sql)).all())
 
@@ -83,7 +96,9 @@ READ = (
     *(f"SELECT * FROM {table} ORDER BY 1, 2" for table in KEPT),
     "SELECT number, source, received_at, name, rows FROM batch",
     "SELECT number, recorded_at, actor, action FROM catalog_change ORDER BY 1",
-    "SELECT id, status, number, version, total_minor FROM current_document ORDER BY 1",
+    "SELECT id, status, number, version, total_minor, payment_status FROM current_document ORDER BY 1",
+    """SELECT document, gateway, collection, amount_minor, status, reference, attempts, next_attempt_at, updated_at
+       FROM payment ORDER BY 1""",
 )
 
 
@@ -92,6 +107,16 @@ def test_everything_is_as_it_was(old: Ledger) -> None:
     revisions = migrate.upgrade(old)
     assert revisions[0] == "0003"
     assert [rows(old, sql) for sql in READ] == before
+
+
+def test_the_steps_of_payments_are_kept_and_say_all_that_their_rows_said(old: Ledger) -> None:
+    """One was submitted by hand, in the row alone: that is a step now."""
+    steps = "SELECT document, status, at, actor, note FROM payment_event ORDER BY id"
+    before = rows(old, steps)
+    migrate.upgrade(old)
+    *kept, added = rows(old, steps)
+    assert kept == before
+    assert (added.document, added.status, added.actor) == (MOVED, "submitted", "migration")
 
 
 def test_a_real_ledgers_clock_runs_again(old: Ledger) -> None:
@@ -114,4 +139,4 @@ def test_what_it_promised_is_kept_from_then(old: Ledger, sql: str, says: str) ->
     migrate.upgrade(old)
     with pytest.raises(Exception, match=says), old.begin() as connection:
         connection.execute(text(sql))
-    assert len(rows(old, "SELECT FROM document_line")) == 2
+    assert len(rows(old, "SELECT 1 FROM document_line")) == 3

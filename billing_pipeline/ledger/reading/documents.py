@@ -165,7 +165,7 @@ _DOCUMENTS = f"""
     LEFT JOIN document_void AS v ON v.document = d.id {{voided}}
     ORDER BY asked.place
 """  # noqa: S608 - names of columns
-_PAYMENT = "(SELECT status FROM payment WHERE document = d.id)"
+_PAYMENT = "(SELECT status FROM payment_event WHERE document = d.id ORDER BY id DESC LIMIT 1)"
 _PAYMENT_THEN = "(SELECT status FROM payment_event WHERE document = d.id AND at <= :known_at ORDER BY id DESC LIMIT 1)"
 
 _LINES_OF_VERSIONS = f"""

@@ -238,6 +238,105 @@ END $$;
 CREATE TRIGGER the_clock_moves_forward BEFORE UPDATE ON ledger
     FOR EACH ROW EXECUTE FUNCTION refuse_clock_back();
 
+-- What a document asks for is a fact, and so is each step of its payment; where it stands is not written anywhere, but
+-- follows from the steps. What a payment's row said and no step does becomes its last step.
+DROP VIEW current_document;
+ALTER TABLE payment RENAME TO payment_request;
+ALTER TABLE payment_request RENAME CONSTRAINT payment_pkey TO payment_request_pkey;
+ALTER TABLE payment_request RENAME CONSTRAINT payment_document_fkey TO payment_request_document_fkey;
+ALTER TABLE payment_event ADD COLUMN reference TEXT;
+ALTER TABLE payment_event ADD COLUMN next_attempt_at TIMESTAMP WITH TIME ZONE;
+ALTER TABLE payment_event ADD COLUMN recorded_at TIMESTAMP WITH TIME ZONE;
+COMMENT ON COLUMN payment_event.reference IS 'the gateway''s own id, from the step that brought it';
+COMMENT ON COLUMN payment_event.next_attempt_at IS 'when a refused payment is tried again; null: never';
+COMMENT ON COLUMN payment_event.recorded_at IS 'the ledger''s clock; what a person marks may have happened before';
+INSERT INTO payment_event (document, status, at, actor, note)
+    SELECT p.document, 'queued', p.updated_at, 'migration', 'carried over' FROM payment_request AS p
+    WHERE NOT EXISTS (SELECT FROM payment_event AS e WHERE e.document = p.document AND e.status = 'queued');
+INSERT INTO payment_event (document, status, at, actor, note)
+    SELECT p.document, p.status, p.updated_at, 'migration', 'carried over' FROM payment_request AS p
+    WHERE p.status <> (SELECT status FROM payment_event WHERE document = p.document ORDER BY id DESC LIMIT 1);
+UPDATE payment_event SET recorded_at = at;
+UPDATE payment_event AS e
+    SET recorded_at = p.updated_at, next_attempt_at = p.next_attempt_at, reference = p.reference
+    FROM payment_request AS p
+    WHERE e.id = (SELECT max(id) FROM payment_event WHERE document = p.document);
+ALTER TABLE payment_event ALTER COLUMN recorded_at SET NOT NULL;
+ALTER TABLE payment_request
+    DROP COLUMN status, DROP COLUMN reference, DROP COLUMN attempts, DROP COLUMN next_attempt_at, DROP COLUMN updated_at;
+ALTER TABLE payment_request ADD CONSTRAINT payment_request_final_fkey
+    FOREIGN KEY (document) REFERENCES finalization (document) DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE payment_event ADD CONSTRAINT payment_event_request_fkey
+    FOREIGN KEY (document) REFERENCES payment_request (document);
+DROP INDEX payment_event_document_idx;
+CREATE INDEX payment_event_document_id_idx ON payment_event (document, id DESC) INCLUDE (status);
+CREATE UNIQUE INDEX payment_event_queued_key ON payment_event (document) WHERE status = 'queued';
+-- What the gateway has, is paid or is not asked for: not to be delivered any more.
+CREATE INDEX payment_event_delivered_idx ON payment_event (document) WHERE status IN ('submitted', 'paid', 'not_due');
+-- Who moves a payment locks its row, which takes a grant to update it; that nobody does is the trigger's business.
+REVOKE ALL ON payment_request FROM billing_app;
+GRANT SELECT, INSERT, UPDATE (document) ON payment_request TO billing_app;
+
+CREATE FUNCTION refuse_other_amounts() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added AS p WHERE p.amount_minor <= 0 OR p.amount_minor IS DISTINCT FROM (
+            SELECT amount_due_minor FROM document_version WHERE document = p.document ORDER BY version DESC LIMIT 1
+        )
+    ) THEN
+        RAISE EXCEPTION 'a payment asks for its document''s amount due' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER payments_are_of_the_amount_due AFTER INSERT ON payment_request
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_other_amounts();
+
+CREATE FUNCTION refuse_steps_back() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM refuse_older_snapshot();
+    PERFORM FROM payment_request WHERE document IN (SELECT document FROM added WHERE status <> 'queued')
+        ORDER BY document FOR UPDATE;
+    IF EXISTS (
+        SELECT FROM added AS a WHERE a.status <> 'queued' AND NOT EXISTS (
+            SELECT FROM payment_event AS e WHERE e.document = a.document AND e.status = 'queued' AND e.id < a.id
+        )
+    ) THEN
+        RAISE EXCEPTION 'a payment''s first step is that it is queued' USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF EXISTS (
+        SELECT FROM added AS a JOIN payment_event AS e ON e.document = a.document AND e.id <> a.id
+        WHERE e.status IN ('paid', 'not_due')
+    ) THEN
+        RAISE EXCEPTION 'a payment that is paid, or not asked for any more, takes no further step'
+            USING ERRCODE = 'restrict_violation', HINT = 'Give money back, or issue a credit note.';
+    END IF;
+    IF EXISTS (
+        SELECT FROM added AS a JOIN payment_event AS e ON e.document = a.document AND e.id <> a.id
+        WHERE e.status = 'submitted' AND a.status NOT IN ('submitted', 'paid', 'not_due')
+    ) THEN
+        RAISE EXCEPTION 'a payment that its gateway has is not queued or tried again'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER payments_move_forward AFTER INSERT ON payment_event
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_steps_back();
+
+-- Where each payment stands.
+CREATE VIEW payment AS
+SELECT p.document, p.gateway, p.collection, p.amount_minor, e.status,
+       (SELECT reference FROM payment_event WHERE document = p.document AND reference IS NOT NULL
+        ORDER BY id DESC LIMIT 1) AS reference,
+       (SELECT count(*)::integer FROM payment_event WHERE document = p.document AND status = 'failed') AS attempts,
+       e.next_attempt_at, e.recorded_at AS updated_at
+FROM payment_request AS p
+CROSS JOIN LATERAL (
+    SELECT status, next_attempt_at, recorded_at FROM payment_event WHERE document = p.document ORDER BY id DESC LIMIT 1
+) AS e;
+GRANT SELECT ON payment TO billing_app;
+
 -- Facts are written once: the application has no grant to change them, and the owner does not by mistake either. States
 -- are moved, never removed. A migration that must names the trigger: ALTER TABLE … DISABLE TRIGGER what_is_written_stays.
 CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
@@ -251,15 +350,15 @@ BEGIN
     FOREACH kept IN ARRAY ARRAY[
         'batch', 'batch_period', 'catalog_change', 'catalog_entry', 'check_result', 'credit_note', 'customer',
         'dimension', 'document', 'document_line', 'document_version', 'document_void', 'finalization', 'hold',
-        'hold_release', 'input_set', 'lake_file', 'meter', 'payment_event', 'quarantine', 'quarantine_replay',
-        'snapshot_delivery', 'snapshot_scope', 'stage_run', 'watermark'
+        'hold_release', 'input_set', 'lake_file', 'meter', 'payment_event', 'payment_request', 'quarantine',
+        'quarantine_replay', 'snapshot_delivery', 'snapshot_scope', 'stage_run', 'watermark'
     ] LOOP
         EXECUTE format(
             'CREATE TRIGGER what_is_written_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON %I '
             'FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting()', kept
         );
     END LOOP;
-    FOREACH kept IN ARRAY ARRAY['ledger', 'number_counter', 'payment'] LOOP
+    FOREACH kept IN ARRAY ARRAY['ledger', 'number_counter'] LOOP
         EXECUTE format(
             'CREATE TRIGGER what_is_written_stays BEFORE DELETE OR TRUNCATE ON %I '
             'FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting()', kept
@@ -283,13 +382,14 @@ BEGIN
 END $$;
 
 -- What a document says now: what is final, else its newest version, or before its period's end its draft (never both).
-CREATE OR REPLACE VIEW current_document AS
+CREATE VIEW current_document AS
 SELECT d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.window_end, d.reissue, d.bucket,
        d.currency,
        s.*, f.version AS final_version, f.number, f.cutoff, f.finalized_at, f.fingerprint, v.voided_at,
        CASE WHEN v.document IS NOT NULL THEN 'void' WHEN f.document IS NOT NULL THEN 'finalized' ELSE 'draft' END
            AS status,
-       coalesce(p.status, 'not_due') AS payment_status
+       coalesce((SELECT e.status FROM payment_event AS e WHERE e.document = d.id ORDER BY e.id DESC LIMIT 1), 'not_due')
+           AS payment_status
 FROM document AS d
 JOIN customer AS c ON c.code = d.customer
 LEFT JOIN finalization AS f ON f.document = d.id
@@ -305,5 +405,5 @@ CROSS JOIN LATERAL (
            recorded_at, reason, code_version
     FROM draft_document WHERE document = d.id AND f.document IS NULL
 ) AS s
-LEFT JOIN document_void AS v ON v.document = d.id
-LEFT JOIN payment AS p ON p.document = d.id;
+LEFT JOIN document_void AS v ON v.document = d.id;
+GRANT SELECT ON current_document TO billing_app;
