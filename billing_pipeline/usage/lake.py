@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.core.private_files import make_private_folder, open_private
 
 # A file that the ledger does not name may belong to a batch that is being accepted; after a day it does not.
 ORPHAN_AGE = timedelta(days=1)
@@ -81,8 +83,7 @@ class Lake:
         """
         full = f"{self.root}/{path}"
         try:
-            self.filesystem.makedirs(full.rpartition("/")[0], exist_ok=True)
-            with self.filesystem.open(full, "wb") as file:
+            with self._opened(full) as file:
                 yield Sink(file)
                 file.flush()
                 self._sync(file)
@@ -122,6 +123,15 @@ class Lake:
         unnamed = [path for path in orphans if path not in named]
         self.remove(unnamed)
         return unnamed
+
+    def _opened(self, full: str) -> Any:
+        """The new file, below folders that are there; on local disks its owner's alone."""
+        folder = full.rpartition("/")[0]
+        if isinstance(self.filesystem, LocalFileSystem):
+            make_private_folder(Path(folder))
+            return open_private(full, "wb")
+        self.filesystem.makedirs(folder, exist_ok=True)
+        return self.filesystem.open(full, "wb")
 
     def _sync(self, file: BinaryIO) -> None:
         """The ledger's commit survives a power failure, so the file that it names has to."""
