@@ -150,6 +150,11 @@ lake_file = _fact(
     Column("sha256", Text),
     Column("dimensions", ARRAY(Text)),
     Column("meters", ARRAY(SmallInteger), comment="codes of the meters it has events of"),
+    Column(
+        "customers",
+        ARRAY(Integer),
+        comment="codes of the customers it has events of; null: an earlier version kept none",
+    ),
 )
 batch_period = _fact(
     "batch_period",

@@ -28,7 +28,7 @@ class TickStep:
     """One step of a tick that was taken.
 
     Attributes:
-        name: sweep, land, close, check, lock or deliver.
+        name: sweep, land, examine, close, check, lock or deliver.
         period: its key; None where it belongs to none.
         result: what it did, in the form of its own command.
         problem: why it could not be done; other steps went on.
@@ -72,6 +72,7 @@ def _counted(result: Any) -> str:
 _SUMMARIES: Mapping[str, Callable[[Any], str]] = {
     "sweep": lambda result: f"removed {len(result['removed'])} files that a crash left",
     "land": _landed,
+    "examine": lambda result: f"lake files restored; released {', '.join(result['released'])}",
     "close": lambda result: "; ".join(f"{stage['stage']}: {_counted(stage['counts'])}" for stage in result),
     "check": _checked,
     "lock": lambda result: _counted(result["counts"]),
@@ -116,6 +117,7 @@ class _Tick:
         started = monotonic()
         self._sweep()
         self._land()
+        self._examine_lake()
         closed, periods = self._close_dirty()
         checks = {period: self._check(period) for period in unchecked(self.billing, periods)}
         if checks:
@@ -186,6 +188,18 @@ class _Tick:
             return {"removed": removed} if removed else None
 
         self._step("sweep", None, work)
+
+    def _examine_lake(self) -> None:
+        """See whether files were restored for which somebody is held: nothing else says so."""
+        from billing_pipeline.operations.closing import lake_files
+
+        for period in lake_files.held_periods(self.billing):
+
+            def work(period: BillingPeriod = period) -> object:
+                released = lake_files.examine(self.billing, period)
+                return {"released": released} if released else None
+
+            self._step("examine", period, work)
 
     def _close(self, period: BillingPeriod) -> bool:
         from billing_pipeline.operations.closing.close import (

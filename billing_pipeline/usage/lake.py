@@ -19,6 +19,7 @@ from billing_pipeline.core.private_files import make_private_folder, open_privat
 # A file that the ledger does not name may belong to a batch that is being accepted; after a day it does not.
 ORPHAN_AGE = timedelta(days=1)
 _SUFFIX = ".parquet"
+_BLOCK = 1 << 20
 
 
 class Sink:
@@ -97,6 +98,36 @@ class Lake:
         except BaseException:
             self.remove([path])
             raise
+
+    def fault(self, path: str, size: int, digest: str | None = None) -> str | None:
+        """What is wrong with a file accepted with this size, and with this sha256 where it is given; None: nothing.
+
+        Raises:
+            UsageError: the lake cannot be reached, so that nothing can be said.
+        """
+        full = f"{self.root}/{path}"
+        try:
+            there = self.filesystem.size(full)
+            if there != size:
+                return f"has {there} bytes, not the {size} that were accepted"
+            if digest is not None and self._sha256(full) != digest:
+                return "has other content than was accepted"
+        except FileNotFoundError:
+            return "is lost"
+        except OSError as error:
+            if isinstance(self.filesystem, LocalFileSystem):
+                return f"cannot be read ({error.strerror or error})"
+            raise UsageError(
+                f"The usage lake at {self.root} cannot be reached: {error}.", hint="Nothing was changed; try again."
+            ) from error
+        return None
+
+    def _sha256(self, full: str) -> str:
+        digest = sha256()
+        with self.filesystem.open(full, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files; one that is gone already is no error."""

@@ -95,6 +95,10 @@ ALTER TABLE catalog_change ADD COLUMN transaction TEXT DEFAULT pg_current_xact_i
 COMMENT ON COLUMN batch.transaction IS 'its files and rows are accepted only in the transaction that wrote it';
 COMMENT ON COLUMN catalog_change.transaction IS 'its entries are accepted only in the transaction that wrote it';
 
+-- Whom a file is about, for when it cannot be read any more.
+ALTER TABLE lake_file ADD COLUMN customers INTEGER[];
+COMMENT ON COLUMN lake_file.customers IS 'codes of the customers it has events of; null: an earlier version kept none';
+
 CREATE FUNCTION refuse_late_parts_of_batch() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
