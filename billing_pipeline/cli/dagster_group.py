@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from billing_pipeline.core.private_files import make_private_folder
+
 _LADDER = ((signal.SIGINT, 15.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 _LOOK_SECONDS = 0.1
 
@@ -91,7 +93,7 @@ def forget(home: Path) -> None:
 
 def prepare(folder: Path) -> Path:
     """Make Dagster's home with the configuration that ships with the package; returns the workspace's file."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     for name in ("dagster.yaml", "workspace.yaml"):
         (folder / name).write_text((files("billing_pipeline") / name).read_text())
     return folder / "workspace.yaml"

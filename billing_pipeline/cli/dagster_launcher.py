@@ -13,6 +13,7 @@ from pathlib import Path
 import billing_pipeline
 from billing_pipeline.cli.dagster_group import DagsterGroup, forget, prepare, remember, remembered
 from billing_pipeline.core.errors import Refused
+from billing_pipeline.core.private_files import open_private
 
 HOST = "127.0.0.1"  # Dagster's page has no authentication of its own
 FIRST_PORT, PORTS = 3000, 100
@@ -86,7 +87,7 @@ class Launcher:
 
     def _spawn(self, name: str, module: str, *arguments: str) -> None:
         leader = self._processes["webserver"].pid if self._processes else 0
-        with self.log(name).open("wb") as log:
+        with open_private(self.log(name), "wb") as log:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 env=os.environ | {"DAGSTER_HOME": str(self.home), "PYTHONPATH": _python_path()},

@@ -38,6 +38,7 @@ def upgrade(ledger: Ledger) -> tuple[str | None, str]:
         _application_role(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        _no_tables_of_its_own(connection)
     return before, newest
 
 
@@ -53,6 +54,31 @@ def _application_role(connection: Connection) -> None:
             f"The owner may not create the role {APPLICATION_ROLE}.",
             hint=f"As an administrator: CREATE ROLE {APPLICATION_ROLE} NOLOGIN; GRANT {APPLICATION_ROLE} TO <owner>;",
         ) from error
+
+
+def _no_tables_of_its_own(connection: Connection) -> None:
+    """Let the application make no tables, lasting or temporary, that could stand before the ledger's own.
+
+    Asked each time: a database that was restored or copied has forgotten what was revoked from it.
+    """
+    allowed = text("""
+        SELECT has_database_privilege(:role, current_database(), 'TEMP')
+            OR has_schema_privilege(:role, 'public', 'CREATE')
+    """)
+    if not connection.scalar(allowed, {"role": APPLICATION_ROLE}):
+        return
+    database = connection.dialect.identifier_preparer.quote(str(connection.engine.url.database))
+    statements = [
+        f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC, {APPLICATION_ROLE}",
+        f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {APPLICATION_ROLE}",
+    ]
+    for statement in statements:
+        connection.execute(text(statement))  # PostgreSQL only warns who may not
+    if connection.scalar(allowed, {"role": APPLICATION_ROLE}):
+        raise LedgerError(
+            f"The role {APPLICATION_ROLE} may make tables in this database, and the owner may not forbid it.",
+            hint=f"As an administrator: {'; '.join(statements)};",
+        )
 
 
 @contextmanager

@@ -96,6 +96,7 @@ catalog_change = _fact(
     Column("recorded_at", INSTANT),
     Column("actor", Text),
     Column("action", Text, comment="the verb, e.g. 'catalog apply'"),
+    Column("transaction", Text, comment="its entries are accepted only in the transaction that wrote it"),
 )
 catalog_entry = _fact(
     "catalog_entry",
@@ -135,6 +136,7 @@ batch = _fact(
     Column("bytes", BigInteger),
     Column("replay_of", BigInteger),
     Column("actor", Text),
+    Column("transaction", Text, comment="its files and rows are accepted only in the transaction that wrote it"),
 )
 lake_file = _fact(
     "lake_file",
@@ -148,6 +150,11 @@ lake_file = _fact(
     Column("sha256", Text),
     Column("dimensions", ARRAY(Text)),
     Column("meters", ARRAY(SmallInteger), comment="codes of the meters it has events of"),
+    Column(
+        "customers",
+        ARRAY(Integer),
+        comment="codes of the customers it has events of; null: an earlier version kept none",
+    ),
 )
 batch_period = _fact(
     "batch_period",
@@ -381,19 +388,14 @@ credit_note = _fact(
 )
 
 # --- payments ----------------------------------------------------------------------------------------------------
-payment = _state(
-    "payment",
+payment_request = _fact(
+    "payment_request",
     Column("document", Uuid),
     Column("gateway", Text),
     Column("collection", Text),
     Column("amount_minor", MINOR),
-    Column("status", Text),
-    Column("reference", Text, comment="the gateway's own id"),
-    Column("attempts", Integer),
-    Column("next_attempt_at", INSTANT),
-    Column("updated_at", INSTANT),
 )
-payment_event = _fact(
+payment_event = _fact(  # where a payment stands follows from its steps: the view ``payment``
     "payment_event",
     Column("id", BigInteger),
     Column("document", Uuid),
@@ -401,6 +403,9 @@ payment_event = _fact(
     Column("at", INSTANT),
     Column("actor", Text),
     Column("note", Text),
+    Column("reference", Text, comment="the gateway's own id, from the step that brought it"),
+    Column("next_attempt_at", INSTANT, comment="when a refused payment is tried again; null: never"),
+    Column("recorded_at", INSTANT, comment="the ledger's clock; what a person marks may have happened before"),
 )
 
 # --- checks, holds, and what ran ---------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ class Billing:
         taxes: who says which taxes are due.
         watch: told what long work begins, and how far it is.
         remembered: what this process computed of usage.
+        unsound: lake files with other content than was accepted, as far as somebody looked, with what is wrong.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class Billing:
     taxes: TaxService = field(default_factory=CatalogTax)
     watch: Watch = field(default=no_watch, repr=False)
     remembered: Remembered = field(default_factory=Remembered, repr=False)
+    unsound: dict[str, str] = field(default_factory=dict, repr=False)
     _views: dict[tuple[int, int | None], CatalogView] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -60,6 +62,7 @@ class Billing:
             "taxes": self.taxes,
             "watch": no_watch,
             "remembered": Remembered(),
+            "unsound": self.unsound,
             "_views": {},
         }
 

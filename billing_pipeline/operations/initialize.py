@@ -1,11 +1,13 @@
 """Make a ledger: its tables, its facts. Repeating it upgrades the tables and changes nothing else."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from billing_pipeline.core.errors import SettingsError
 from billing_pipeline.core.period import calendar
 from billing_pipeline.core.plain_json import Json, fields_json
+from billing_pipeline.core.private_files import FOLDER, make_private_folder
 from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.clock import LedgerFacts
 from billing_pipeline.ledger.migrate import as_owner, make_database, upgrade
@@ -58,17 +60,25 @@ def initialize(settings: Settings, *, sandbox: bool = False) -> InitResult:
     with as_owner(ledger) as connection:
         created = clock.initialize(connection, expected, settings.now)
         facts = clock.facts(connection)
-    for folder in (settings.lake, settings.landing):
+    for folder, make in ((settings.lake, make_private_folder), (settings.landing, _make_shared)):
         if "://" not in folder:
-            _make(Path(folder))
+            _make(Path(folder), make)
+    for own in (Path(settings.lake), settings.outbox, settings.dagster_home, settings.home / "reports"):
+        if own.is_dir() and own.is_relative_to(settings.home):
+            own.chmod(FOLDER)  # one that an earlier version made could be read by others
     to_do = None
     if settings.database_url and not settings.dagster_database_url:
         to_do = make_database(ledger, "dagster")  # the embedded server comes with one
     return InitResult(created, before, revision, facts, to_do)
 
 
-def _make(folder: Path) -> None:
+def _make_shared(folder: Path) -> None:
+    """Others deliver here: the umask decides."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _make(folder: Path, make: Callable[[Path], None]) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
     except OSError as error:
         raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.", hint="Choose another.") from error

@@ -1,17 +1,21 @@
 """Work by customer bucket: in this process where it is small, in parallel processes where it is large.
 
 Each unit is one transaction that can be repeated. A worker process that dies costs its unfinished units: they are
-given to new workers, and only a unit that keeps killing its worker stops the run.
+given to new workers, and only a unit that keeps killing its worker stops the run. Workers end with their parent.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from billing_pipeline.core.errors import BillingError
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.progress import Progress, no_progress
 from billing_pipeline.operations.unit import Unit
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 SMALL = 400_000  # rows; starting processes costs about as much as computing that many
 _ATTEMPTS = 3
@@ -57,16 +61,33 @@ def _in_turn(work: Callable[[Unit], T], units: Sequence[Unit], progress: Progres
     return results
 
 
+def _end_with_parent(end: "Connection") -> None:
+    """In a new worker: end when the parent lets go of its end of a pipe, or is gone, however that came about.
+
+    What this process was doing is rolled back. Interrupts are the parent's to judge.
+    """
+    import signal
+    from threading import Thread
+
+    def watch() -> None:
+        end.poll(None)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=watch, daemon=True).start()
+
+
 def _in_parallel(work: Callable[[Unit], T], units: Sequence[Unit], progress: Progress, workers: int) -> list[T]:
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     results: dict[Unit, T] = {}
+    context = get_context("spawn")  # a forked process would share this one's connections
     for _attempt in range(_ATTEMPTS):
         waiting = [unit for unit in units if unit not in results]
-        # spawn: a forked process would share this one's connections
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        end, lifeline = context.Pipe(duplex=False)
+        with end, lifeline, ProcessPoolExecutor(workers, context, _end_with_parent, (end,)) as pool:
             futures = {pool.submit(work, unit): unit for unit in waiting}
             try:
                 for future in as_completed(futures):
@@ -74,6 +95,11 @@ def _in_parallel(work: Callable[[Unit], T], units: Sequence[Unit], progress: Pro
                     progress(len(results), len(units))
             except BrokenProcessPool:
                 continue
+            except Exception:
+                raise  # a unit's own: the others finish what they do
+            except BaseException:  # interrupted: nobody finishes anything
+                lifeline.close()
+                raise
         return [results[unit] for unit in units]
     lost = [str(unit[0]) for unit in units if unit not in results]
     raise WorkerLost(

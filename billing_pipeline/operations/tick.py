@@ -7,17 +7,19 @@ waste work and change nothing twice. Where nothing is to be done it costs a few 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from billing_pipeline.core.errors import BillingError, unexpected
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.core.plain_json import Json, fields_json
+from billing_pipeline.core.private_files import FILE, make_private_folder
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
 from billing_pipeline.operations.payments.deliver import deliver
 
+_SWEEP_SECONDS = 3600
 _ROUNDS = 3  # late usage reaches the document that carries it in the second
 
 
@@ -26,7 +28,7 @@ class TickStep:
     """One step of a tick that was taken.
 
     Attributes:
-        name: land, close, check, lock or deliver.
+        name: sweep, land, examine, close, check, lock or deliver.
         period: its key; None where it belongs to none.
         result: what it did, in the form of its own command.
         problem: why it could not be done; other steps went on.
@@ -68,7 +70,9 @@ def _counted(result: Any) -> str:
 
 
 _SUMMARIES: Mapping[str, Callable[[Any], str]] = {
+    "sweep": lambda result: f"removed {len(result['removed'])} files that a crash left",
     "land": _landed,
+    "examine": lambda result: f"lake files restored; released {', '.join(result['released'])}",
     "close": lambda result: "; ".join(f"{stage['stage']}: {_counted(stage['counts'])}" for stage in result),
     "check": _checked,
     "lock": lambda result: _counted(result["counts"]),
@@ -95,7 +99,7 @@ class TickReport:
 
 
 def tick(billing: Billing) -> TickReport:
-    """Land files, close dirty periods, check them, lock due documents, deliver queued payments.
+    """Sweep once an hour, land files, close dirty periods, check them, lock due documents, deliver queued payments.
 
     Returns:
         What was done. What was refused, or broke, is a problem in it and stops only what builds on it.
@@ -111,7 +115,9 @@ class _Tick:
     def run(self) -> TickReport:
         """All steps, in the order of the data's path."""
         started = monotonic()
+        self._sweep()
         self._land()
+        self._examine_lake()
         closed, periods = self._close_dirty()
         checks = {period: self._check(period) for period in unchecked(self.billing, periods)}
         if checks:
@@ -167,6 +173,34 @@ class _Tick:
             return landed.to_json() if landed else None
 
         self._step("land", None, work)
+
+    def _sweep(self) -> None:
+        """Remove what crashes left, once an hour on each machine: staging and spilling are its own."""
+        marker = self.billing.settings.home / "swept"
+        if marker.exists() and time() - marker.stat().st_mtime < _SWEEP_SECONDS:
+            return
+
+        def work() -> object:
+            from billing_pipeline.operations.landing.sweep import sweep
+
+            removed = sweep(self.billing)
+            make_private_folder(marker.parent)
+            marker.touch(mode=FILE)
+            return {"removed": removed} if removed else None
+
+        self._step("sweep", None, work)
+
+    def _examine_lake(self) -> None:
+        """See whether files were restored for which somebody is held: nothing else says so."""
+        from billing_pipeline.operations.closing import lake_files
+
+        for period in lake_files.held_periods(self.billing):
+
+            def work(period: BillingPeriod = period) -> object:
+                released = lake_files.examine(self.billing, period)
+                return {"released": released} if released else None
+
+            self._step("examine", period, work)
 
     def _close(self, period: BillingPeriod) -> bool:
         from billing_pipeline.operations.closing.close import (

@@ -23,6 +23,7 @@ from fsspec import filesystem
 
 import billing_pipeline.usage.arrow  # noqa: F401 - settles that Arrow's lists need no pandas
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.core.private_files import make_private_folder
 from billing_pipeline.usage.event import DIMENSION_PREFIX, LakeFile, dimension_column, lake_schema
 
 BATCH, PERIOD = "batch", "period"  # the columns that reading adds from the manifest: a file does not know them
@@ -48,7 +49,7 @@ class Engine:
 
     def __init__(self, *, memory: str = "512MB", temp_directory: Path | None = None) -> None:
         if temp_directory is not None:
-            temp_directory.mkdir(parents=True, exist_ok=True)
+            make_private_folder(temp_directory)
         self._spill = mkdtemp(prefix="billing-engine-", dir=temp_directory)
         self._ibis = ibis.duckdb.connect(
             memory_limit=memory,

@@ -42,6 +42,7 @@ class LakeFile:
         bytes: its size.
         dimensions: names of the dimensions it has columns for, without the prefix.
         meters: codes of the meters it has events of: later periods read only files with events that last into them.
+        customers: codes of the customers it has events of, from who writes it; who reads the manifest asks when needed.
     """
 
     path: str
@@ -54,6 +55,7 @@ class LakeFile:
     bytes: int
     dimensions: tuple[str, ...]
     meters: tuple[int, ...] = ()
+    customers: tuple[int, ...] = ()
 
 
 def dimension_column(dimension: str) -> str:

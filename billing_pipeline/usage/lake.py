@@ -6,17 +6,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.core.private_files import make_private_folder, open_private
 
 # A file that the ledger does not name may belong to a batch that is being accepted; after a day it does not.
 ORPHAN_AGE = timedelta(days=1)
 _SUFFIX = ".parquet"
+_BLOCK = 1 << 20
 
 
 class Sink:
@@ -81,8 +84,7 @@ class Lake:
         """
         full = f"{self.root}/{path}"
         try:
-            self.filesystem.makedirs(full.rpartition("/")[0], exist_ok=True)
-            with self.filesystem.open(full, "wb") as file:
+            with self._opened(full) as file:
                 yield Sink(file)
                 file.flush()
                 self._sync(file)
@@ -96,6 +98,36 @@ class Lake:
         except BaseException:
             self.remove([path])
             raise
+
+    def fault(self, path: str, size: int, digest: str | None = None) -> str | None:
+        """What is wrong with a file accepted with this size, and with this sha256 where it is given; None: nothing.
+
+        Raises:
+            UsageError: the lake cannot be reached, so that nothing can be said.
+        """
+        full = f"{self.root}/{path}"
+        try:
+            there = self.filesystem.size(full)
+            if there != size:
+                return f"has {there} bytes, not the {size} that were accepted"
+            if digest is not None and self._sha256(full) != digest:
+                return "has other content than was accepted"
+        except FileNotFoundError:
+            return "is lost"
+        except OSError as error:
+            if isinstance(self.filesystem, LocalFileSystem):
+                return f"cannot be read ({error.strerror or error})"
+            raise UsageError(
+                f"The usage lake at {self.root} cannot be reached: {error}.", hint="Nothing was changed; try again."
+            ) from error
+        return None
+
+    def _sha256(self, full: str) -> str:
+        digest = sha256()
+        with self.filesystem.open(full, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files; one that is gone already is no error."""
@@ -122,6 +154,15 @@ class Lake:
         unnamed = [path for path in orphans if path not in named]
         self.remove(unnamed)
         return unnamed
+
+    def _opened(self, full: str) -> Any:
+        """The new file, below folders that are there; on local disks its owner's alone."""
+        folder = full.rpartition("/")[0]
+        if isinstance(self.filesystem, LocalFileSystem):
+            make_private_folder(Path(folder))
+            return open_private(full, "wb")
+        self.filesystem.makedirs(folder, exist_ok=True)
+        return self.filesystem.open(full, "wb")
 
     def _sync(self, file: BinaryIO) -> None:
         """The ledger's commit survives a power failure, so the file that it names has to."""

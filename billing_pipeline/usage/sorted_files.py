@@ -18,11 +18,12 @@ ROW_GROUP = 122_880  # rows that a reader decodes or skips as one
 
 @dataclass(slots=True)
 class Written:
-    """What a file holds: how many rows and retractions, and the codes of their meters."""
+    """What a file holds: how many rows and retractions, and the codes of their meters and customers."""
 
     rows: int = 0
     retractions: int = 0
     meters: set[int] = field(default_factory=set)
+    customers: set[int] = field(default_factory=set)
 
 
 def write_table(sink: Sink, schema: pa.Schema, tables: Iterator[pa.Table]) -> Written:
@@ -33,6 +34,7 @@ def write_table(sink: Sink, schema: pa.Schema, tables: Iterator[pa.Table]) -> Wr
             written.rows += table.num_rows
             written.retractions += pc.sum(table["retract"]).as_py() or 0
             written.meters.update(pc.unique(table["meter"]).to_pylist())
+            written.customers.update(pc.unique(table["customer"]).to_pylist())
             writer.write_table(table.select(schema.names).cast(schema), row_group_size=ROW_GROUP)
     return written
 

@@ -174,6 +174,7 @@ class Staging:
                 bytes=sink.bytes,
                 dimensions=tuple(sorted(self.dimensions)),
                 meters=tuple(sorted(written.meters)),
+                customers=tuple(sorted(written.customers)),
             )
 
 

@@ -1,7 +1,11 @@
 """Worker processes: one that dies costs its units, not the run."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +15,9 @@ import pytest
 from billing_pipeline.operations import parallel
 from billing_pipeline.operations.parallel import SMALL, WorkerLost, run_units
 from billing_pipeline_tests.faults import workers
+from billing_pipeline_tests.patience import until
 from billing_pipeline_tests.sandbox import MONTH, Sandbox, open_sandbox, use
-from billing_pipeline_tests.servers import Server
+from billing_pipeline_tests.servers import Server, with_our_code
 
 
 @pytest.fixture
@@ -50,6 +55,32 @@ def test_a_unit_that_kills_every_worker_stops_the_run_and_is_named(sandbox: Sand
 def test_an_error_is_the_runs_error_and_no_reason_to_try_again(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be done"):
         run_units(sandbox.billing, workers.fail_at_bucket_2, SMALL + 1, str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_workers_and_their_sessions_end_with_their_parent(
+    sandbox: Sandbox, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Asked by its own pid alone, as a supervisor asks: a terminal would ask its whole group."""
+    command = [sys.executable, "-m", "billing_pipeline_tests.faults.workers", str(tmp_path)]
+    environment = with_our_code() | sandbox.environment | {"BILLING_WORKERS": "2"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as parent:
+        until(lambda: parent.poll() is not None or len(list(tmp_path.glob("worker *"))) == 2, "no workers")
+        parent.send_signal(number)
+        until(lambda: parent.poll() is not None, "the parent goes on")
+    assert parent.returncode != 0
+    pids = [int(path.name.split()[1]) for path in tmp_path.glob("worker *")]
+    assert len(pids) == 2
+    until(lambda: not any(_runs(pid) for pid in pids), "workers go on")
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in %'"
+    until(lambda: sandbox.query(sessions) == [(0,)], "their sessions go on")
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 @pytest.mark.thorough(instead="test_a_close_in_parallel_comes_to_the_same")

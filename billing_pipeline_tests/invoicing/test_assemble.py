@@ -84,9 +84,7 @@ def test_the_most_specific_grace_wins(customer: str, plan: str, product: str, lo
     base = BASE.replace("{id: acme}", f"{{id: acme{customer}}}")
     text = (PRODUCTS % product).replace("{id: p,", f"{{id: p{plan},") + subscribed("p 2026-01-01")
     ((_, _, found, _),) = (
-        document
-        for document in dates(plans_of(terms_of(text, account=", grace: 2 days", base=base)))
-        if document[3]
+        document for document in dates(plans_of(terms_of(text, account=", grace: 2 days", base=base))) if document[3]
     )  # a closing document without usage is there, too, where all usage is delayed
     assert found == lock_at
 

@@ -1,5 +1,6 @@
 """A tick does what is due, and nothing twice: repeated, raced, killed."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.operations.closing.standings import standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.tick import TickReport, tick
+from billing_pipeline.usage.lake import Lake
 from billing_pipeline_tests.cli.command_line import CATALOG
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
@@ -89,6 +91,37 @@ def test_what_breaks_in_one_step_is_a_problem_of_that_step_and_done_by_the_next_
     assert ("close", FEBRUARY) in {(step.name, step.period) for step in report.steps}
     steps(tick(sandbox.billing))
     assert {document.status for document in sandbox.documents("acme", JANUARY)} == {"finalized"}
+
+
+def test_what_a_crash_left_is_swept_once_an_hour(sandbox: Sandbox) -> None:
+    def left_behind(name: str) -> Path:
+        made = sandbox.billing.settings.home / "staging" / name
+        made.mkdir(parents=True, exist_ok=True)
+        (made / "00000.parquet").write_bytes(b"x" * 1000)
+        os.utime(made, times=(0, 0))
+        return made
+
+    first = left_behind("1-killed")
+    (step,) = tick(sandbox.billing).steps
+    assert (step.name, step.result) == ("sweep", {"removed": [str(first)]})
+    assert step.summary == "removed 1 files that a crash left"
+    second, marker = left_behind("2-killed"), sandbox.billing.settings.home / "swept"
+    assert steps(tick(sandbox.billing)) == []
+    assert second.exists()
+    os.utime(marker, times=(marker.stat().st_mtime - 3601,) * 2)
+    assert steps(tick(sandbox.billing)) == [("sweep", None)]
+    assert not second.exists()
+
+
+def test_what_cannot_be_swept_stops_nothing_else(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Lake, "orphans", refuses)
+    drop(sandbox, "a.csv", "acme,compute,2026-01-03T10:00Z,10,eu,,")
+    report = tick(sandbox.billing)
+    assert [(step.name, step.problem is None) for step in report.steps][:2] == [("sweep", False), ("land", True)]
+    assert "cannot be swept" in report.steps[0].summary
 
 
 def test_where_nothing_is_to_be_done_nothing_is_done(sandbox: Sandbox) -> None:

@@ -154,17 +154,18 @@ _DOCUMENTS = f"""
     FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS asked (id, place)
     JOIN document AS d ON d.id = asked.id
     JOIN customer AS c ON c.code = d.customer
+    LEFT JOIN finalization AS f ON f.document = d.id {{finalized}}
     CROSS JOIN LATERAL (
         (SELECT version, false AS replaceable, {_STATE} FROM document_version
-         WHERE document = d.id {{known}} {{version}} ORDER BY version DESC LIMIT 1)
+         WHERE document = d.id AND version <= coalesce(f.version, version) {{known}} {{version}}
+         ORDER BY version DESC LIMIT 1)
         UNION ALL
-        SELECT 1, true, {_STATE} FROM draft_document WHERE document = d.id {{known}} {{draft}}
+        SELECT 1, true, {_STATE} FROM draft_document WHERE document = d.id AND f.document IS NULL {{known}} {{draft}}
     ) AS s
-    LEFT JOIN finalization AS f ON f.document = d.id {{finalized}}
     LEFT JOIN document_void AS v ON v.document = d.id {{voided}}
     ORDER BY asked.place
 """  # noqa: S608 - names of columns
-_PAYMENT = "(SELECT status FROM payment WHERE document = d.id)"
+_PAYMENT = "(SELECT status FROM payment_event WHERE document = d.id ORDER BY id DESC LIMIT 1)"
 _PAYMENT_THEN = "(SELECT status FROM payment_event WHERE document = d.id AND at <= :known_at ORDER BY id DESC LIMIT 1)"
 
 _LINES_OF_VERSIONS = f"""

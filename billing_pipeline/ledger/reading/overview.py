@@ -111,5 +111,10 @@ def refused_files(connection: Connection) -> Sequence[RefusedFile]:
 
 def payments(connection: Connection) -> Mapping[str, int]:
     """How many payments there are, by status."""
-    rows = connection.execute(text("SELECT status, count(*) AS payments FROM payment GROUP BY status ORDER BY status"))
+    query = text("""
+        SELECT status, count(*) AS payments FROM (
+            SELECT DISTINCT ON (document) status FROM payment_event ORDER BY document, id DESC
+        ) AS last GROUP BY status ORDER BY status
+    """)
+    rows = connection.execute(query)
     return {row.status: row.payments for row in rows}

@@ -78,12 +78,12 @@ def known(connection: Connection, *, status: str | None = None, customer: str | 
     )
 
 
-def find(connection: Connection, name: str, *, lock: bool = False) -> KnownPayment | None:
-    """The payment of the document with this number or id; ``lock`` holds it until the transaction ends."""
+def find(connection: Connection, name: str) -> KnownPayment | None:
+    """The payment of the document with this number or id."""
     clause, values = "WHERE f.number = :name", dict[str, object](name=name)
     with suppress(ValueError):
         clause, values = "WHERE p.document = :id", {"id": UUID(name)}
-    payments = _known(connection, clause + (" FOR UPDATE OF p" if lock else ""), values)
+    payments = _known(connection, clause, values)
     return payments[0] if payments else None
 
 

@@ -178,7 +178,10 @@ def _insert_dimensions(connection: Connection, files: Sequence[LakeFile]) -> Non
 
 
 def _insert_files(connection: Connection, files: Sequence[LakeFile]) -> None:
-    columns = ("path", "batch", "period", "bucket", "rows", "retractions", "bytes", "sha256", "dimensions", "meters")
+    columns = (
+        "path", "batch", "period", "bucket", "rows", "retractions", "bytes", "sha256", "dimensions", "meters",
+        "customers",
+    )  # fmt: skip
     rows = ([getattr(file, column) for column in columns] for file in files)
     copy_rows(connection, lake_file, columns, rows)
 

@@ -96,6 +96,17 @@ def read_files(
     ]
 
 
+def customers_of(connection: Connection, paths: Collection[str]) -> dict[str, set[int]]:
+    """Codes of the customers with events in these files, by path; where that was not kept, of all who may have some."""
+    query = text("""
+        SELECT path, coalesce(f.customers, ARRAY(
+            SELECT code FROM customer AS c WHERE f.bucket IS NULL OR c.bucket = f.bucket
+        )) AS customers
+        FROM lake_file AS f WHERE path = ANY(:paths)
+    """)
+    return {row.path: set(row.customers) for row in connection.execute(query, {"paths": list(paths)})}
+
+
 def deliveries(connection: Connection, through: int) -> dict[int, list[int]]:
     """Snapshot scope → batches of all its deliveries through a batch, oldest first; each replaces the one before."""
     query = select(snapshot_delivery.c.scope, snapshot_delivery.c.batch).where(snapshot_delivery.c.batch <= through)

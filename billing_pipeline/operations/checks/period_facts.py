@@ -1,7 +1,7 @@
 """Gather what the ledger knows of a period's usage, as of one moment."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -12,9 +12,11 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import checks, not_billable
 from billing_pipeline.ledger.usage import manifest, usage_facts
+from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.closing.awaited_sources import missed_deadlines
 from billing_pipeline.operations.closing.measure_customers import in_lake
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.usage.event import LakeFile
 from billing_pipeline.usage.expectations import ABSURD, UNRATED, Thresholds
 from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.profiles.facts import (
@@ -45,8 +47,8 @@ def period_facts(
         period=period,
         now=now,
         meters={codes[meter_id]: meter for meter_id, meter in catalog.meters.items()} if catalog else {},
-        files=in_lake(billing, manifest.files(connection, first_day, through)),
-        later_files=in_lake(billing, [file for day in later for file in manifest.files(connection, day, through)]),
+        files=_readable(billing, manifest.files(connection, first_day, through)),
+        later_files=_readable(billing, [file for day in later for file in manifest.files(connection, day, through)]),
         deliveries=manifest.deliveries(connection, through),
         batches=_batches(connection, first_day, sources),
         counts=usage_facts.counts(connection, first_day),
@@ -63,6 +65,11 @@ def period_facts(
         earlier_sources=usage_facts.sources(connection, earlier[0]) if earlier else frozenset(),
         magnitudes=_magnitudes(connection, earlier),
     )
+
+
+def _readable(billing: Billing, files: Sequence[LakeFile]) -> list[LakeFile]:
+    """Who is in the others is held for them, and does not add up."""
+    return in_lake(billing, lake_files.sound(billing, files))
 
 
 def _earlier(calendar: BillingCalendar, period: BillingPeriod) -> list[date]:

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from time import monotonic
 
+from billing_pipeline.core.errors import UsageError
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.periods.periods import Stage
+from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.closing.invoice import invoice_unit
 from billing_pipeline.operations.closing.meter import meter_unit, rows_to_read
 from billing_pipeline.operations.closing.rate import rate_unit
@@ -34,7 +37,14 @@ def close(billing: Billing, period: BillingPeriod, stages: Sequence[Stage] = tup
     counts = {stage: Counter[str]() for stage in stages}
     seconds = dict.fromkeys(stages, 0.0)
     progress = billing.watch(f"{'close' if len(stages) > 1 else stages[0]} {period.key}")
-    for unit in run_units(billing, close_unit, rows, period.key, stages, progress=progress):
+    run = partial(run_units, billing, close_unit, rows, period.key, stages, progress=progress)
+    try:
+        units = run()
+    except UsageError:
+        if not lake_files.explains(billing, period):
+            raise
+        units = run()  # without what cannot be read: who is in it is held now
+    for unit in units:
         for stage, (counted, took) in unit.items():
             counts[stage].update(counted)
             seconds[stage] += took

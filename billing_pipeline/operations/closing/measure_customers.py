@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from billing_pipeline.catalog.terms import CatalogView
+from billing_pipeline.core.errors import UsageError
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.metering.measurement import Measured, Measurement, Timeline, UsageCount
 from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.closing.lasting_usage import earlier_files
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.unit import Work, terms_of
@@ -31,7 +33,17 @@ class Metering:
 
 
 def in_lake(billing: Billing, files: Iterable[LakeFile]) -> list[LakeFile]:
-    """Files of the manifest, with the paths at which they can be read."""
+    """Files of the manifest, with the paths at which they can be read.
+
+    Raises:
+        UsageError: one is lost, or has not the size with which it was accepted.
+    """
+    files = list(files)
+    for path, fault in lake_files.faults(billing, files).items():
+        raise UsageError(
+            f"The lake file {path} {fault}.",
+            hint="Restore it from a backup; until then the documents of the customers in it wait.",
+        )
     root = billing.settings.lake.rstrip("/")
     return [replace(file, path=f"{root}/{file.path}") for file in files]
 
@@ -72,6 +84,8 @@ def meter_customers(
     earlier = earlier_files(
         work, {code: meters[meter] for meter, code in meter_codes.items() if meter in meters}, batch
     )
+    files = lake_files.without(work.billing, work.connection, files, codes.values())
+    earlier = lake_files.without(work.billing, work.connection, earlier, codes.values())
     if not files and not earlier:
         return metering
     lasting = any(meters[measurement.meter].has_lasting_usage for measurement in measurements)

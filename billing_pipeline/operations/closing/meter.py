@@ -20,6 +20,7 @@ from billing_pipeline.ledger.periods import periods, results
 from billing_pipeline.ledger.periods.periods import CustomerState, Stage
 from billing_pipeline.ledger.usage import lasting_usage, manifest
 from billing_pipeline.metering.segments import segments
+from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.closing.lasting_usage import by_batch, lasting_meters, touched_before
 from billing_pipeline.operations.closing.measure_customers import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
@@ -69,7 +70,9 @@ def meter_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
         codes, states = work.codes(), periods.customers(connection, period.first_day, buckets)
         dirty = _dirty(work, codes, states, after, through, now)
         view = work.view(through.change, dirty)
-        counts = _measure(work, view, {customer: codes[customer] for customer in sorted(dirty)}, through.batch)
+        unread = lake_files.held_in(work, through.batch)  # their quantities stay as they are until it can be read again
+        read = {customer: codes[customer] for customer in sorted(dirty) if codes[customer] not in unread}
+        counts = _measure(work, view, read, through.batch)
         _note_late(work, codes, dirty, now)
         periods.mark(connection, period.first_day, _states(work, view, codes, states, dirty))
         periods.advance(connection, period.first_day, buckets, through.batch, through.change)
@@ -136,8 +139,11 @@ def touched(work: Work, after: int, through: int) -> dict[int, set[int]]:
 
 def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]) -> set[int]:
     """Whom the files concern: of an earlier period's, only those with events of the meters that last."""
-    own = [file for file in files if file.period == work.first_day]
-    earlier = [file for file in files if file.period != work.first_day]
+    readable = lake_files.sound(work.billing, files)
+    own = [file for file in readable if file.period == work.first_day]
+    earlier = [file for file in readable if file.period != work.first_day]
+    unsound = {file.path for file in files}.difference(file.path for file in readable)
+    kept = manifest.customers_of(work.connection, unsound) if unsound else {}
 
     def concerned() -> set[int]:
         from billing_pipeline.usage.engine import customers_in
@@ -146,7 +152,9 @@ def _customers(work: Work, files: Collection[LakeFile], lasting: Collection[int]
             customers = customers_in(set_engine, in_lake(work.billing, own)) if own else set()
             return customers | (customers_in(set_engine, in_lake(work.billing, earlier), lasting) if earlier else set())
 
-    return work.billing.remembered.answer((own, earlier, sorted(lasting)), concerned, sum(file.rows for file in files))
+    rows = sum(file.rows for file in files)
+    read = work.billing.remembered.answer((own, earlier, sorted(lasting)), concerned, rows)
+    return read.union(*kept.values())
 
 
 def _changed(work: Work, view: CatalogView, codes: Mapping[str, int], states: Mapping[str, CustomerState]) -> set[int]:

@@ -15,6 +15,7 @@ from typing import Any
 import fsspec
 
 from billing_pipeline.core.errors import UsageError
+from billing_pipeline.core.private_files import make_private_folder
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.usage.sources import SourceFormat
 from billing_pipeline.usage.sources.chunk import Chunk
@@ -58,7 +59,7 @@ def working_folder(billing: Billing) -> Iterator[Path]:
     parent = staging_folder(billing)
     folder = parent / "not made"
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(parent)
         folder = Path(mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
         yield folder
     except OSError as error:

@@ -1,8 +1,10 @@
 """Remove the files that crashes left behind: those of no batch, half-prepared deliveries, what engines had spilled."""
 
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from billing_pipeline.core.errors import UsageError
 from billing_pipeline.ledger.usage import registry
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.delivery import staging_folder
@@ -16,13 +18,25 @@ def sweep(billing: Billing, *, older_than: timedelta = ORPHAN_AGE) -> list[str]:
     name then was not accepted before either.
     """
     now = datetime.now(UTC)
-    lake = Lake.at(billing.settings.lake)
-    orphans = lake.orphans(now, older_than)
-    with billing.ledger.begin() as connection:
-        swept = lake.sweep(orphans, registry.paths(connection))
+    try:
+        lake = Lake.at(billing.settings.lake)
+        orphans = lake.orphans(now, older_than)
+        with billing.ledger.begin() as connection:
+            swept = lake.sweep(orphans, registry.paths(connection))
+        return swept + _leftovers(billing, now, older_than)
+    except OSError as error:
+        raise UsageError(
+            f"What crashes left cannot be swept: {error}.",
+            hint="Let this user remove files in the lake and below BILLING_HOME; nothing else waits for it.",
+        ) from error
+
+
+def _leftovers(billing: Billing, now: datetime, older_than: timedelta) -> list[str]:
+    swept = []
     folders = [folder for folder in (staging_folder(billing), billing.spill_folder) if folder.exists()]
     for leftover in [path for folder in folders for path in folder.iterdir()]:
-        if now - datetime.fromtimestamp(leftover.stat().st_mtime, UTC) > older_than:
-            shutil.rmtree(leftover, ignore_errors=True)
-            swept.append(str(leftover))
+        with suppress(FileNotFoundError):  # its owner has just ended
+            if now - datetime.fromtimestamp(leftover.stat().st_mtime, UTC) > older_than:
+                shutil.rmtree(leftover, ignore_errors=True)
+                swept.append(str(leftover))
     return swept

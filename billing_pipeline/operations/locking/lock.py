@@ -35,6 +35,7 @@ from billing_pipeline.ledger.documents.states import StoredDocument
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.periods.periods import CustomerState, Stage
 from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.meter import touched
@@ -71,11 +72,20 @@ def lock(billing: Billing, period: BillingPeriod) -> StageReport:
     counts: Counter[str] = Counter(finalized=0, issued=0, queued=0, held=0)
     with billing.ledger.begin() as connection:
         due = finalization.due(connection, period.first_day, now)
+        others = finalization.due_periods(connection, period.first_day, billing.buckets, now)
     if due:
+        _examine(billing, [period, *(billing.calendar.period(day.isoformat()) for day in sorted(others))])
         progress = billing.watch(f"lock {period.key}")
         for counted in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
             counts.update(counted)
     return note_stage(billing, period, Stage.LOCK, counts, monotonic() - started)
+
+
+def _examine(billing: Billing, periods_due: Sequence[BillingPeriod]) -> None:
+    """Look at what the documents were computed from; who was held for a file that is restored is measured again."""
+    for period in periods_due:
+        if lake_files.examine(billing, period):
+            close(billing, period)
 
 
 def _needed(billing: Billing, period: BillingPeriod) -> list[BillingPeriod]:
@@ -195,13 +205,17 @@ def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
 
 def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
     """Finalize documents of one period and cutoff, but those of customers who are held."""
-    work, codes = locking.work, locking.codes(cuts)
+    work, codes, in_all = locking.work, locking.codes(cuts), len(cuts)
+    unread = holds.open_holds(work.connection, work.first_day, lake_files.CAUSE).keys()
+    cuts = [cut for cut in cuts if codes[cut.customer] not in unread]
+    if not cuts:
+        return Counter(held=in_all)
     concerned = _concerned(locking, cuts)
     unrated = _bring_to_cutoff(locking, cuts, concerned)
     held = holds.open_holds(work.connection, work.first_day).keys() | unrated
     ready = [cut for cut in cuts if codes[cut.customer] not in held]
     counts = finalize(work, locking.documents(), ready, now=locking.now)
-    counts["held"] = len(cuts) - len(ready)
+    counts["held"] = in_all - len(ready)
     locking.billed = billed_with(locking.billed, ready, codes)
     _note_late(locking, ready)
     _pass_on(locking, ready, concerned)

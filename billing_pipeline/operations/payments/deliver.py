@@ -155,10 +155,10 @@ class _Delivery:
 
     def _step(self, payment: TakenPayment, now: datetime) -> list[PaymentStep]:
         """Submit one payment. Nothing is recorded of a gateway that broke: whether it has the payment is not known."""
-        request, refusals = payment.request, payment.request.attempt - 1
+        request = payment.request
         if self.gateway.needs_payment_method and request.reference is None:
             note = f"customer {request.customer} has no payment method at {self.name}"
-            return [PaymentStep(request.document, PaymentStatus.AWAITING_PAYMENT_METHOD, note, refusals)]
+            return [PaymentStep(request.document, PaymentStatus.AWAITING_PAYMENT_METHOD, note)]
         try:
             answer = self.gateway.submit(request)
         except GatewayUnreachable:
@@ -170,7 +170,7 @@ class _Delivery:
             self.faults.append(fault)
             return []
         note = f"attempt {request.attempt}: {self.name} has it as {answer.reference}"
-        return [PaymentStep(request.document, answer.status, note, refusals, answer.reference)]
+        return [PaymentStep(request.document, answer.status, note, answer.reference)]
 
     def _refused(self, payment: TakenPayment, refusal: PaymentError, now: datetime) -> PaymentStep:
         request = payment.request
@@ -180,4 +180,4 @@ class _Delivery:
         )
         then = f"next attempt {retry_at.isoformat()}" if retry_at else "given up"
         note = f"attempt {request.attempt} refused by {self.name}: {refusal.message} ({then})"
-        return PaymentStep(request.document, PaymentStatus.FAILED, note, request.attempt, None, retry_at)
+        return PaymentStep(request.document, PaymentStatus.FAILED, note, next_attempt_at=retry_at)

@@ -59,7 +59,8 @@ def mark_paid(
     now = billing.now()
     _refuse_impossible(at, now)
     with billing.ledger.begin() as connection:
-        payment = _found(known_payments.find(connection, name, lock=True), name)
+        payments.lock_request(connection, _found(known_payments.find(connection, name), name).document)
+        payment = _found(known_payments.find(connection, name), name)  # a deliverer may have moved it meanwhile
         if payment.status is PaymentStatus.PAID:
             _refuse_other_reference(payment, reference)
             return MarkedPaid(payment, changed=False)
@@ -69,9 +70,7 @@ def mark_paid(
                 hint="Mark the invoice in its place.",
             )
         note = ", ".join(part for part in ("marked paid", reference and f"reference {reference}", note) if part)
-        step = PaymentStep(
-            payment.document, PaymentStatus.PAID, note, payment.attempts, reference or payment.reference, at=at
-        )
+        step = PaymentStep(payment.document, PaymentStatus.PAID, note, reference, at=at)
         payments.record(connection, [step], now, billing.actor)
         return MarkedPaid(_found(known_payments.find(connection, name), name), changed=True)
 

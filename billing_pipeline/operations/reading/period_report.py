@@ -7,6 +7,7 @@ from pathlib import Path
 from billing_pipeline.catalog.catalog import Catalog
 from billing_pipeline.core.errors import SettingsError
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.core.private_files import make_private_folder, open_private
 from billing_pipeline.invoicing.document import DocumentStatus
 from billing_pipeline.invoicing.render.revenue import Sold
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -84,9 +85,10 @@ def write_period_report(billing: Billing, period: BillingPeriod) -> Path:
     target = folder / f"{period.key}.html"
     written = period_report(billing, period).encode()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         partial = folder / f".{period.key}.{os.getpid()}.tmp"  # two runs may write at once
-        partial.write_bytes(written)
+        with open_private(partial, "wb") as file:
+            file.write(written)
         partial.replace(target)  # a reader sees the old one or the new one
     except OSError as error:
         raise SettingsError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from billing_pipeline.core.errors import PaymentError
+from billing_pipeline.core.private_files import make_private_folder, open_private
 from billing_pipeline.payments.handoff import GatewaySettings, GatewayUnreachable, PaymentRequest, Submission
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -54,8 +55,8 @@ class FileGateway:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One writer at a time, so that looking and writing are one step. The lock dies with its process."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
+        make_private_folder(self.folder)
+        with open_private(self.folder / ".lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -63,8 +64,9 @@ class FileGateway:
         if path.exists():
             _refuse_other(path, request.content())
             return
-        partial = self.folder / ".partial"  # what a killed writer left is overwritten
-        with partial.open("w", encoding="utf-8") as file:
+        partial = self.folder / ".partial"  # what a killed writer left is not the file
+        partial.unlink(missing_ok=True)
+        with open_private(partial, "w", encoding="utf-8") as file:
             json.dump(request.content(), file, indent=2, ensure_ascii=False)
             file.write("\n")
             file.flush()
