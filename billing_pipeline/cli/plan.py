@@ -11,6 +11,9 @@ Plan = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id; its ne
 OfCustomer = Annotated[
     str | None, typer.Option("--subscription", metavar="ID", help="Which, where the customer has several.")
 ]
+Extend = Annotated[
+    bool, typer.Option("--extend", help="Where the subscription starts later, move its start back to --start.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,6 +33,7 @@ def assign(
     plan: Plan,
     subscription: OfCustomer = None,
     start: Start = "now",
+    extend: Extend = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     actor: Actor = None,
@@ -37,4 +41,4 @@ def assign(
     """Put a customer on a plan from a start on, in place of the plans scheduled from then on."""
     from billing_pipeline.operations.changes.assign_plan import AssignPlan
 
-    ask(AssignPlan(customer, plan, subscription, start), actor, dry_run=dry_run, as_json=as_json)
+    ask(AssignPlan(customer, plan, subscription, start, extend), actor, dry_run=dry_run, as_json=as_json)

@@ -33,7 +33,7 @@ def documents_of(*phases: str, api: str, gb: str, billed: Billed | None = None) 
     used = {"api": Decimal(api), "gb": Decimal(gb)}
     found = [MeteredQuantity(one.key, one.start, one.end, {}, used[one.price.id], 1) for one in in_force]
     lines = rate(terms, in_force, found, UTC_MONTHS).lines
-    return documents(terms, JANUARY, UTC_MONTHS, lines, *([billed] if billed else []))
+    return documents(terms, JANUARY, UTC_MONTHS, lines, billed or Billed())
 
 
 def amounts(document: Document) -> list[tuple[str, str]]:

@@ -32,7 +32,6 @@ HISTORIES = [
             acme opening 2026-01-15 5.48
             acme closing 2026-02-01 14.52 = 4.52 + 10.00
         """,
-        now="there is no --extend yet",
     ),
     History(
         "a plan from the previous period does not move a start that nobody asks to be moved",
@@ -49,7 +48,6 @@ HISTORIES = [
             acme opening 2026-01-15 5.48
             acme closing 2026-02-01 10.00
         """,
-        now="the start moves: an opening of 1 Jan 4.52, and 17.00 on 1 Feb",
     ),
     # 17 of 31 days of 100 are final.
     History(
@@ -64,7 +62,6 @@ HISTORIES = [
             acme opening 2026-01-15 54.84
             acme closing 2026-02-01 145.16 = 45.16 + 100.00
         """,
-        now="there is no --extend yet",
     ),
     # The opening's cutoff is 20 January, whenever a run locks it: before the discount was recorded. February's fee is
     # on a draft until 4 February: 11.90 − 1.19.

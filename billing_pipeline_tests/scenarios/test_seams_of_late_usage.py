@@ -94,7 +94,6 @@ HISTORIES = [
             acme closing 2026-03-01 10.00
             acme closing 2026-04-01 10.00
         """,
-        now="delayed -177.00 dated 2 Feb, before its cause",
     ),
     # February's closing has no line of its own, and locks on 1 March: before February's delayed document.
     History(
@@ -104,7 +103,6 @@ HISTORIES = [
         steps={"2026-02-12": "use 5 calls on 2026-01-20"},
         until="2026-03-06",
         documents="acme closing 2026-03-01 5.00",
-        now="delayed of 6 Mar 5.00",
     ),
 ]
 

@@ -144,7 +144,6 @@ HISTORIES = [
         },
         until="2026-03-11",
         documents="acme closing 2026-02-03 50.00 cut 2026-02-11",
-        now="there is no --extend yet",
     ),
     # 15–31 March is 17 of 31 days.
     History(

@@ -27,12 +27,14 @@ class AssignPlan:
         plan: the plan's id; its newest version is assigned.
         subscription: its id, where the customer has several.
         start: from when
+        extend: where the subscription starts later than that, move its start; else the plan is in force from then on.
     """
 
     customer: str
     plan: str
     subscription: str | None = None
     start: str = NOW
+    extend: bool = False
 
     def customer_id(self, _billing: Billing) -> str:
         """The customer who is named."""
@@ -46,10 +48,20 @@ class AssignPlan:
         """
         since = recorded.start(self.start)
         plan, subscription = self._plan(recorded), self._subscription(recorded, since)
+        notes = []
+        if subscription is not None and since < subscription.start and not self.extend:
+            since = subscription.start
+            notes.append(
+                f"Subscription {subscription.id} starts on {recorded.written(since)}, and keeps its start; "
+                "--extend moves it."
+            )
         changed = _moved(recorded, subscription, plan, since) if subscription else _new(recorded, plan, since)
         words = f"plan assign {self.customer} {self.plan} --subscription {changed.id} --start {instant(since)}"
-        note = f"It still ends on {recorded.written(changed.end)}." if changed.end else ""
-        return CustomerChange(changed, since, words, note, firm=True)
+        if subscription is not None and changed.start < subscription.start:
+            words += " --extend"
+        if changed.end:
+            notes.append(f"It still ends on {recorded.written(changed.end)}.")
+        return CustomerChange(changed, since, words, " ".join(notes), firm=True)
 
     def _plan(self, recorded: CustomerCatalog) -> Plan:
         plans = recorded.catalog.plans
