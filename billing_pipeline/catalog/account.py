@@ -1,6 +1,7 @@
 """The account is the seller: what documents print, and what holds unless something more specific says otherwise."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from billing_pipeline.catalog.field_types import NO_TIME, CurrencyCode, Line, NumberFormat
 from billing_pipeline.core.money import Rounding
@@ -19,6 +20,7 @@ class Account:
         address: the seller's postal address, as printed on documents.
         tax_id: the seller's tax number, as printed on documents.
         number_format: how a document's number is written, from {year} and {number}.
+        zero_documents: whether a document all of whose lines are zero is issued, with a number: `issue`, or `omit`.
     """
 
     name: Line
@@ -28,3 +30,4 @@ class Account:
     address: str = ""
     tax_id: Line = ""
     number_format: NumberFormat = "{year}-{number:06}"
+    zero_documents: Literal["omit", "issue"] = "omit"

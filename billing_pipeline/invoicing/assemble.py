@@ -44,17 +44,23 @@ class Standing:
         plan: the document, with all that it bills.
         terms: those that it goes by: of a final document those known at its cutoff, else today's.
         lines: usage with the true-ups of its prices, and fees, each with its key.
-        later: its fees, by subscription, plan and id, that were not due at its cutoff: they take today's discounts.
+        later: fees that were not due at its cutoff: they take today's discounts.
     """
 
     plan: DocumentPlan
     terms: Terms
     lines: Sequence[Keyed]
-    later: frozenset[tuple[str | None, str | None, str | None]] = frozenset()
+    later: Sequence[Keyed] = ()
+
+    @property
+    def all(self) -> Iterator[Keyed]:
+        """All its lines."""
+        yield from self.lines
+        yield from self.later
 
     def discounts(self, line: RatedLine, terms: Terms) -> Sequence[Discount]:
         """The discounts that one of its lines may take; ``terms`` are today's."""
-        later = line.kind == LineKind.FEE and (line.subscription, line.plan, line.price) in self.later
+        later = any(line is other for _, other in self.later)
         return (terms if later else self.terms).discounts
 
 
@@ -150,10 +156,10 @@ def composed_lines(
         standing: all documents of the period, final or not.
         final: final documents of the periods before and after it, with which these share allowances.
     """
-    lines = [[line for _, line in document.lines] for document in standing]
+    lines = [[line for _, line in document.all] for document in standing]
     counted: dict[Phase, list[RatedLine]] = defaultdict(list)  # a plan's bounds look at usage and arrears
     for document in standing:
-        for key, line in document.lines:
+        for key, line in document.all:
             if line.phase_start is not None and (isinstance(key, SegmentKey) or key.timing == IN_ARREARS):
                 counted[key.subscription, line.phase_start].append(line)
     bounding = [(document.plan, document.terms) for document in standing]
@@ -194,7 +200,7 @@ class _Discounting:
             standing, competing = [*self.standing], bases[day]
             for elsewhere in self._elsewhere(service):
                 standing.append(elsewhere)
-                competing += ((elsewhere.plan.order, len(standing) - 1, line) for _, line in elsewhere.lines)
+                competing += ((elsewhere.plan.order, len(standing) - 1, line) for _, line in elsewhere.all)
             competing.sort(key=lambda competitor: competitor[0])
             based = [(place, self._placed(line)) for _, place, line in competing]
 
@@ -232,16 +238,19 @@ class _Discounting:
             keyed = [(fees.key, line) for fees in fees_in(self.terms, period, self.calendar) for line in fees.lines]
             now = [replace(plan, covers=plan.covers - covered) for plan in plans]
             for document in [*final, *(_holding(plan, self.terms, keyed) for plan in now)]:
-                fees = [
-                    (key, line)
-                    for key, line in document.lines
-                    if not isinstance(key, SegmentKey)
-                    and key.timing == IN_ADVANCE
-                    and key not in own
-                    and self._service(line) == service
-                ]
-                if fees:
-                    yield replace(document, lines=fees)
+                lines, later = (
+                    [
+                        (key, line)
+                        for key, line in of
+                        if not isinstance(key, SegmentKey)
+                        and key.timing == IN_ADVANCE
+                        and key not in own
+                        and self._service(line) == service
+                    ]
+                    for of in (document.lines, document.later)
+                )
+                if lines or later:
+                    yield replace(document, lines=lines, later=later)
 
 
 _RANKS = {LineKind.FEE: 0, LineKind.USAGE: 1}

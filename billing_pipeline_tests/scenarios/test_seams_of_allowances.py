@@ -143,7 +143,6 @@ HISTORIES = [
         },
         until="2026-04-01",
         documents="acme closing 2026-04-01 26.50 = -15.50 + -11.00 + 22.00 + 31.00",
-        now="1 Apr 37.50: 22.00 of March without it",
     ),
     # The second seat of 10–31 March was not due at the lock: 22.00, and half of it off.
     History(
@@ -161,7 +160,6 @@ HISTORIES = [
             acme closing 2026-03-01 31.00
             acme closing 2026-04-01 42.00
         """,
-        now="1 Apr 53.00: 22.00 of March without it",
     ),
 ]
 

@@ -30,7 +30,7 @@ HISTORIES = [
         until="2026-02-04",
         documents="""
             acme opening 2026-01-15 5.48
-            acme closing 2026-02-01 14.52 = 4.52 + 10.00
+            acme closing 2026-02-01 14.52 = -5.48 + 10.00 + 10.00
         """,
     ),
     History(
@@ -60,7 +60,7 @@ HISTORIES = [
         until="2026-02-04",
         documents="""
             acme opening 2026-01-15 54.84
-            acme closing 2026-02-01 145.16 = 45.16 + 100.00
+            acme closing 2026-02-01 145.16 = -54.84 + 100.00 + 100.00
         """,
     ),
     # The opening's cutoff is 20 January, whenever a run locks it: before the discount was recorded. February's fee is

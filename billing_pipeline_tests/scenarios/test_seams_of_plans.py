@@ -143,7 +143,7 @@ HISTORIES = [
             "2026-02-03T09:00": "plan assign acme metered --start previous-period --extend",
         },
         until="2026-03-11",
-        documents="acme closing 2026-02-03 50.00 cut 2026-02-11",
+        documents="acme delayed 2026-02-03 50.00 cut 2026-02-11",
     ),
     # 15–31 March is 17 of 31 days.
     History(
@@ -216,7 +216,6 @@ HISTORIES = [
         steps={"2026-01-20": "use 10 calls on 2026-01-19"},
         until="2026-02-01",
         documents="",
-        now="closing of 1 Feb 0.00 is issued",
     ),
     History(
         "usage at price 0 has an invoice where the account says so",
@@ -226,7 +225,6 @@ HISTORIES = [
         steps={"2026-01-20": "use 10 calls on 2026-01-19"},
         until="2026-02-01",
         documents="acme closing 2026-02-01 0.00",
-        now="there is no zero_documents yet",
     ),
 ]
 

@@ -25,7 +25,7 @@ class Finalization:
     """A document's finalization, of one version, before it has a number.
 
     Attributes:
-        issued: the document has lines, so it gets a number.
+        issued: the document has lines that are not all zero, or is issued all the same: it gets a number.
         inputs: fingerprint of its input set.
         batch, change: the last ones before the cutoff.
         terms: fingerprint of the customer's terms as known then.
@@ -90,6 +90,20 @@ def finalize(
     )  # fmt: skip
     copy_rows(connection, finalization, columns, rows)
     return numbers
+
+
+def of_zero_lines(connection: Connection, versions: Collection[tuple[UUID, int]]) -> set[UUID]:
+    """Those of these documents' versions all of whose lines are zero."""
+    query = """
+        SELECT a.document FROM unnest(CAST(:documents AS uuid[]), CAST(:versions AS int[])) AS a (document, version)
+        WHERE NOT EXISTS (
+            SELECT FROM document_line AS l
+            WHERE l.document = a.document AND l.version = a.version AND l.amount_minor <> 0
+        )
+    """
+    documents, numbers = [document for document, _ in versions], [version for _, version in versions]
+    rows = fetch(connection, query, documents=documents, versions=numbers) if versions else []
+    return {row.document for row in rows}
 
 
 def _take_numbers(connection: Connection, year: int, count: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_pipeline.ledger.database import among, replace_rows
@@ -132,6 +132,11 @@ def forget_causes(connection: Connection, period: date, codes: Collection[int]) 
 def _update_customers(connection: Connection, period: date, codes: Collection[int], **values: object) -> None:
     of_customers = (customer_period.c.period == period, among(customer_period.c.customer, codes))
     connection.execute(update(customer_period).where(*of_customers).values(**values))
+
+
+def computed(connection: Connection) -> list[date]:
+    """The first days of all periods that were ever computed, in order."""
+    return list(connection.scalars(text("SELECT DISTINCT period FROM period_bucket ORDER BY period")))
 
 
 def reached(connection: Connection, period: date) -> int:

@@ -8,17 +8,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, text
 
 
-def newest_subscriptions(connection: Connection, after: int) -> list[tuple[int, datetime, datetime | None]]:
-    """(change, start, end) of the subscriptions that were first recorded after a catalog change."""
-    query = text("""
-        SELECT e.change, CAST(e.content ->> 'start' AS timestamptz) AS start,
-               CAST(e.content ->> 'end' AS timestamptz) AS "end"
-        FROM catalog_entry AS e WHERE e.kind = 'subscription' AND e.change > :after AND NOT EXISTS (
-            SELECT FROM catalog_entry AS f WHERE f.kind = e.kind AND f.id = e.id AND f.change < e.change)
-    """)
-    return [(row.change, row.start, row.end) for row in connection.execute(query, {"after": after})]
-
-
 def first_start(connection: Connection) -> datetime | None:
     """When the earliest subscription starts that was ever recorded; None: there is none."""
     query = text("SELECT min(CAST(content ->> 'start' AS timestamptz)) FROM catalog_entry WHERE kind = 'subscription'")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from billing_pipeline.catalog import Catalog, ObjectChange, discount, subscription
@@ -14,6 +14,8 @@ from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection
+from billing_pipeline.ledger.documents import revisits
+from billing_pipeline.ledger.periods import periods
 from billing_pipeline.operations.changes.earliest_start import earliest_start
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.payments.gateways import PAYMENT_GATEWAYS
@@ -67,7 +69,35 @@ def record_change(
         return Recorded(None, changes)
     entries = [_entry(catalog, change) for change in changes]
     number = ledger_catalog.record(connection, entries, billing.facts, at=at, actor=billing.actor, action=action)
+    _ask_again(billing, connection, existing, catalog, changes)
     return Recorded(number, changes)
+
+
+def _ask_again(
+    billing: Billing,
+    connection: Connection,
+    existing: Catalog | None,
+    catalog: Catalog,
+    changes: Sequence[ObjectChange],
+) -> None:
+    """Note which customers' periods a change may concern: it is a fact, whatever the documents of others are.
+
+    From the period before the first difference, whose closing documents bill fees of the next, through the current one.
+    """
+    visits: list[tuple[date, int, int | None]] = []
+    known = {day: billing.calendar.period(day.isoformat()) for day in periods.computed(connection)}
+    for change in changes:
+        if change.kind == "subscription" and known:
+            new = catalog.subscriptions[change.id]
+            since = subscription.first_difference(existing.subscriptions.get(change.id) if existing else None, new)
+            if since is None:
+                continue
+            first = billing.calendar.period_of(max(since, billing.calendar.midnight(min(known))))
+            if first is not None:
+                first = billing.calendar.previous(first) or first
+                code = ledger_catalog.customer_code(connection, new.customer)
+                visits += ((day, code, None) for day in sorted(known) if first.first_day <= day)
+    revisits.ask_again(connection, visits)
 
 
 def _entry(catalog: Catalog, change: ObjectChange) -> CatalogEntry:

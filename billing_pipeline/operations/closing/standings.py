@@ -1,8 +1,6 @@
 """Periods that are not computed through all that is known: late usage, catalog changes, work left half done."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -43,8 +41,6 @@ def standings(billing: Billing) -> list[Standing]:
         change = ledger_catalog.newest_change(connection)
         first_start = overview.first_start(connection)
         lasting = lasting_usage.newest_batches(connection, lasting_usage.meters(connection, change).keys())
-        locked_through = (progress.through_change for progress in progress_of.values() if progress.locked)
-        fresh = overview.newest_subscriptions(connection, min(locked_through, default=change))
     result = []
     earlier = 0  # the newest batch of an earlier period with events that may last into this one
     for period in periods:
@@ -56,22 +52,10 @@ def standings(billing: Billing) -> list[Standing]:
                 period,
                 progress,
                 late_usage=max(progress.newest_batch, earlier) > progress.through_batch,
-                changed=behind and (not progress.locked or _has_new_subscription(fresh, period, progress)),
+                # Where all documents are final, whom a change may concern was noted when it was recorded: they wait.
+                changed=behind and not progress.locked,
                 unclosed=period.end <= now and not progress.closed and (billed or progress.used),
             )
         )
         earlier = max(earlier, lasting.get(period.first_day, 0))
     return result
-
-
-def _has_new_subscription(
-    subscriptions: Sequence[tuple[int, datetime, datetime | None]], period: BillingPeriod, progress: PeriodProgress
-) -> bool:
-    """Whether the locked period may need documents for a subscription that was recorded after it was computed.
-
-    Whatever else changes in the catalog, a period whose documents are all final stays as it is.
-    """
-    return any(
-        change > progress.through_change and start < period.end and (end is None or end > period.start)
-        for change, start, end in subscriptions
-    )

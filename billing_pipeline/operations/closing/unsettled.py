@@ -19,9 +19,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 
 from billing_pipeline.catalog.subscription import first_difference
 from billing_pipeline.catalog.terms import CatalogView, Terms
+from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.adjustment import FinalDocument, adjustments, billed_lines
 from billing_pipeline.invoicing.assemble import Keyed, Standing, composed_lines, segment_key
@@ -263,20 +265,21 @@ class _Again:
             rated = [line for line in self._rated_in(period)[code, final.change] if _is_usage(line)]
             keys = final.plan.covers - kept
             usage += (line for line in rated if segment_key(line) in keys)
-        was_due = self._was_due(period, final, terms) if terms is not self._terms[code] else None
         lines: list[Keyed] = [(segment_key(line), line) for line in usage]
-        lines += [(due.key, line) for due in fees for line in due.lines]
-        later = {(line.subscription, line.plan, line.price) for due in fees for line in due.lines}
+        later: list[Keyed] = []
+        then = self._fees_then(period, final, terms) if terms is not self._terms[code] else None
+        for due in fees:
+            for line in due.lines:
+                before, more = (line, None) if then is None else _split(line, then)
+                lines += [(due.key, before)] if before else []
+                later += [(due.key, more)] if more else []
         covers = final.plan.covers | {due.key for due in fees}
-        later = later - was_due if was_due is not None else set()
-        return Standing(replace(final.plan, covers=covers), terms, lines, frozenset(later))
+        return Standing(replace(final.plan, covers=covers), terms, lines, later)
 
-    def _was_due(
-        self, period: BillingPeriod, final: FinalDocument, terms: Terms
-    ) -> set[tuple[str | None, str | None, str | None]]:
-        """The fees, by subscription, plan and id, that were due on a document at its cutoff."""
+    def _fees_then(self, period: BillingPeriod, final: FinalDocument, terms: Terms) -> list[RatedLine]:
+        """The fee lines that were due on a document at its cutoff."""
         due = (fees for fees in fees_in(terms, period, self._calendar) if fees.key in final.plan.covers)
-        return {(line.subscription, line.plan, line.price) for fees in due for line in fees.lines}
+        return [line for fees in due for line in fees.lines]
 
     def _terms_at(self, code: int, final: FinalDocument) -> Terms:
         now = self._terms[code]
@@ -356,6 +359,32 @@ class _Again:
         identity = DocumentIdentity(customer, DocumentKind.CLOSING, period.first_day, period.next_day)
         billed = finalization.billed(self._work.connection, period.first_day, [code])[code]
         return None if identity in billed.documents else period.first_day
+
+
+def _split(line: RatedLine, then: Iterable[RatedLine]) -> tuple[RatedLine | None, RatedLine | None]:
+    """A fee line in two: what of it was due then, and what is due besides. Of three seats that were two, one."""
+    assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
+    fee = (line.subscription, line.plan, line.price)
+    quantity = line.quantity or Decimal(1)
+    before = max(
+        (
+            other.quantity or Decimal(1)
+            for other in then
+            if (other.subscription, other.plan, other.price) == fee
+            and other.service_start is not None
+            and other.service_end is not None
+            and other.service_start <= line.service_start < other.service_end
+        ),
+        default=Decimal(0),
+    )
+    if before >= quantity:
+        return line, None
+    if not before:
+        return None, line
+    minor = int(Decimal(line.amount.minor) * before / quantity)
+    amount = Money(minor, line.amount.currency)
+    rest = line._replace(amount=line.amount - amount, quantity=quantity - before)
+    return line._replace(amount=amount, quantity=before), rest
 
 
 def _is_usage(line: RatedLine) -> bool:

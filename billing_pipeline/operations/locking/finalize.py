@@ -47,8 +47,12 @@ def finalize(
     catalog = work.billing.view(work.connection, newest, customers=sorted({cut.customer for cut in ready})).catalog
     assert catalog is not None, "documents are due only where there is a catalog"  # noqa: S101
     inputs = _Inputs(work, {document.code for document in standing.values()})
-    finals = [inputs.final(document, document.lock_at, document.as_of_change, "") for document in withdrawn]
-    finals += [inputs.final(standing[cut.document], cut.cutoff, cut.change, cut.terms) for cut in ready]
+    issued = {document.id for document in standing.values() if document.lines}
+    if catalog.account.zero_documents == "omit":  # nobody is asked for nothing
+        empty = [document for document in standing.values() if document.lines and not document.amount_due.minor]
+        issued -= finalization.of_zero_lines(work.connection, [(document.id, document.version) for document in empty])
+    finals = [inputs.final(document, document.lock_at, document.as_of_change, "", issued) for document in withdrawn]
+    finals += [inputs.final(standing[cut.document], cut.cutoff, cut.change, cut.terms, issued) for cut in ready]
     dues = [
         PaymentDue.of(cut.document, standing[cut.document].amount_due, catalog.customers[cut.customer]) for cut in ready
     ]
@@ -79,11 +83,13 @@ class _Inputs:
         self._late = late_usage.unsettled_periods(work.connection, codes)
         self._kept: dict[tuple[int, datetime, tuple[date, ...]], tuple[int, str]] = {}
 
-    def final(self, document: StoredDocument, cutoff: datetime, change: int, terms: str) -> Finalization:
+    def final(
+        self, document: StoredDocument, cutoff: datetime, change: int, terms: str, issued: Collection[UUID]
+    ) -> Finalization:
         """The document's finalization; ``terms`` are empty where nothing calls for it any more."""
         key = document.bucket, cutoff, self._late.get(document.code, ())
         batch, inputs = self._kept.get(key) or self._kept.setdefault(key, self._keep(*key))
-        return Finalization(document.id, document.version, document.lines > 0, cutoff, inputs, batch, change, terms)
+        return Finalization(document.id, document.version, document.id in issued, cutoff, inputs, batch, change, terms)
 
     def _keep(self, bucket: int, cutoff: datetime, late: tuple[date, ...]) -> tuple[int, str]:
         """The last batch before a cutoff, and the usage files of a bucket until it, identified by what is in them.
