@@ -40,10 +40,12 @@ class OtherDocument:
 
     Attributes:
         credit: minor units of customer credit that it uses as it stands.
+        own: it is a document of its own for late usage, which no other would carry.
     """
 
     order: Order
     credit: int
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,12 @@ def _adjusted(
         first = min(places, key=lambda place: adjusted[place].plan.order)
         if elsewhere is None or adjusted[first].plan.order < elsewhere:
             adjusted[first] = with_adjustments(adjusted[first], unsettled.adjustments)
-    elif elsewhere is None and unsettled.receipt:
+    elif unsettled.receipt:
+        # Where nothing else will carry them, late usage received in April stands on April's own document, whether or
+        # not May has one already.
         plan = adjustment_plan(terms.customer.id, terms.customer.currency, period)
-        adjusted.append(with_adjustments(Document(plan, ()), unsettled.adjustments))
+        if all(other.own and plan.order < other.order for other in unsettled.others):
+            adjusted.append(with_adjustments(Document(plan, ()), unsettled.adjustments))
     return adjusted
 
 

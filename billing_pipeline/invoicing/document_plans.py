@@ -115,7 +115,7 @@ class _Homes:
             home = replace(home, kind=DocumentKind.DELAYED, issue_date=issued)
         if home in self._billed.documents and segment.recorded_at is not None:
             recorded = self._calendar.local_day(segment.recorded_at)
-            home = replace(home, kind=DocumentKind.DELAYED, issue_date=max(home.issue_date, recorded))
+            home = replace(home, kind=DocumentKind.DELAYED, issue_date=max(home.issue_date + A_DAY, recorded))
         while home in self._billed.documents:
             home = replace(home, kind=DocumentKind.DELAYED, issue_date=home.issue_date + A_DAY)
         return home

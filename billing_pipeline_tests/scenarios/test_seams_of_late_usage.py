@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline_tests.scenarios.short_history import (
-    AFTER_AN_OUTAGE,
-    AS_SAID,
     CALLS,
     SLOW_CALLS,
     History,
@@ -48,8 +46,6 @@ HISTORIES = [
             beta closing 2026-05-01 10.00
             beta closing 2026-06-01 10.00
         """,
-        now="1 Apr 10.00 and 1 Jun 7.00",
-        fails=(AFTER_AN_OUTAGE, AS_SAID),
     ),
     # Usage without a delay would have stood on the closing of 1 February, which was final at its midnight with p0's
     # fee: it has a delayed one, of the day after. That waits for the grace; −100 + 10 for January and for February,
@@ -73,8 +69,6 @@ HISTORIES = [
             acme closing 2026-03-01 15.00 = 5.00 + 10.00
             acme closing 2026-04-01 10.00
         """,
-        now="the 5.00 on 1 Apr, or on a draft after one run at the end",
-        fails=(AFTER_AN_OUTAGE, AS_SAID),
     ),
     # As before; without grace it locks at once. −100 + 10 twice, and 3.
     History(

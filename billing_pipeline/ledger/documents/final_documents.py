@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from billing_pipeline.invoicing.adjustment import FinalDocument
 from billing_pipeline.invoicing.complete import OtherDocument
-from billing_pipeline.invoicing.document import DocumentPlan, keys_from
+from billing_pipeline.invoicing.document import DocumentKind, DocumentPlan, keys_from
 from billing_pipeline.ledger.database import fetch
 from billing_pipeline.ledger.documents.finalization import FINAL_BEFORE
 from billing_pipeline.ledger.documents.states import identity_of
@@ -219,11 +219,15 @@ def others(
         WHERE customer = ANY(:codes) AND period IS DISTINCT FROM :period
           AND kind IN ('opening', 'closing', 'delayed', 'adjustment')
           AND reissue = 0  -- one issued again was never a draft
+          -- What nothing calls for any more, and waits to be final without a number, carries nothing.
+          AND (kind IN ('closing', 'adjustment') OR covers <> '[]')
           AND (status = 'draft' OR cutoff >= :at)
     """
     by_customer: dict[int, list[OtherDocument]] = defaultdict(list)
     for row in fetch(connection, query, codes=codes, period=period, at=at):
-        by_customer[row.customer].append(OtherDocument(identity_of(row).order(row.lock_at), int(row.used)))
+        identity = identity_of(row)
+        own = identity.kind == DocumentKind.ADJUSTMENT
+        by_customer[row.customer].append(OtherDocument(identity.order(row.lock_at), int(row.used), own))
     return by_customer
 
 

@@ -28,6 +28,7 @@ from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.cutoff import Cut
 from billing_pipeline.invoicing.document import MAY_ADJUST, Billed, DocumentStatus
+from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import final_documents, finalization, holds, late_usage, revisits
 from billing_pipeline.ledger.documents import states as document_states
@@ -35,6 +36,7 @@ from billing_pipeline.ledger.documents.states import StoredDocument
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.periods.periods import CustomerState, Stage
 from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
@@ -52,7 +54,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.finalize import finalize
 from billing_pipeline.operations.parallel import run_units
 from billing_pipeline.operations.stage_report import StageReport, note_stage
-from billing_pipeline.operations.unit import AsOf, Unit, Work, codes_of
+from billing_pipeline.operations.unit import AsOf, Unit, Work, codes_of, terms_of
 from billing_pipeline.usage.expectations import UNRATED
 
 _ROWS_PER_DOCUMENT = 10
@@ -343,7 +345,7 @@ def _stale(locking: _Locking, present: Mapping[UUID, StoredDocument], cuts: Sequ
 def _withdrawn(locking: _Locking, standing: Mapping[UUID, StoredDocument], cuts: Sequence[Cut]) -> list[StoredDocument]:
     """Documents that nothing calls for any more: empty, and finalized without a number when their time comes."""
     cut = {document.document for document in cuts}
-    return [
+    empty = [
         document
         for document in standing.values()
         if document.status == DocumentStatus.DRAFT
@@ -352,3 +354,13 @@ def _withdrawn(locking: _Locking, standing: Mapping[UUID, StoredDocument], cuts:
         and document.lock_at <= locking.now
         and document.id not in cut
     ]
+    if not empty:
+        return []
+    work = locking.work
+    customers = sorted({document.customer for document in empty})
+    view = work.view(ledger_catalog.newest_change(work.connection), customers)
+    calendar, called_for = work.billing.calendar, set[UUID]()
+    for terms in terms_of(view, customers).values():  # a closing document that is held is empty, too, and stays
+        plans = document_plans(terms, work.period, calendar, segments(terms, work.period))
+        called_for |= {plan.identity.id for plan in plans}
+    return [document for document in empty if document.id not in called_for]

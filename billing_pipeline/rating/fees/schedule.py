@@ -179,8 +179,16 @@ class Schedule:
             quantity=part.quantity,
             amount=round_amount(amount, plan.currency, self.terms.account.rounding),
             phase_start=phase.start,
-            start=max(self.calendar.midnight(part.first_day), phase.start),
+            start=max(self.calendar.midnight(part.first_day), phase.start, *self._changed_on(part)),
         )
+
+    def _changed_on(self, part: Part) -> list[datetime]:
+        """The instants at which the quantity of a part was changed on its first day."""
+        return [
+            change.start
+            for change in self.subscription.quantity_changes
+            if part.fee.id in change.quantities and self.calendar.local_day(change.start) == part.first_day
+        ]
 
 
 def fee_amount(fee: Fee, quantity: Decimal, days: int, period: ServicePeriod) -> Decimal:
