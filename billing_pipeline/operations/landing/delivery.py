@@ -21,7 +21,6 @@ from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.sources.frame import frame_hash, frame_table, read_frame
 
 FRAME = "frame"
-_STAGING = "staging"  # below home: what a crash leaves there is swept
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class OpenDelivery:
 @contextmanager
 def working_folder(billing: Billing) -> Iterator[Path]:
     """A local folder of this process's own, removed at the end. Raises UsageError where there is no space left."""
-    parent = staging_folder(billing)
+    parent = billing.staging_folder
     folder = parent / "not made"
     try:
         make_private_folder(parent)
@@ -63,11 +62,6 @@ def working_folder(billing: Billing) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def staging_folder(billing: Billing) -> Path:
-    """Where deliveries are prepared."""
-    return billing.settings.home.absolute() / _STAGING
 
 
 def open_delivery(delivered: Any, source_format: SourceFormat, folder: Path) -> OpenDelivery:
