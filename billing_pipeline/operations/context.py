@@ -85,6 +85,11 @@ class Billing:
         return self.settings.home.absolute() / "spill"
 
     @property
+    def staging_folder(self) -> Path:
+        """The folder where deliveries are prepared; what a crash leaves there is swept."""
+        return self.settings.home.absolute() / "staging"
+
+    @property
     def buckets(self) -> range:
         """All customer buckets."""
         return range(self.facts.buckets)

@@ -103,6 +103,18 @@ def request(document: str, amount_minor: str) -> str:
     return f"INSERT INTO payment_request VALUES ({document}, 'manual', 'send', {amount_minor})"
 
 
+def final_at(document: str, cutoff: str, at: str) -> str:
+    """The finalization of a document's first version, at an instant."""
+    rest = f"'{cutoff}', batch, change, terms, '{at}', fingerprint, inputs, actor FROM finalization"
+    return f"INSERT INTO finalization SELECT {document}, 1, 'x', {rest}"
+
+
+EARLY_RELEASE = """
+    WITH placed AS (
+        INSERT INTO hold (customer, period, cause, reason, created_at, actor)
+        VALUES (1, '2026-01-01', 'manual', 'x', '2026-01-20', 'me') RETURNING id
+    ) INSERT INTO hold_release SELECT id, '2026-01-19', 'me', 'x' FROM placed
+"""
 DENIED, OWNER, ONCE = "permission denied", "must be owner", "it is written once"
 LATE_LINE = "lines can only be added together with their document version"
 NEXT_CHANGE = "(SELECT max(number) + 1 FROM catalog_change)"
@@ -181,7 +193,17 @@ ADDING = [
     ("INSERT INTO catalog_change VALUES (1, now(), 'me', 'x')", "the next change is"),
     ("INSERT INTO catalog_change VALUES (99, now(), 'me', 'x')", "the next change is"),
     (f"INSERT INTO catalog_change VALUES ({NEXT_CHANGE}, '2026-01-31', 'me', 'x')", "nothing is recorded before"),
-    (f"INSERT INTO catalog_change VALUES ({NEXT_CHANGE}, now(), 'me', 'x', '1')", "names the transaction"),
+    (f"INSERT INTO catalog_change VALUES ({NEXT_CHANGE}, '2026-02-01', 'me', 'x', '1')", "names the transaction"),
+    (f"INSERT INTO catalog_change VALUES ({NEXT_CHANGE}, '9999-01-01', 'me', 'x')", "recorded in the future"),
+    (batch("2", "'9999-01-01'"), "nothing is received in the future"),
+    (
+        "INSERT INTO watermark (source, instant, recorded_at, actor) VALUES ('b', '2026-01-01', '9999-01-01', 'me')",
+        "recorded in the future",
+    ),
+    (final_at(DRAFT, "9999-01-01", "9999-01-01"), "nothing is final before its cutoff, or later than now"),
+    (final_at(DRAFT, "2026-03-01", "2026-02-01"), "nothing is final before its cutoff, or later than now"),
+    (f"INSERT INTO document_void VALUES ({FINAL}, '2026-01-31', 'me', 'why')", "not void before it is final"),
+    (EARLY_RELEASE, "not released before it holds"),
     *(
         (
             like_first("watermark", "source, actor, instant, recorded_at", values),
@@ -505,6 +527,8 @@ def test_a_real_ledgers_clock_is_not_set_by_anybody(postgres: Server) -> None:
         for url in (ledger.url, ledger.owner_url):
             with psycopg.connect(url) as raw, pytest.raises(psycopg.errors.CheckViolation, match="ledger_clock_check"):
                 raw.execute("UPDATE ledger SET sandbox_now = '2020-01-01'")
+            with psycopg.connect(url) as raw, pytest.raises(psycopg.IntegrityError, match="in the future"):
+                raw.execute("INSERT INTO catalog_change VALUES (1, now() + interval '1 minute', 'me', 'x')")
 
 
 def test_the_application_can_move_what_is_meant_to_move(sandbox: Sandbox) -> None:
@@ -513,5 +537,5 @@ def test_the_application_can_move_what_is_meant_to_move(sandbox: Sandbox) -> Non
         assert connection.execute(step("submitted").encode()).rowcount == 1
         assert connection.execute("UPDATE number_counter SET last = last + 1").rowcount == 1
         assert connection.execute("UPDATE ledger SET sandbox_now = sandbox_now + interval '1 day'").rowcount == 1
-        assert connection.execute(batch("2", "now()").encode()).rowcount == 1
+        assert connection.execute(batch("2", "'2026-02-01'").encode()).rowcount == 1
         connection.rollback()

@@ -91,10 +91,11 @@ def rows(ledger: Ledger, sql: str) -> list[Row[Any]]:
         return list(connection.execute(text(sql)).all())
 
 
-KEPT = ("document", "document_version", "document_line", "finalization", "lake_file", "catalog_entry", "number_counter")
+KEPT = ("document", "document_version", "document_line", "finalization", "catalog_entry", "number_counter")
 READ = (
     *(f"SELECT * FROM {table} ORDER BY 1, 2" for table in KEPT),
     "SELECT number, source, received_at, name, rows FROM batch",
+    "SELECT path, batch, period, bucket, rows, retractions, bytes, sha256, dimensions, meters FROM lake_file",
     "SELECT number, recorded_at, actor, action FROM catalog_change ORDER BY 1",
     "SELECT id, status, number, version, total_minor, payment_status FROM current_document ORDER BY 1",
     """SELECT document, gateway, collection, amount_minor, status, reference, attempts, next_attempt_at, updated_at

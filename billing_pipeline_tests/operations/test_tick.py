@@ -102,7 +102,7 @@ def test_what_a_crash_left_is_swept_once_an_hour(sandbox: Sandbox) -> None:
         return made
 
     first = left_behind("1-killed")
-    (step,) = tick(sandbox.billing).steps
+    step = tick(sandbox.billing).steps[0]
     assert (step.name, step.result) == ("sweep", {"removed": [str(first)]})
     assert step.summary == "removed 1 files that a crash left"
     second, marker = left_behind("2-killed"), sandbox.billing.settings.home / "swept"

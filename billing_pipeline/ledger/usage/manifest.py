@@ -96,6 +96,11 @@ def read_files(
     ]
 
 
+def paths(connection: Connection) -> set[str]:
+    """The files that the manifest names, by path; all others of the lake belong to nobody."""
+    return set(connection.scalars(select(lake_file.c.path)))
+
+
 def customers_of(connection: Connection, paths: Collection[str]) -> dict[str, set[int]]:
     """Codes of the customers with events in these files, by path; where that was not kept, of all who may have some."""
     query = text("""

@@ -5,7 +5,7 @@ from datetime import date
 import pyarrow as pa
 from sqlalchemy import Connection, Row, select, text
 
-from billing_pipeline.ledger.tables import batch, batch_period, customer, dimension, lake_file
+from billing_pipeline.ledger.tables import batch, batch_period, customer, dimension
 from billing_pipeline.usage.batch import Batch
 
 
@@ -20,11 +20,6 @@ def periods_of(connection: Connection, number: int) -> tuple[date, ...]:
     """First days of the periods that a batch has rows in or took rows from."""
     query = select(batch_period.c.period).where(batch_period.c.batch == number).order_by(batch_period.c.period)
     return tuple(connection.scalars(query))
-
-
-def paths(connection: Connection) -> set[str]:
-    """The files that the manifest names, by path; all others of the lake belong to nobody."""
-    return set(connection.scalars(select(lake_file.c.path)))
 
 
 def dimensions(connection: Connection) -> list[str]:

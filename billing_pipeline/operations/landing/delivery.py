@@ -29,9 +29,6 @@ class NoSpace(UsageError):  # noqa: N818 - what there is not
     """A delivery that did not fit on the disk; the same one may fit later."""
 
 
-_STAGING = "staging"  # below home: what a crash leaves there is swept
-
-
 @dataclass(frozen=True, slots=True)
 class OpenDelivery:
     """A delivery that can be read.
@@ -56,7 +53,7 @@ class OpenDelivery:
 @contextmanager
 def working_folder(billing: Billing) -> Iterator[Path]:
     """A local folder of this process's own, removed at the end. Raises NoSpace where there is none left."""
-    parent = staging_folder(billing)
+    parent = billing.staging_folder
     folder = parent / "not made"
     try:
         make_private_folder(parent)
@@ -71,11 +68,6 @@ def working_folder(billing: Billing) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def staging_folder(billing: Billing) -> Path:
-    """Where deliveries are prepared."""
-    return billing.settings.home.absolute() / _STAGING
 
 
 def open_delivery(delivered: Any, source_format: SourceFormat, folder: Path) -> OpenDelivery:

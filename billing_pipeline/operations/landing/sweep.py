@@ -5,9 +5,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from billing_pipeline.core.errors import UsageError
-from billing_pipeline.ledger.usage import registry
+from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.landing.delivery import staging_folder
 from billing_pipeline.usage.lake import ORPHAN_AGE, Lake
 
 
@@ -22,7 +21,7 @@ def sweep(billing: Billing, *, older_than: timedelta = ORPHAN_AGE) -> list[str]:
         lake = Lake.at(billing.settings.lake)
         orphans = lake.orphans(now, older_than)
         with billing.ledger.begin() as connection:
-            swept = lake.sweep(orphans, registry.paths(connection))
+            swept = lake.sweep(orphans, manifest.paths(connection))
         return swept + _leftovers(billing, now, older_than)
     except OSError as error:
         raise UsageError(
@@ -33,7 +32,7 @@ def sweep(billing: Billing, *, older_than: timedelta = ORPHAN_AGE) -> list[str]:
 
 def _leftovers(billing: Billing, now: datetime, older_than: timedelta) -> list[str]:
     swept = []
-    folders = [folder for folder in (staging_folder(billing), billing.spill_folder) if folder.exists()]
+    folders = [folder for folder in (billing.staging_folder, billing.spill_folder) if folder.exists()]
     for leftover in [path for folder in folders for path in folder.iterdir()]:
         with suppress(FileNotFoundError):  # its owner has just ended
             if now - datetime.fromtimestamp(leftover.stat().st_mtime, UTC) > older_than:

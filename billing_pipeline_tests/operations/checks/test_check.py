@@ -374,10 +374,19 @@ def test_a_period_is_compared_with_the_one_before(month: Month) -> None:
 def test_a_lake_that_cannot_be_read_is_no_passed_check(month: Month) -> None:
     close(month.billing, month.period)
     for path in Path(month.billing.settings.lake).rglob("*.parquet"):
-        path.write_bytes(b"PAR1 no more")
+        path.write_bytes(b"PAR1 no more".ljust(path.stat().st_size))
     with pytest.raises(UsageError, match="cannot be read"):
         check(month.billing, month.period)
     assert stored(month.billing) == 0
+
+
+def test_who_is_in_a_lake_file_of_another_size_does_not_pass(month: Month) -> None:
+    close(month.billing, month.period)
+    for path in Path(month.billing.settings.lake).rglob("*.parquet"):
+        path.write_bytes(b"PAR1 no more")
+    report = check(month.billing, month.period)
+    assert not_passed(report)["reconciliation"] == "failed"
+    assert report.held == ("acme", "beta")
 
 
 def test_the_report_is_for_people_and_for_machines(month: Month) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.landing.delivery import staging_folder
 from billing_pipeline.operations.landing.land import land
 from billing_pipeline.operations.landing.sweep import sweep
 from billing_pipeline_tests.operations.landing.landing_ledger import lake_files, reconciles, rows_of, write
@@ -70,7 +69,7 @@ def test_a_landing_that_is_killed_leaves_nothing_that_anybody_sees(
     assert len(sweep(billing, older_than=timedelta())) == orphans + 1  # and the folder it was prepared in
     assert {path for (path,) in rows_of(billing, "SELECT path FROM lake_file")} == lake_files(billing)
     assert reconciles(billing)
-    assert not list(staging_folder(billing).iterdir())
+    assert not list(billing.staging_folder.iterdir())
 
 
 def test_what_is_named_is_never_swept_however_old(billing: Billing, tmp_path: Path) -> None:

@@ -59,11 +59,16 @@ def same_size(path: Path) -> None:
     path.write_bytes(content)
 
 
+def unreadable(path: Path) -> None:
+    """No Parquet any more, and of the size that was accepted."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
 def lost(path: Path) -> None:
     path.unlink()
 
 
-HARM = [(harm, when) for harm in (times_ten, same_size, lost) for when in ("before the close", "after it")]
+HARM = [(harm, when) for harm in (times_ten, same_size, unreadable, lost) for when in ("before the close", "after it")]
 
 
 def standing(sandbox: Sandbox) -> dict[str, tuple[str, Decimal]]:

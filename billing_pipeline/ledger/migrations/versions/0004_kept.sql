@@ -70,13 +70,27 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- What becomes final is what a document says now.
+-- What the clock says. Of a real ledger it is the machine's, and not before a cutoff that has passed.
+CREATE FUNCTION ledger_now() RETURNS timestamptz LANGUAGE sql SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT coalesce(sandbox_now, greatest(clock_timestamp(), (SELECT max(cutoff) FROM finalization))) FROM ledger
+$$;
+
+-- What becomes final is what a document says now, as of a cutoff that has passed: one to come would move the clock.
 CREATE FUNCTION refuse_older_finalization() RETURNS trigger LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     PERFORM take_buckets(ARRAY(SELECT document FROM added));
     IF EXISTS (SELECT FROM added AS f JOIN document_version AS v USING (document) WHERE v.version > f.version) THEN
         RAISE EXCEPTION 'a document becomes final in its newest version' USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF EXISTS (SELECT FROM added WHERE cutoff > finalized_at) OR EXISTS (
+        SELECT FROM added, ledger AS l WHERE finalized_at > coalesce(l.sandbox_now, clock_timestamp())
+        AND (l.sandbox_now IS NOT NULL OR finalized_at > (  -- where the machine's clock was put back
+            SELECT f.cutoff FROM finalization AS f WHERE f.document NOT IN (SELECT document FROM added)
+            ORDER BY f.cutoff DESC LIMIT 1
+        )) IS NOT FALSE
+    ) THEN
+        RAISE EXCEPTION 'nothing is final before its cutoff, or later than now' USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NULL;
 END $$;
@@ -88,6 +102,28 @@ ALTER TABLE document_void ADD CONSTRAINT document_void_final_fkey
     FOREIGN KEY (document) REFERENCES finalization (document);
 ALTER TABLE credit_note ADD CONSTRAINT credit_note_credits_final_fkey
     FOREIGN KEY (credits) REFERENCES finalization (document);
+
+-- A void follows what it voids, and a release the hold that it ends.
+CREATE FUNCTION refuse_earlier_void() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF NEW.voided_at < (SELECT finalized_at FROM finalization WHERE document = NEW.document) THEN
+        RAISE EXCEPTION 'a document is not void before it is final' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER voids_come_after BEFORE INSERT ON document_void FOR EACH ROW EXECUTE FUNCTION refuse_earlier_void();
+
+CREATE FUNCTION refuse_earlier_release() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM added AS r JOIN hold AS h ON h.id = r.hold WHERE r.released_at < h.created_at) THEN
+        RAISE EXCEPTION 'a hold is not released before it holds' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER releases_come_after AFTER INSERT ON hold_release
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_earlier_release();
 
 -- A batch's files and a change's entries come with it, in one transaction: what was known before a cutoff stays so.
 ALTER TABLE batch ADD COLUMN transaction TEXT DEFAULT pg_current_xact_id()::text NOT NULL;
@@ -157,6 +193,9 @@ BEGIN
         RAISE EXCEPTION 'nothing is received before %, when others were received or locked', earliest
             USING ERRCODE = 'restrict_violation';
     END IF;
+    IF NEW.received_at > greatest(ledger_now(), earliest) THEN
+        RAISE EXCEPTION 'nothing is received in the future' USING ERRCODE = 'restrict_violation';
+    END IF;
     IF NEW.transaction <> pg_current_xact_id()::text THEN
         RAISE EXCEPTION 'a batch names the transaction that writes it' USING ERRCODE = 'restrict_violation';
     END IF;
@@ -182,6 +221,9 @@ BEGIN
         RAISE EXCEPTION 'nothing is recorded before %, when others were recorded or locked', earliest
             USING ERRCODE = 'restrict_violation';
     END IF;
+    IF NEW.recorded_at > greatest(ledger_now(), earliest) THEN
+        RAISE EXCEPTION 'nothing is recorded in the future' USING ERRCODE = 'restrict_violation';
+    END IF;
     IF NEW.transaction <> pg_current_xact_id()::text THEN
         RAISE EXCEPTION 'a change names the transaction that writes it' USING ERRCODE = 'restrict_violation';
     END IF;
@@ -200,6 +242,9 @@ BEGIN
         AND (instant >= NEW.instant OR recorded_at > NEW.recorded_at)
     ) THEN
         RAISE EXCEPTION 'the watermark of % only moves forward', NEW.source USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF NEW.recorded_at > ledger_now() THEN
+        RAISE EXCEPTION 'nothing is recorded in the future' USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
 END $$;
