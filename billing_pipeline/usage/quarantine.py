@@ -49,6 +49,9 @@ def raw_of(values: Mapping[str, str | None]) -> str:
     return json.dumps({name: value for name, value in values.items() if value is not None}, ensure_ascii=False)
 
 
+_MOST_BYTES = 1 << 28  # of one delivery: nobody mends more by hand, and the ledger has to keep it
+
+
 class Spool:
     """Quarantined rows in a local file, on their way into the ledger: many of them need no more memory than few."""
 
@@ -60,11 +63,17 @@ class Spool:
         return self.reasons.total()
 
     def add(self, rows: Sequence[QuarantinedRow]) -> None:
-        """Keep some rows."""
+        """Keep some rows. Raises UsageError where they are more than anybody could mend."""
         if not rows:
             return
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(astuple(row)) + "\n" for row in rows)
+            if file.tell() > _MOST_BYTES:
+                raise UsageError(
+                    f"More than {_MOST_BYTES >> 20} MB of the delivery cannot be billed as sent; of the last rows: "
+                    f"{rows[-1].reason}",
+                    hint="It is no delivery of usage, or of another source. Nothing was recorded.",
+                )
         self.reasons.update(row.code for row in rows)
 
     def __iter__(self) -> Iterator[QuarantinedRow]:
