@@ -5,6 +5,7 @@ They leave as a file that a person mends, CSV or JSON Lines, a row each, known b
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -95,8 +96,15 @@ def to_jsonl(rows: Iterable[tuple[int, QuarantinedRow]]) -> Iterator[str]:
 
 
 def to_csv(rows: Sequence[tuple[int, QuarantinedRow]]) -> str:
-    """A table of the rows, with a column for each column of any of them."""
-    mendable = [_mendable(number, row) for number, row in rows]
+    """A table of the rows, with a column for each column of any of them.
+
+    Anybody may have sent them, and a spreadsheet computes a cell that begins like a formula: such a cell, and such a
+    column's name, gets an apostrophe before it, which :func:`read_corrections` takes off.
+    """
+    mendable = [
+        {_guarded(name): _guarded(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in (_mendable(number, row) for number, row in rows)
+    ]
     names = dict.fromkeys([*_OURS, *(name for row in mendable for name in row)])
     text = StringIO()
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
@@ -113,9 +121,7 @@ def read_corrections(path: Path) -> dict[int, dict[str, str]]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = list(
-            csv.DictReader(StringIO(text)) if path.suffix.lower() == ".csv" else map(_object, text.splitlines())
-        )
+        rows = list(_table(text) if path.suffix.lower() == ".csv" else map(_object, text.splitlines()))
     except (OSError, ValueError, csv.Error) as error:
         raise UsageError(
             f"The corrections in {path} cannot be read: {error}",
@@ -143,6 +149,23 @@ def corrected_values(
 def _mendable(number: int, row: QuarantinedRow) -> dict[str, object]:
     ours = {ID: number, REASON: row.reason}
     return {**ours, **row.values} if row.parsed else {**ours, RAW: row.raw}
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[-+]?[0-9]+([.][0-9]+)?\Z")
+
+
+def _guarded(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.match(cell) else cell
+
+
+def _unguarded(cell: object) -> object:
+    return cell[1:] if isinstance(cell, str) and cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _table(text: str) -> Iterator[dict[str, object]]:
+    for row in csv.DictReader(StringIO(text)):
+        yield {str(_unguarded(name)): _unguarded(value) for name, value in row.items()}
 
 
 def _object(line: str) -> dict[str, object]:
