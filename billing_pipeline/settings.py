@@ -101,6 +101,17 @@ class Settings(BaseModel):
         pattern=r"^[1-9]\d*(MB|GB|TB|MiB|GiB|TiB)$",
         description="What one engine may use before it spills to disk; a close needs about workers times this.",
     )
+    staging_disk: str = Field(
+        default="50GB",
+        pattern=r"^[1-9]\d*(MB|GB|TB|MiB|GiB|TiB)$",
+        description="What one delivery may take on disk, below home, while it is prepared: a small compressed file may "
+        "expand to more than any disk holds.",
+    )
+    delivery_rows: int = Field(
+        default=500_000_000,
+        ge=1,
+        description="How many rows one delivery may have, for the same reason.",
+    )
     checks: Thresholds = Field(
         default_factory=Thresholds,
         description="From where on a figure of the usage is worth a person's time, as JSON: "

@@ -4,7 +4,7 @@ Decimals are strings without trailing zeros, instants ISO 8601 in UTC; what has 
 equal objects have equal content and a field added later changes no content that is stored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import Field, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -38,6 +38,18 @@ def to_content(shape: object) -> dict[str, Any]:
 def from_content(kind: str, content: object) -> Any:
     """The object of a kind that :func:`to_content` gave. Raises CatalogError for content that is none."""
     return parse(KINDS[kind].shape, content, None)
+
+
+def latest_instant(value: object) -> datetime | None:
+    """The latest instant that an object, or any part of it, names; None where it names none."""
+    if isinstance(value, datetime):
+        return value
+    parts: Iterable[object] = ()
+    if is_dataclass(value):
+        parts = (getattr(value, field.name) for field in fields(value))
+    elif isinstance(value, tuple | list):
+        parts = value
+    return max(filter(None, map(latest_instant, parts)), default=None)
 
 
 def _content(value: object) -> object:

@@ -34,10 +34,9 @@ def free_port(number: int | None) -> int:
 
 
 def _python_path() -> str:
-    """Dagster's processes import the package that runs now, installed or not."""
-    return os.pathsep.join(
-        [str(Path(billing_pipeline.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
+    """Dagster's processes import the package that runs now, installed or not, and nothing of the working folder."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)  # an empty part means the working folder
+    return os.pathsep.join([str(Path(billing_pipeline.__file__).parents[1]), *filter(None, given)])
 
 
 class Launcher:
@@ -89,8 +88,8 @@ class Launcher:
         leader = self._processes["webserver"].pid if self._processes else 0
         with open_private(self.log(name), "wb") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                env=os.environ | {"DAGSTER_HOME": str(self.home), "PYTHONPATH": _python_path()},
+                [sys.executable, "-P", "-m", module, *arguments],
+                env=os.environ | {"DAGSTER_HOME": str(self.home), "PYTHONPATH": _python_path(), "PYTHONSAFEPATH": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

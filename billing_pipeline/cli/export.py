@@ -25,7 +25,12 @@ Last = Annotated[
 OfPeriod = Annotated[str | None, typer.Option("--period", help="Only documents of this period, by its first day.")]
 Format = Annotated[
     str | None,
-    typer.Option("--format", metavar="csv|parquet", help="Default: as the file's name ends, else csv."),
+    typer.Option(
+        "--format",
+        metavar="csv|parquet",
+        help="Default: as the file's name ends, else csv, for programs: texts that a spreadsheet takes for formulas "
+        "stay as they are.",
+    ),
 ]
 Output = Annotated[str, typer.Option("--output", metavar="FILE", help="Where to; - is standard output.")]
 

@@ -24,6 +24,8 @@ class Cadence(StrEnum):
 
 
 A_DAY = timedelta(days=1)  # between two local days, not between two instants
+# Whatever is recorded lies before it: periods, grace and delays must still end within what a date can say.
+END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)  # the least time: what is known before ``at + MOMENT`` is known at ``at``
 MONTHS = {Cadence.MONTH: 1, Cadence.QUARTER: 3, Cadence.YEAR: 12}
 DAYS = {Cadence.DAY: 1, Cadence.WEEK: 7}

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, select, update
 
 from billing_pipeline.core.errors import LedgerError, Refused, SettingsError
-from billing_pipeline.core.period import BillingCalendar, calendar
+from billing_pipeline.core.period import END_OF_TIME, BillingCalendar, calendar
 from billing_pipeline.ledger.database import lock_key
 from billing_pipeline.ledger.tables import batch, catalog_change, finalization, ledger, stage_run
 
@@ -62,6 +62,8 @@ def initialize(connection: Connection, new_facts: LedgerFacts, now: datetime | N
         return False
     if now is not None and not new_facts.sandbox:
         raise _not_a_sandbox()
+    if now is not None:
+        _refuse_beyond(now)
     connection.execute(
         insert(ledger).values(
             id=1,
@@ -115,6 +117,7 @@ def now(connection: Connection, sandbox_now: datetime | None = None) -> datetime
 
 def set_clock(connection: Connection, instant: datetime) -> datetime:
     """Move a sandbox's clock forward to ``instant``, for all processes."""
+    _refuse_beyond(instant)
     lock_key(connection, "clock")
     row = connection.execute(select(ledger.c.sandbox, ledger.c.sandbox_now)).one()
     if not row.sandbox:
@@ -127,6 +130,14 @@ def set_clock(connection: Connection, instant: datetime) -> datetime:
         )
     connection.execute(update(ledger).values(sandbox_now=instant))
     return instant
+
+
+def _refuse_beyond(instant: datetime) -> None:
+    """When dates end no period does, and the clock never goes back."""
+    if instant >= END_OF_TIME:
+        raise Refused(
+            f"{instant.isoformat()} is not before the year {END_OF_TIME.year}.", hint="Set an earlier instant."
+        )
 
 
 def _greatest_recorded(connection: Connection) -> datetime | None:

@@ -4,7 +4,7 @@ from logging import Logger
 from typing import Any
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, field_validator
 
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.operations.context import Billing
@@ -14,8 +14,16 @@ from billing_pipeline.pipeline.progress import logged
 class BillingResource(dg.ConfigurableResource[Any]):
     """The ledger, the lake and the clock that the BILLING_ settings name; opened when first used, not at load."""
 
-    actor: str = Field(default="dagster", description="Recorded with everything that a run writes.")
+    # Any: a field of text would read {env: NAME} from the worker's environment, and a run's launcher may write it.
+    actor: Any = Field(default="dagster", description="Recorded with everything that a run writes.")
     _opened: list[Billing] = PrivateAttr(default_factory=list)
+
+    @field_validator("actor")
+    @classmethod
+    def _text(cls, actor: object) -> str:
+        if not isinstance(actor, str):
+            raise ValueError(f"an actor is a text, not {type(actor).__name__}")  # noqa: TRY004 - pydantic's way
+        return actor
 
     def open(self) -> Billing:
         """Access, until the run or the tick ends."""

@@ -1,15 +1,18 @@
 """What happens by itself. A sensor only asks the ledger what there is to do; whatever it launches is safe to repeat.
 
-Run keys name what was seen, so that a tick which sees the same launches nothing new; each holds the hour, so that what
-failed is tried again. The hour is the machine's: a sandbox's clock may stand still.
+Run keys name what was seen, so that a tick which sees the same launches nothing new. What failed is tried again after a
+minute, then after two, four, … up to an hour, and until then the sensor says that it waits. Each key holds the hour, so
+that what succeeded and left all as it was is looked at again. Hours and minutes are the machine's: a sandbox's clock
+may stand still.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 import dagster as dg
+from dagster import DagsterRunStatus, RunsFilter
 
 from billing_pipeline.core.errors import LedgerError
 from billing_pipeline.operations.closing.standings import Standing, standings
@@ -22,9 +25,15 @@ from billing_pipeline.pipeline.resources import BillingResource
 
 Answer = dg.SensorResult | dg.SkipReason
 _SECONDS = 30  # between two looks
+_LONGEST_WAIT = timedelta(hours=1)
+_MOST_FAILURES = 10  # more of them wait no longer
+_SEEN = "billing/seen"  # tag of a run: what was seen when it was asked for
 
 
-def _sensor(job: Any) -> Callable[[Callable[[BillingResource], Answer]], dg.SensorDefinition]:
+Look = Callable[[dg.SensorEvaluationContext, BillingResource], Answer]
+
+
+def _sensor(job: Any) -> Callable[[Look], dg.SensorDefinition]:
     """On by default; the UI shows the docstring."""
     return lambda look: dg.sensor(
         job=job,
@@ -35,38 +44,70 @@ def _sensor(job: Any) -> Callable[[Callable[[BillingResource], Answer]], dg.Sens
 
 
 @_sensor(land_usage)
-def files_landed(billing: BillingResource) -> Answer:
+def files_landed(context: dg.SensorEvaluationContext, billing: BillingResource) -> Answer:
     """Files in the landing folder that have not landed as they are; the cursor says what was seen last."""
-    return _ask(billing, _files)
+    return _ask(context, billing, _files)
 
 
 @_sensor(close_period)
-def dirty_periods(billing: BillingResource) -> Answer:
+def dirty_periods(context: dg.SensorEvaluationContext, billing: BillingResource) -> Answer:
     """Periods with late usage, catalog changes, or work left half done or unchecked, whatever their age."""
-    return _ask(billing, _dirty)
+    return _ask(context, billing, _dirty)
 
 
 @_sensor(lock_period)
-def due_documents(billing: BillingResource) -> Answer:
+def due_documents(context: dg.SensorEvaluationContext, billing: BillingResource) -> Answer:
     """Periods with documents whose lock_at has passed and that nothing holds."""
-    return _ask(billing, _due)
+    return _ask(context, billing, _due)
 
 
 @_sensor(deliver_payments)
-def queued_payments(billing: BillingResource) -> Answer:
+def queued_payments(context: dg.SensorEvaluationContext, billing: BillingResource) -> Answer:
     """Payments that are queued, or due for another try."""
-    return _ask(billing, _queued)
+    return _ask(context, billing, _queued)
 
 
 SENSORS = (files_landed, dirty_periods, due_documents, queued_payments)
 
 
-def _ask(billing: BillingResource, question: Callable[[Billing], Answer]) -> Answer:
-    """What the ledger answers, or why there is none yet."""
+def _ask(
+    context: dg.SensorEvaluationContext, billing: BillingResource, question: Callable[[Billing], Answer]
+) -> Answer:
+    """What the ledger answers, or why there is none yet; what failed just now is not asked for again at once."""
     try:
-        return question(billing.open())
+        answer = question(billing.open())
     except LedgerError as error:
         return dg.SkipReason(str(error))
+    if isinstance(answer, dg.SkipReason):
+        return answer
+    requests, waiting = list[dg.RunRequest](), list[str]()
+    for request in answer.run_requests or ():
+        failures, last = _failures(context.instance, request.tags[_SEEN])
+        again_at = last + min(timedelta(minutes=2 ** (failures - 1)), _LONGEST_WAIT) if failures else last
+        if again_at > machine_now():
+            times = "once" if failures == 1 else f"{failures} times"
+            waiting.append(
+                f"{request.partition_key or 'The run'} failed {times}; it is tried again at {again_at:%H:%M:%S} UTC."
+            )
+        elif failures:
+            key = f"{request.tags[_SEEN]}:try {failures + 1}"
+            requests.append(dg.RunRequest(key, partition_key=request.partition_key, tags=request.tags))
+        else:
+            requests.append(request)
+    for line in waiting:
+        context.log.warning(line)
+    return dg.SensorResult(requests, cursor=answer.cursor) if requests else dg.SkipReason(" ".join(waiting))
+
+
+def _failures(instance: dg.DagsterInstance, seen: str) -> tuple[int, datetime]:
+    """How often a run of what was seen has failed, one after the other, and when it did last."""
+    failed = list[float]()
+    for record in instance.get_run_records(RunsFilter(tags={_SEEN: seen}), limit=_MOST_FAILURES):  # the newest first
+        if record.dagster_run.status is DagsterRunStatus.FAILURE:
+            failed.append(record.end_time or record.update_timestamp.timestamp())
+        elif record.dagster_run.is_finished:
+            break
+    return len(failed), datetime.fromtimestamp(max(failed, default=0), UTC)
 
 
 def _files(billing: Billing) -> Answer:
@@ -118,10 +159,15 @@ def _requests(periods: Iterable[tuple[Standing, object]]) -> Answer:
 
 
 def _request(partition_key: str | None, seen: str) -> dg.RunRequest:
-    digest = sha256(seen.encode()).hexdigest()[:16]
-    return dg.RunRequest(run_key=f"{partition_key or 'all'}:{digest}:{hour()}", partition_key=partition_key)
+    base = f"{partition_key or 'all'}:{sha256(seen.encode()).hexdigest()[:16]}"
+    return dg.RunRequest(f"{base}:{hour()}", partition_key=partition_key, tags={_SEEN: base})
 
 
 def hour() -> str:
     """Part of each run key."""
-    return f"{datetime.now(UTC):%Y-%m-%dT%H}"
+    return f"{machine_now():%Y-%m-%dT%H}"
+
+
+def machine_now() -> datetime:
+    """Now, by the machine: a sandbox's clock may stand still."""
+    return datetime.now(UTC)

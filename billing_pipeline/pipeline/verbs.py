@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import dagster as dg
+from dagster._config import ConfigTypeKind
 from pydantic import Field
 
 from billing_pipeline.core.errors import BillingError
@@ -43,10 +44,30 @@ def ask(
     context.add_output_metadata(metadata)
 
 
+_WRITTEN = {dg.StringSource: dg.String, dg.IntSource: dg.Int, dg.BoolSource: dg.Bool}
+
+
+def _as_written(field: dg.Field) -> dg.Field:
+    """A field that takes what is written in it; Dagster's own read ``{env: NAME}`` in the worker's environment."""
+    default = {"default_value": field.default_value} if field.default_provided else {}
+    return dg.Field(_plain(field.config_type), is_required=field.is_required, description=field.description, **default)
+
+
+def _plain(kind: Any) -> Any:
+    if kind in _WRITTEN:
+        return _WRITTEN[kind]
+    inner = getattr(kind, "inner_type", None)
+    if inner is None:
+        return kind
+    if kind.kind == ConfigTypeKind.MAP:
+        return dg.Map(kind.key_type, _plain(inner))  # type: ignore[no-untyped-call]
+    return (dg.Noneable if kind.kind == ConfigTypeKind.NONEABLE else dg.Array)(_plain(inner))
+
+
 def job(name: str, op: dg.OpDefinition, verb: type[Verb]) -> dg.JobDefinition:
     """Of one op, whose config is the job's."""
 
-    @dg.config_mapping(config_schema=verb.to_fields_dict())
+    @dg.config_mapping(config_schema={name: _as_written(field) for name, field in verb.to_fields_dict().items()})
     def run_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"ops": {op.name: {"config": config}}}
 

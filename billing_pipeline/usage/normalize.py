@@ -25,12 +25,13 @@ from billing_pipeline.usage.rows import (
     missing,
     missing_session,
     other_spelling,
+    too_long,
     two_values,
     unknown_customer,
     unknown_meter,
 )
 from billing_pipeline.usage.scopes import Scopes
-from billing_pipeline.usage.sources.chunk import Chunk, refuse_names
+from billing_pipeline.usage.sources.chunk import LONGEST_ROW, LONGEST_VALUE, Chunk, refuse_names
 from billing_pipeline.usage.values import BadValue, parse_flag, too_early, too_late
 
 
@@ -106,6 +107,7 @@ class Normalizer:
         retract = self._retract(rows, event.retract)
         values = self._value(rows, meter_ids, retract)
         dimensions = self._dimensions(rows)
+        _refuse_long(rows, {"event_id": event_ids, **dimensions})
         weighed = self._check_sessions(rows, meter_ids, dimensions)
         self._check_multipliers(rows, meter_ids, dimensions, weighed)
         arrays = {
@@ -229,6 +231,17 @@ class Normalizer:
                 texts = dimensions.get(dimension, pa.nulls(len(rows), pa.string()))
                 number = self._parser.matches(texts, _MULTIPLIER)
                 rows.refuse(concerned & ~number, dimension, bad_multiplier(dimension, texts))
+
+
+def _refuse_long(rows: Rows, texts: Mapping[str, Array]) -> None:
+    """Refuse rows with a value, or all values together, that are longer than any event's."""
+    together = np.zeros(len(rows), np.int64)
+    for name, column in texts.items():
+        lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+        if len(lengths) and lengths.max() > LONGEST_VALUE:
+            rows.refuse(lengths > LONGEST_VALUE, name, too_long)
+        together += lengths
+    rows.refuse(together > LONGEST_ROW, None, too_long)
 
 
 def _micros(instant: datetime) -> int:

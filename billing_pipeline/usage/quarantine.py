@@ -5,6 +5,7 @@ They leave as a file that a person mends, CSV or JSON Lines, a row each, known b
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -49,6 +50,9 @@ def raw_of(values: Mapping[str, str | None]) -> str:
     return json.dumps({name: value for name, value in values.items() if value is not None}, ensure_ascii=False)
 
 
+_MOST_BYTES = 1 << 28  # of one delivery: nobody mends more by hand, and the ledger has to keep it
+
+
 class Spool:
     """Quarantined rows in a local file, on their way into the ledger: many of them need no more memory than few."""
 
@@ -60,11 +64,17 @@ class Spool:
         return self.reasons.total()
 
     def add(self, rows: Sequence[QuarantinedRow]) -> None:
-        """Keep some rows."""
+        """Keep some rows. Raises UsageError where they are more than anybody could mend."""
         if not rows:
             return
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(astuple(row)) + "\n" for row in rows)
+            if file.tell() > _MOST_BYTES:
+                raise UsageError(
+                    f"More than {_MOST_BYTES >> 20} MB of the delivery cannot be billed as sent; of the last rows: "
+                    f"{rows[-1].reason}",
+                    hint="It is no delivery of usage, or of another source. Nothing was recorded.",
+                )
         self.reasons.update(row.code for row in rows)
 
     def __iter__(self) -> Iterator[QuarantinedRow]:
@@ -86,8 +96,15 @@ def to_jsonl(rows: Iterable[tuple[int, QuarantinedRow]]) -> Iterator[str]:
 
 
 def to_csv(rows: Sequence[tuple[int, QuarantinedRow]]) -> str:
-    """A table of the rows, with a column for each column of any of them."""
-    mendable = [_mendable(number, row) for number, row in rows]
+    """A table of the rows, with a column for each column of any of them.
+
+    Anybody may have sent them, and a spreadsheet computes a cell that begins like a formula: such a cell, and such a
+    column's name, gets an apostrophe before it, which :func:`read_corrections` takes off.
+    """
+    mendable = [
+        {_guarded(name): _guarded(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in (_mendable(number, row) for number, row in rows)
+    ]
     names = dict.fromkeys([*_OURS, *(name for row in mendable for name in row)])
     text = StringIO()
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
@@ -104,9 +121,7 @@ def read_corrections(path: Path) -> dict[int, dict[str, str]]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = list(
-            csv.DictReader(StringIO(text)) if path.suffix.lower() == ".csv" else map(_object, text.splitlines())
-        )
+        rows = list(_table(text) if path.suffix.lower() == ".csv" else map(_object, text.splitlines()))
     except (OSError, ValueError, csv.Error) as error:
         raise UsageError(
             f"The corrections in {path} cannot be read: {error}",
@@ -134,6 +149,23 @@ def corrected_values(
 def _mendable(number: int, row: QuarantinedRow) -> dict[str, object]:
     ours = {ID: number, REASON: row.reason}
     return {**ours, **row.values} if row.parsed else {**ours, RAW: row.raw}
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[-+]?[0-9]+([.][0-9]+)?\Z")
+
+
+def _guarded(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.match(cell) else cell
+
+
+def _unguarded(cell: object) -> object:
+    return cell[1:] if isinstance(cell, str) and cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _table(text: str) -> Iterator[dict[str, object]]:
+    for row in csv.DictReader(StringIO(text)):
+        yield {str(_unguarded(name)): _unguarded(value) for name, value in row.items()}
 
 
 def _object(line: str) -> dict[str, object]:

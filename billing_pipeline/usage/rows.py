@@ -15,7 +15,7 @@ from billing_pipeline.usage.arrow import Array, combined, pc
 from billing_pipeline.usage.event import MULTIPLIER_SCALE
 from billing_pipeline.usage.parse import Mask
 from billing_pipeline.usage.quarantine import QuarantinedRow, raw_of
-from billing_pipeline.usage.sources.chunk import BadRow, Chunk
+from billing_pipeline.usage.sources.chunk import LONGEST_ROW, LONGEST_VALUE, BadRow, Chunk
 from billing_pipeline.usage.values import BadValue
 
 # The text at fault and the row's place in the chunk → what is wrong with it.
@@ -87,6 +87,14 @@ def missing(field: str) -> Reason:
     """A row without a value where it needs one."""
     why = BadValue(f"missing_{field}" if field in _CODED else "missing_scope", f"The row has no {field}.")
     return lambda _text, _place: why
+
+
+def too_long(_text: str, _place: int) -> BadValue:
+    """A row that is longer than any event."""
+    return BadValue(
+        "value_too_long",
+        f"A value of an event has at most {LONGEST_VALUE:,} bytes, and all of them together {LONGEST_ROW:,}.",
+    )
 
 
 def unknown_customer(text: str, _place: int) -> BadValue:

@@ -5,6 +5,8 @@ delivery becomes one file a period, a large one a file for each period and bucke
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
@@ -18,14 +20,58 @@ from billing_pipeline.usage.arrow import pc
 from billing_pipeline.usage.event import DIMENSION_PREFIX, ROWS_PER_BATCH, SORT_ORDER, LakeFile, lake_schema
 from billing_pipeline.usage.lake import Lake
 from billing_pipeline.usage.sorted_files import ROW_GROUP, by_period, write_table
+from billing_pipeline.usage.sources.chunk import MOST_COLUMNS, refuse_names
 
 # More rows than this are split by bucket: a reader of one bucket then skips the rest.
 SPLIT_ROWS = 1_000_000
 _ROWS_AT_ONCE = 400_000
 _BYTES_AT_ONCE = 96 << 20
+_BYTES_READ = 64 << 20
 _STAGED_GROUP = 1 << 15  # small, so that reading one bucket decodes little of the others
 # All revisions are numbers: they are ordered as numbers; otherwise all are ordered as text.
 _NUMERIC = r"[+-]?[0-9]{1,26}(\.[0-9]{1,12})?"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one delivery may be, and take while it is prepared: few bytes may expand to more than a disk holds.
+
+    Attributes:
+        memory: what sorting may use before it spills.
+        disk: what prepared rows may take on disk.
+        rows: how many rows there may be.
+    """
+
+    memory: str = "256MB"
+    disk: str = "50GB"
+    rows: int = ROWS_PER_BATCH
+
+    def refuse_size(self, folder: Path) -> None:
+        """Refuse a delivery that takes too much disk. Raises UsageError."""
+        if sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) > _bytes_of(self.disk):
+            raise UsageError(f"The delivery takes more than {self.disk} on disk while it is prepared.", hint=_TOO_MUCH)
+
+
+def _bytes_of(size: str) -> int:
+    """The bytes of a size as settings write it, e.g. ``512MB`` or ``1GiB``."""
+    number, unit = size.rstrip("MGTiB"), size.lstrip("0123456789")
+    base, power = 1024 if "i" in unit else 1000, "MGT".index(unit[0]) + 2
+    return int(number) * int(base**power)
+
+
+@contextmanager
+def within_memory(memory: str) -> Iterator[None]:
+    """A block that prepares a delivery. Raises UsageError where it takes more memory than there may be."""
+    try:
+        yield
+    except (MemoryError, duckdb.OutOfMemoryException) as error:
+        raise UsageError(f"The delivery cannot be prepared in {memory} of memory.", hint=_TOO_MUCH) from error
+
+
+_TOO_MUCH = (
+    "Split it, or allow more: BILLING_MEMORY, BILLING_STAGING_DISK, BILLING_DELIVERY_ROWS. Nothing was recorded."
+)
+_NO_LIMITS = Limits()
 
 
 class Staging:
@@ -33,10 +79,13 @@ class Staging:
 
     Args:
         folder: a local folder of its own.
+        limits: how much the delivery may be and take.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: Limits = _NO_LIMITS) -> None:
         self._folder = folder
+        self._limits = limits
+        self._bytes = 0
         self._waiting: list[pa.Table] = []
         self._files: list[str] = []
         self._buckets: set[int] = set()
@@ -47,8 +96,9 @@ class Staging:
         self._engine = duckdb.connect(
             config={
                 "threads": 1,
-                "memory_limit": "256MB",  # what sorting may use before it spills
+                "memory_limit": limits.memory,  # what sorting may use before it spills
                 "temp_directory": str(folder / "spill"),
+                "max_temp_directory_size": limits.disk,
                 "TimeZone": "UTC",
                 "autoinstall_known_extensions": False,
             }
@@ -63,7 +113,12 @@ class Staging:
         if not table.num_rows:
             return
         self.rows += table.num_rows
+        self._bytes += table.nbytes
+        if self.rows > self._limits.rows:
+            raise UsageError(f"The delivery has more than {self._limits.rows:,} rows.", hint=_TOO_MUCH)
         self._waiting.append(self._noted(table))
+        if len(self.dimensions) > MOST_COLUMNS:
+            refuse_names(self.dimensions)
         if sum(table.num_rows for table in self._waiting) >= _ROWS_AT_ONCE or _size(self._waiting) >= _BYTES_AT_ONCE:
             self._flush()
 
@@ -132,6 +187,7 @@ class Staging:
         )
         self._files.append(str(path))
         self._waiting = []
+        self._limits.refuse_size(self._folder)
 
     def _source(self) -> str:
         files = ", ".join(f"'{path.replace(chr(39), chr(39) * 2)}'" for path in self._files)
@@ -157,7 +213,8 @@ class Staging:
             SELECT period, {columns} FROM {self._source()} {"JOIN place USING (row)" if self._has_revision else ""}
             {"" if bucket is None else f"WHERE bucket = {bucket}"} ORDER BY period, {", ".join(SORT_ORDER)}, {place}
         """  # noqa: S608 - our own names
-        batches = self._engine.sql(query).to_arrow_reader(ROW_GROUP)
+        wide = max(self._bytes // self.rows, 1)  # bytes of a row: as many at once as memory holds several times over
+        batches = self._engine.sql(query).to_arrow_reader(max(min(ROW_GROUP, _BYTES_READ // wide), 1))
         for period, tables in by_period(batches):
             name = token if bucket is None else f"{token}-{bucket:04}"
             path = f"{period.isoformat()}/{name}.parquet"

@@ -90,6 +90,26 @@ def test_what_cannot_be_is_refused(billing: CommandLine, words: str, says: str) 
     assert billing.error(*words.split())["message"].startswith(says)
 
 
+@pytest.mark.parametrize("instant", ["9999-12-31", "9999-12-31T23:59:59.999999Z", "9000-01-01"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan assign acme scale --start",
+        "plan assign acme scale --dry-run --start",
+        "subscription cancel acme-payg --end",
+        "discount add acme --id d --percent 5 --start 2026-01-01 --end",
+        "discount add acme --id d --percent 5 --periods 1200 --start",
+        "clock set",
+    ],
+)
+def test_what_lies_where_dates_end_is_refused_before_it_is_recorded(
+    billing: CommandLine, words: str, instant: str
+) -> None:
+    error = billing.error(*words.split(), instant)
+    assert (error["code"], "is not before the year 9000" in error["message"]) == ("refused", True)
+    billing("tick")
+
+
 def test_seats_a_discount_and_the_end(billing: CommandLine) -> None:
     billing("plan", "assign", "acme", "scale", "--start", "current-period")
     change = ("subscription", "change", "acme-payg", "--quantity", "seats=4", "--start", "current-period")

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from billing_pipeline.cli.dagster_group import DagsterGroup, prepare, running
-from billing_pipeline.cli.dagster_launcher import free_port
+from billing_pipeline.cli.dagster_launcher import Launcher, free_port
 from billing_pipeline.core.errors import Refused
 from billing_pipeline_tests.cli.command_line import CommandLine
 from billing_pipeline_tests.patience import PATIENCE_SECONDS, until
@@ -85,6 +85,18 @@ def ended(group: DagsterGroup) -> bool:
 
 
 @pytest.mark.slow
+def test_what_lies_in_the_working_folder_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever can write a file where somebody says ``billing up`` could run it as them."""
+    (tmp_path / "timeit.py").write_text("raise SystemExit(7)")
+    (tmp_path / "linecache.py").write_text("raise SystemExit(8)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep)
+    launcher = Launcher(tmp_path, 3000)
+    child = "import subprocess, sys; subprocess.check_call([sys.executable, '-m', 'timeit', '-n1', '-r1', 'pass'])"
+    launcher._spawn("webserver", "timeit", "-n1", "-r1", child)
+    assert launcher._processes["webserver"].wait() == 0, launcher.log("webserver").read_text()
+
+
 def test_dagster_itself_starts_answers_and_ends(up: CommandLine, home: Path) -> None:
     with started(up) as (process, group):
         with urllib.request.urlopen(f"{group.address}/server_info") as answer:  # noqa: S310 - our own address

@@ -1,6 +1,6 @@
 """A sandbox ledger as Dagster works on it: the real definitions, on an instance of the test's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -44,12 +44,14 @@ class Look:
         partitions: of the runs it asks for, in order; None for a run of no partition.
         keys: of the same runs.
         skipped: why it asks for none.
+        tags: of the same runs.
     """
 
     partitions: list[str | None]
     keys: list[str]
     skipped: str | None
     cursor: str | None = None
+    tags: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass
@@ -70,10 +72,17 @@ class Month:
 
         return defs
 
-    def run(self, job: str = "close_period", key: str | None = JANUARY, *, fails: bool = False) -> "Run":
-        """One run of a job."""
+    def run(
+        self,
+        job: str = "close_period",
+        key: str | None = JANUARY,
+        *,
+        fails: bool = False,
+        tags: Mapping[str, str] | None = None,
+    ) -> "Run":
+        """One run of a job; with the tags of who asked for it."""
         result = self.defs.resolve_job_def(job).execute_in_process(
-            run_config=QUIET, partition_key=key, instance=self.instance, raise_on_error=not fails
+            run_config=QUIET, partition_key=key, instance=self.instance, raise_on_error=not fails, tags=dict(tags or {})
         )
         assert result.success is not fails
         return Run(result)
@@ -90,6 +99,7 @@ class Month:
             [str(one.run_key) for one in requests],
             ticked.skip_message,
             ticked.cursor,
+            [dict(one.tags) for one in requests],
         )
 
     def tick(self, schedule: str, at: str | datetime) -> Look:

@@ -47,6 +47,33 @@ def shown(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return plain(event.step_output_data.metadata)
 
 
+@pytest.mark.parametrize(
+    ("job", "config"),
+    [
+        ("assign_plan", {"customer": {"env": "SECRET"}, "plan": "scale", "start": "now"}),
+        ("assign_plan", {"customer": "acme", "plan": "scale", "start": "now", "actor": {"env": "SECRET"}}),
+        ("assign_plan", {"customer": "acme", "plan": "scale", "start": "now", "dry_run": {"env": "SECRET"}}),
+        (
+            "add_discount",
+            {"customer": "acme", "id": "x", "percent": "5", "start": "now", "prices": [{"env": "X"}]},
+        ),
+        ("void_invoice", {"invoice": {"env": "SECRET"}, "reason": "x"}),
+        ("void_invoice", {"invoice": "2026-000001", "reason": {"env": "SECRET"}}),
+        ("close_period", {"resources": {"billing": {"config": {"actor": {"env": "SECRET"}}}}}),
+    ],
+)
+def test_no_field_of_a_job_reads_the_workers_environment(
+    month: Month, job: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    monkeypatch.setenv("X", "hunter2")
+    with pytest.raises((dg.DagsterInvalidConfigError, dg.DagsterResourceFunctionError)) as refused:
+        month.defs.resolve_job_def(job).execute_in_process(
+            run_config=config, instance=month.instance, partition_key="2026-01-01" if job == "close_period" else None
+        )
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_plan_is_assigned_and_what_is_dirty_is_closed_by_itself(month: Month) -> None:
     config = {"customer": "acme", "plan": "scale", "start": "1767225600", "actor": "api"}
     told = shown(change(month, "assign_plan", config))

@@ -1,7 +1,8 @@
 """What each sensor asks for: nothing, or a run whose key names what was seen; nothing is forgotten by a downtime."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,44 @@ def test_the_same_dirt_asks_for_the_same_run_and_more_for_another(month: Month) 
     assert month.look("dirty_periods").keys == first.keys
     month.sandbox.land(use("acme", "compute", "2026-01-06", 3))
     assert month.look("dirty_periods").keys != first.keys
+
+
+def test_what_failed_is_tried_again_within_minutes_and_the_sensor_says_that_it_waits(
+    month: Month, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 1, 2, 4 minutes, …, and never at once because an hour is over; a run that succeeds ends it."""
+    from billing_pipeline.pipeline import sensors
+
+    month.sandbox.land(use("acme", "compute", "2026-01-05", 3))
+    lake = Path(month.sandbox.billing.settings.lake)
+    elsewhere = lake.rename(lake.with_name("elsewhere"))
+    look = month.look("dirty_periods")
+    keys = list(look.keys)
+    for failures in range(1, 9):
+        month.run(fails=True, tags=look.tags[0])
+        at(f"{10 + failures}", monkeypatch)
+        waits = month.look("dirty_periods")
+        times = "once" if failures == 1 else f"{failures} times"
+        said = rf"2026-01-01 failed {times}; it is tried again at \d\d:\d\d:\d\d UTC\."
+        assert (waits.partitions, bool(re.fullmatch(said, str(waits.skipped)))) == ([], True)
+        wait = timedelta(minutes=min(2 ** (failures - 1), 60))
+        with monkeypatch.context() as patched:
+            patched.setattr(sensors, "machine_now", partial(_in, wait - timedelta(seconds=30)))
+            assert month.look("dirty_periods").skipped
+            patched.setattr(sensors, "machine_now", partial(_in, wait + timedelta(seconds=1)))
+            look = month.look("dirty_periods")
+        assert look.partitions == [JANUARY]
+        keys += look.keys
+    assert len(set(keys)) == 9, "Dagster launches no key twice"
+    elsewhere.rename(lake)
+    month.run(tags=look.tags[0])
+    assert (
+        month.look("dirty_periods").skipped == "Every period is computed through everything that is known, and checked."
+    )
+
+
+def _in(some_time: timedelta) -> datetime:
+    return datetime.now(UTC) + some_time
 
 
 def test_what_failed_is_tried_again_in_the_next_hour(month: Month, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from billing_pipeline.catalog import Catalog, ObjectChange, discount, subscription
 from billing_pipeline.catalog.checks.check_context import Registries
-from billing_pipeline.catalog.content import to_content
+from billing_pipeline.catalog.content import latest_instant, to_content
 from billing_pipeline.catalog.difference import difference
 from billing_pipeline.core.errors import Refused
-from billing_pipeline.core.period import BillingCalendar
+from billing_pipeline.core.period import END_OF_TIME, BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection
@@ -61,10 +61,11 @@ def record_change(
         dry_run: refuse what would be refused, and record nothing.
 
     Raises:
-        Refused: something would change inside a period that is locked for its customer.
+        Refused: something would change inside a period that is locked for its customer, or when no period can end.
     """
     changes = tuple(difference(existing, catalog))
     _refuse_locked(billing, connection, existing, catalog, changes, at)
+    _refuse_beyond(existing, catalog, changes)
     if dry_run or not changes:
         return Recorded(None, changes)
     entries = [_entry(catalog, change) for change in changes]
@@ -123,6 +124,19 @@ def _refuse_locked(
             if affected is not None:
                 whose, hint = f"{change.kind.capitalize()} {new.id}", "" if old else _TAKING_OVER
                 refuse_locked_start(billing, connection, catalog, new.customer, affected, now, whose, hint)
+
+
+def _refuse_beyond(existing: Catalog | None, catalog: Catalog, changes: Sequence[ObjectChange]) -> None:
+    """What begins or ends when dates end could be recorded, and never be computed."""
+    for change in changes:
+        before = latest_instant(existing.of_kind(change.kind).get(change.id)) if existing else None
+        latest = latest_instant(catalog.of_kind(change.kind)[change.id])
+        if latest is not None and latest >= END_OF_TIME and latest != before:
+            raise Refused(
+                f"{change.kind.capitalize()} {change.id} names {latest.isoformat()}, which is not before the year "
+                f"{END_OF_TIME.year}.",
+                hint="Leave an end out where there is none.",
+            )
 
 
 def refuse_locked_start(

@@ -20,7 +20,7 @@ from billing_pipeline.usage.mapping import Columns
 from billing_pipeline.usage.normalize import Normalizer, Registered
 from billing_pipeline.usage.quarantine import Spool
 from billing_pipeline.usage.sources.chunk import Chunk
-from billing_pipeline.usage.staging import Staging
+from billing_pipeline.usage.staging import Limits, Staging, within_memory
 
 
 @dataclass(slots=True)
@@ -50,17 +50,20 @@ def staged(
     total_bytes: int = 0,
 ) -> Iterator[Staged]:
     """Normalise all chunks into ``folder``. Raises UsageError where the delivery cannot be read as a whole."""
-    staged_rows = Staged(Staging(folder), Spool(folder / "quarantined.jsonl"))
+    settings = billing.settings
+    limits = Limits(settings.memory, settings.staging_disk, settings.delivery_rows)
+    staged_rows = Staged(Staging(folder, limits), Spool(folder / "quarantined.jsonl"))
     normalize = Normalizer(columns, _registered(billing, catalog, source))
     try:
-        for chunk in chunks:
-            normalized = normalize(chunk)
-            staged_rows.events.add(normalized.table)
-            staged_rows.quarantined.add(normalized.quarantined)
-            staged_rows.rows += len(chunk.rows) + len(chunk.bad)
-            if progress is not None:
-                progress(staged_rows.rows, chunk.bytes_read, total_bytes)
-        yield staged_rows
+        with within_memory(settings.memory):
+            for chunk in chunks:
+                normalized = normalize(chunk)
+                staged_rows.events.add(normalized.table)
+                staged_rows.quarantined.add(normalized.quarantined)
+                staged_rows.rows += len(chunk.rows) + len(chunk.bad)
+                if progress is not None:
+                    progress(staged_rows.rows, chunk.bytes_read, total_bytes)
+            yield staged_rows
     finally:
         normalize.close()
         staged_rows.events.close()

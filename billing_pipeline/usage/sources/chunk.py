@@ -17,6 +17,11 @@ from billing_pipeline.usage.arrow import Array, ChunkedArray, pc
 LONGEST_LINE = 1 << 20
 # A file with a line longer than this is no text file: the line would not fit into memory beside everything else.
 LARGEST_LINE = 1 << 28
+# A value longer than this is no property of an event, and a row whose values are longer together is none either: small
+# files expand to many of them.
+LONGEST_VALUE = 1 << 14  # bytes
+LONGEST_ROW = 1 << 16  # bytes of all values that are used
+MOST_COLUMNS = 2_000  # more names of columns than this are values
 # Names of columns become names of dimensions: of columns in the lake, of rows in the ledger, in messages.
 LONGEST_NAME = 500  # characters
 
@@ -66,6 +71,12 @@ def fault_of_name(name: str) -> str | None:
 
 def refuse_names(names: Iterable[str]) -> None:
     """Refuse a delivery whose columns have names that nothing can be called by. Raises UsageError."""
+    names = list(names)
+    if len(names) > MOST_COLUMNS:
+        raise UsageError(
+            f"The delivery has more than {MOST_COLUMNS:,} columns.",
+            hint="Keep what differs from row to row in values, not in names; nothing was recorded.",
+        )
     for fault in filter(None, map(fault_of_name, names)):
         raise UsageError(fault, hint="Rename the column and deliver it again; nothing was recorded.")
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from billing_pipeline.core.plain_json import unique_fields
 from billing_pipeline.core.plain_text import shortened
 from billing_pipeline.usage.arrow import Array, pc
-from billing_pipeline.usage.sources.chunk import fault_of_name
+from billing_pipeline.usage.sources.chunk import MOST_COLUMNS, fault_of_name, refuse_names
 
 # Numbers stay as they were written; NaN and Infinity arrive as words and are quarantined as values.
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=unique_fields)
@@ -42,6 +42,7 @@ def columns_of(rows: Sequence[Mapping[str, object]]) -> pa.Table:
 
     Raises:
         UnicodeEncodeError: a text holds half a surrogate pair, which is no text.
+        UsageError: there are more keys than any delivery has columns.
         ValueError: a key cannot name a column, or a row has a column twice.
     """
     names = dict.fromkeys(name for row in rows for name in row)
@@ -52,6 +53,8 @@ def columns_of(rows: Sequence[Mapping[str, object]]) -> pa.Table:
 
 
 def _add(arrays: dict[str, Array], name: str, values: Sequence[object]) -> None:
+    if len(arrays) > MOST_COLUMNS:
+        refuse_names(arrays)
     if fault := fault_of_name(name):
         raise ValueError(fault)
     if any(isinstance(value, dict) for value in values):

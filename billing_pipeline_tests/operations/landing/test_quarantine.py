@@ -1,16 +1,20 @@
 """Quarantine: what waits can be listed, mended and replayed; nothing is lost and nothing counts twice."""
 
+import csv
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.ledger.usage.quarantine import RowSelection
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.land import land
 from billing_pipeline.operations.landing.quarantine import count, replay, waiting
-from billing_pipeline.usage.quarantine import read_corrections, to_csv, to_jsonl
+from billing_pipeline.usage.quarantine import QuarantinedRow, raw_of, read_corrections, to_csv, to_jsonl
 from billing_pipeline_tests.operations.landing.landing_ledger import (
     add_catalog,
     events,
@@ -111,3 +115,21 @@ def test_a_snapshot_is_delivered_again_instead(billing: Billing, tmp_path: Path)
     land(billing, "costs", path)
     result = replay(billing, overrides={"value": "1"})
     assert (result.replayed, result.waiting, result.snapshots) == (0, 1, {"costs": 1})
+
+
+CELLS = st.text(st.sampled_from(["=", "+", "-", "@", "'", "\t", "1", "a", ",", '"']), min_size=1, max_size=4)
+
+
+@given(cells=st.dictionaries(CELLS, CELLS, min_size=1, max_size=3))
+def test_no_cell_of_a_table_for_people_is_a_formula_and_each_is_read_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, cells: dict[str, str]
+) -> None:
+    row = QuarantinedRow(1, None, None, "code", '=HYPERLINK("http://example.com")', raw_of(cells), parsed=True)
+    text = to_csv([(7, row)])
+    for line in csv.reader(StringIO(text)):
+        for cell in line:
+            assert cell[:1] not in {"=", "@", "\t"}
+            assert cell[:1] not in {"+", "-"} or cell[1:].replace(".", "", 1).isdecimal()
+    path = tmp_path_factory.mktemp("table") / "mend.csv"
+    path.write_text(text)
+    assert read_corrections(path) == {7: cells}
