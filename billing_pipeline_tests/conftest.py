@@ -31,7 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """All workers are gone."""
+    """All workers are gone. Libraries complain of what is frozen when Python ends."""
+    gc.unfreeze()
     give_up_shared_server()
 
 
