@@ -22,10 +22,16 @@ down: ## stop what 'up' and 'demo' left running, the embedded database too
 	@if [ -x $(BIN)/billing ]; then $(BIN)/billing down; else echo "Nothing is installed, so nothing runs."; fi
 	@home=$${BILLING_HOME:-.billing}/demo; if [ -d $$home ] && [ -x $(BIN)/billing ]; then BILLING_HOME=$$home $(BIN)/billing down; fi
 
-quick: .venv/tested ## the rules, without a database, in a little over a minute
+quick: .venv/tested ## the rules, without a database, in less than a minute
 	$(PYTEST) --tier=quick $(ARGS)
 
-test: lint imports types unit fresh ## everything that must hold, in about eleven minutes on two processors
+# Types are looked at beside the tests, and said in one piece when known: what is serial leaves processors idle.
+test: lint imports ## everything that must hold, in about ten minutes on two processors
+	@( said=$$($(MAKE) --no-print-directory types 2>&1); failed=$$?; echo; echo "$$said"; exit $$failed ) & types=$$!; \
+	$(MAKE) --no-print-directory unit; tests=$$?; \
+	wait $$types || { echo "Types are wrong: see above, or run make types." >&2; exit 1; }; \
+	exit $$tests
+	@$(MAKE) --no-print-directory fresh
 
 thorough: lint imports types ## for nights and releases: a thousand fresh examples, every fault ten times, large cases
 	$(PYTEST) --tier=thorough $(ARGS)

@@ -3,6 +3,7 @@
 The database is a copy of one that is migrated once a session, so that a ledger costs some hundredths of a second.
 """
 
+import atexit
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -281,8 +282,10 @@ def administer(url: str, statement: str) -> None:
 
 @cache
 def _administrator(url: str) -> Connection[TupleRow]:
-    """Kept open: connecting costs as much as a small database."""
-    return psycopg.connect(url, autocommit=True)
+    """Kept open until this process ends: connecting costs as much as a small database."""
+    connection = psycopg.connect(url, autocommit=True)
+    atexit.register(connection.close)
+    return connection
 
 
 def _database(url: str, name: str) -> str:

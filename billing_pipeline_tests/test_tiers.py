@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import hypothesis
@@ -11,26 +12,36 @@ import pytest
 from billing_pipeline_tests.tiers import EFFORTS, Tier
 
 ROOT = Path(__file__).parents[1]
-FILES = {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted(Path(__file__).parent.rglob("*.py"))}
-NAMES = {node.name for tree in FILES.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+@cache
+def files() -> Mapping[Path, ast.Module]:
+    """All tests, parsed; not before they are needed, for every process of a session imports this module."""
+    return {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted(Path(__file__).parent.rglob("*.py"))}
+
+
+@cache
+def nodes() -> Sequence[tuple[Path, ast.AST]]:
+    """Whatever stands in them."""
+    return [(path, node) for path, tree in files().items() for node in ast.walk(tree)]
 
 
 def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
     """Where something of that name, or of a module or object, is called."""
-    for path, tree in FILES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name:
-                yield path, node
+    for path, node in nodes():
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name:
+            yield path, node
 
 
 def test_what_is_left_to_thorough_names_the_test_that_stands_for_it() -> None:
-    nodes = [node for tree in FILES.values() for node in ast.walk(tree)]
-    marks = [one for one in nodes if isinstance(one, ast.Attribute) and ast.unparse(one) == "pytest.mark.thorough"]
+    names = {node.name for _, node in nodes() if isinstance(node, ast.FunctionDef)}
+    marks = [node for _, node in nodes() if isinstance(node, ast.Attribute) and node.attr == "thorough"]
+    marks = [node for node in marks if ast.unparse(node) == "pytest.mark.thorough"]
     given = [call for _, call in calls("thorough") if ast.unparse(call.func) == "pytest.mark.thorough"]
     assert len(marks) == len(given), "a mark that names no test"
     named = [{one.arg: ast.unparse(one.value).strip("'") for one in call.keywords} for call in given]
-    assert [names for names in named if names.keys() != {"instead"} or names["instead"] not in NAMES] == []
+    assert [one for one in named if one.keys() != {"instead"} or one["instead"] not in names] == []
 
 
 def test_this_tier_runs_what_it_says(request: pytest.FixtureRequest) -> None:
@@ -58,7 +69,8 @@ def test_the_recipes_run_tiers_that_exist(recipe: str) -> None:
     tiers = set(re.findall(r"--tier=(\w+)", body))
     assert tiers <= set(Tier)
     assert tiers == ({recipe} if recipe != "test" else set())
-    assert recipe != "test" or {"lint", "types", "imports", "unit", "fresh"} <= set(needs.split())
+    runs = {*needs.split(), *re.findall(r"\$\(MAKE\) --no-print-directory (\w+)", body)}
+    assert recipe != "test" or {"lint", "types", "imports", "unit", "fresh"} <= runs
 
 
 def test_recipes_keep_what_python_compiles() -> None:
@@ -75,8 +87,7 @@ def test_nothing_waits_for_time_to_pass() -> None:
     assert {path.name for path, _ in calls("sleep")} <= MAY_SLEEP
     limits = [
         (path.name, ast.unparse(one.value))
-        for path, tree in FILES.items()
-        for node in ast.walk(tree)
+        for path, node in nodes()
         if isinstance(node, ast.Call)
         for one in node.keywords
         if one.arg == "timeout"

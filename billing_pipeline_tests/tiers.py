@@ -43,7 +43,7 @@ class Effort:
 
 
 EFFORTS: Mapping[Tier, Effort] = {
-    Tier.QUICK: Effort(examples=20),
+    Tier.QUICK: Effort(examples=10),
     Tier.TEST: Effort(examples=50),
     Tier.FRESH: Effort(examples=50, fresh=True),
     Tier.THOROUGH: Effort(examples=1000, times=10, fresh=True),

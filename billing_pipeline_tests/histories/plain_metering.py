@@ -58,7 +58,7 @@ def _rows(file: LakeFile) -> tuple[Row, ...]:
             row=row["row"],
             customer=row["customer"],
             meter=row["meter"],
-            minute=round((row["timestamp"] - START).total_seconds() / 60),
+            minute=(row["timestamp"] - START).total_seconds() / 60,
             value=row["value"],
             dimensions={name: row[DIMENSION_PREFIX + name] or "" for name in file.dimensions},
             event_id=row["event_id"],

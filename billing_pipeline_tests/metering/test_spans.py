@@ -74,88 +74,105 @@ def numbered(rows: Sequence[Row]) -> list[Row]:
     return [replace(row, row=place) for place, row in enumerate(rows)]
 
 
-@pytest.mark.parametrize(
-    ("meter", "rows", "quantity", "provisional"),
-    [
-        (JOBS, [start(0), stop(10)], "600", 0),
-        (JOBS, [stop(10), start(0)], "600", 0),
-        (JOBS, [start(0), start(5, "b"), stop(10), stop(20, "b")], "1500", 0),
-        (JOBS, [start(0), start(5), stop(10)], "600", 0),  # a second start changes nothing
-        (JOBS, [start(0), stop(10), stop(20)], "600", 0),  # the second stop waits
-        (JOBS, [start(-HOUR), stop(HOUR)], "3600", 0),  # split at the boundary
-        (JOBS, [start(MONTH - 10), stop(MONTH + 10)], "600", 0),
-        (JOBS, [start(MONTH - 10)], "600", 1),
-        (JOBS, [start(-HOUR)], str(MONTH * 60), 1),
-        (JOBS, [start(-2 * HOUR), stop(-HOUR), start(5), stop(6)], "60", 0),  # over before
-        (JOBS, [start(5), stop(5)], "0", 0),
-        (JOBS, [start(0), stop(5), start(5), stop(15)], "900", 0),
-        (JOBS, [start(0), start(5), stop(5), stop(15)], "900", 0),  # in whatever order they are received
-        (replace(JOBS, max_session=Duration(hours=2)), [start(0)], "7200", 0),
-        (replace(JOBS, max_session=Duration(days=1)), [start(-HOUR), stop(MONTH)], str(23 * 3600), 0),
-        (replace(JOBS, max_session=Duration(hours=2)), [start(MONTH - 60)], "3600", 1),
-        (replace(JOBS, multiplier="gb"), [start(0, gb="0.5"), stop(10)], "300", 0),  # GB-seconds: the start's GB
-        (replace(JOBS, multiplier="gb"), [start(0, gb="0.5"), start(4, gb="2"), stop(10, gb="7")], "840", 0),
-        (replace(JOBS, filter={"region": ("eu",)}), [start(0, region="eu"), stop(5), start(6, region="us")], "300", 0),
-        (STOCK, [level(0, "2"), level(HOUR, "3"), level(3 * HOUR, "0")], "8", 0),
-        (STOCK, [level(-HOUR, "2"), level(HOUR, "0")], "2", 0),  # stands since before
-        (STOCK, [level(MONTH - HOUR, "2.5")], "2.5", 0),
-        (STOCK, [level(0, "2", disk="a"), level(0, "3", disk="b"), level(HOUR, "0", disk="a")], str(2 + 3 * 744), 0),
-        (STOCK, [level(0, "-1"), level(HOUR, "0")], "-1", 0),
-        (replace(STOCK, per="second"), [level(0, "2"), level(1, "0")], "120", 0),
-        (replace(STOCK, per="day"), [level(0, "2")], "62", 0),
-        (replace(STOCK, multiplier="copies"), [level(0, "2", copies="3"), level(HOUR, "2", copies="0")], "6", 0),
-        (replace(STOCK, filter={"tier": ("hot",)}), [level(0, "2", tier="hot"), level(0, "5", tier="cold")], "1488", 0),
-        # 18 digits for a month, and a part of a unit: neither overflows, neither is lost
-        (
-            replace(STOCK, per="second"),
-            [level(0, "999999999999999999.999999999999")],
-            "2678399999999999999999999.9999973216",
-            0,
-        ),
-    ],
-)
-def test_what_lasts(
-    engine: Engine, tmp_path: Path, meter: Meter, rows: list[Row], quantity: str, provisional: int
-) -> None:
-    whole = whole_month(engine, tmp_path, numbered(rows), meter)
+LASTING: Sequence[tuple[Meter, list[Row], str, int]] = [
+    (JOBS, [start(0), stop(10)], "600", 0),
+    (JOBS, [stop(10), start(0)], "600", 0),
+    (JOBS, [start(0), start(5, "b"), stop(10), stop(20, "b")], "1500", 0),
+    (JOBS, [start(0), start(5), stop(10)], "600", 0),  # a second start changes nothing
+    (JOBS, [start(0), stop(10), stop(20)], "600", 0),  # the second stop waits
+    (JOBS, [start(-HOUR), stop(HOUR)], "3600", 0),  # split at the boundary
+    (JOBS, [start(MONTH - 10), stop(MONTH + 10)], "600", 0),
+    (JOBS, [start(MONTH - 10)], "600", 1),
+    (JOBS, [start(-HOUR)], str(MONTH * 60), 1),
+    (JOBS, [start(-2 * HOUR), stop(-HOUR), start(5), stop(6)], "60", 0),  # over before
+    (JOBS, [start(5), stop(5)], "0", 0),
+    (JOBS, [start(0), stop(5), start(5), stop(15)], "900", 0),
+    (JOBS, [start(0), start(5), stop(5), stop(15)], "900", 0),  # in whatever order they are received
+    (replace(JOBS, max_session=Duration(hours=2)), [start(0)], "7200", 0),
+    (replace(JOBS, max_session=Duration(days=1)), [start(-HOUR), stop(MONTH)], str(23 * 3600), 0),
+    (replace(JOBS, max_session=Duration(hours=2)), [start(MONTH - 60)], "3600", 1),
+    (replace(JOBS, multiplier="gb"), [start(0, gb="0.5"), stop(10)], "300", 0),  # GB-seconds: the start's GB
+    (replace(JOBS, multiplier="gb"), [start(0, gb="0.5"), start(4, gb="2"), stop(10, gb="7")], "840", 0),
+    (replace(JOBS, filter={"region": ("eu",)}), [start(0, region="eu"), stop(5), start(6, region="us")], "300", 0),
+    (STOCK, [level(0, "2"), level(HOUR, "3"), level(3 * HOUR, "0")], "8", 0),
+    (STOCK, [level(-HOUR, "2"), level(HOUR, "0")], "2", 0),  # stands since before
+    (STOCK, [level(MONTH - HOUR, "2.5")], "2.5", 0),
+    (STOCK, [level(0, "2", disk="a"), level(0, "3", disk="b"), level(HOUR, "0", disk="a")], str(2 + 3 * 744), 0),
+    (STOCK, [level(0, "-1"), level(HOUR, "0")], "-1", 0),
+    (replace(STOCK, per="second"), [level(0, "2"), level(1, "0")], "120", 0),
+    (replace(STOCK, per="day"), [level(0, "2")], "62", 0),
+    (replace(STOCK, multiplier="copies"), [level(0, "2", copies="3"), level(HOUR, "2", copies="0")], "6", 0),
+    (replace(STOCK, filter={"tier": ("hot",)}), [level(0, "2", tier="hot"), level(0, "5", tier="cold")], "1488", 0),
+    # 18 digits for a month, and a part of a unit: neither overflows, neither is lost
+    (
+        replace(STOCK, per="second"),
+        [level(0, "999999999999999999.999999999999")],
+        "2678399999999999999999999.9999973216",
+        0,
+    ),
+]
+
+
+def apart(cases: Sequence[tuple[Meter, Sequence[Row]]]) -> tuple[dict[str, Meter], list[Row]]:
+    """Meters and rows with which cases are measured together: each is a customer with a meter, 1 and so on."""
+    meters = {str(code): replace(meter, id=str(code)) for code, (meter, _) in enumerate(cases, start=1)}
+    return meters, numbered(
+        [replace(row, customer=code, meter=code) for code, (_, rows) in enumerate(cases, start=1) for row in rows]
+    )
+
+
+@pytest.fixture(scope="module")
+def lasting(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Quantity]:
+    """What comes of all the cases above."""
+    folder = tmp_path_factory.mktemp("lasting")
+    meters, rows = apart([(meter, rows) for meter, rows, *_ in LASTING])
+    earlier = write_lake(folder, [row for row in rows if row.timestamp < START], DECEMBER)
+    files = write_lake(folder, [row for row in rows if row.timestamp >= START])
+    asked = [Measurement(code, code, name, START, END) for code, name in enumerate(meters, start=1)]
+    codes = {name: code for code, name in enumerate(meters, start=1)}
+    return measure(engine, files, {}, asked, meters, codes, timeline=Timeline(UTC, None, earlier)).quantities
+
+
+@pytest.mark.parametrize("number", range(1, len(LASTING) + 1))
+def test_what_lasts(lasting: Sequence[Quantity], number: int) -> None:
+    *_, quantity, provisional = LASTING[number - 1]
+    (whole,) = (each for each in lasting if each.number == number)
     assert (str(whole.quantity), whole.provisional) == (quantity, provisional)
 
 
-@pytest.mark.parametrize(
-    ("meter", "rows", "in_january", "in_february"),
-    [
-        (JOBS, [start(MONTH - 10), stop(MONTH + 10)], "600, open", "600"),
-        (JOBS, [start(MONTH + 214 * HOUR)], "", "7200, open, grows"),
-        (replace(JOBS, max_session=Duration(hours=1)), [start(MONTH + 214 * HOUR)], "", "3600"),
-        (JOBS, [start(4 * 24 * HOUR), stop(4 * 24 * HOUR)], "0", ""),
-        (STOCK, [level(MONTH - 12 * HOUR, "10"), level(MONTH + 6 * HOUR, "0")], "120", "60, grows"),
-        (STOCK, [level(MONTH - 12 * HOUR, "10")], "120", "2160, grows"),
-    ],
-)
-def test_the_example_that_the_module_begins_with(
-    engine: Engine, tmp_path: Path, meter: Meter, rows: list[Row], in_january: str, in_february: str
-) -> None:
+BEGINNING: Sequence[tuple[Meter, list[Row], str, str]] = [
+    (JOBS, [start(MONTH - 10), stop(MONTH + 10)], "600, open", "600"),
+    (JOBS, [start(MONTH + 214 * HOUR)], "", "7200, open, grows"),
+    (replace(JOBS, max_session=Duration(hours=1)), [start(MONTH + 214 * HOUR)], "", "3600"),
+    (JOBS, [start(4 * 24 * HOUR), stop(4 * 24 * HOUR)], "0", ""),
+    (STOCK, [level(MONTH - 12 * HOUR, "10"), level(MONTH + 6 * HOUR, "0")], "120", "60, grows"),
+    (STOCK, [level(MONTH - 12 * HOUR, "10")], "120", "2160, grows"),
+]
+
+
+@pytest.mark.parametrize("month", ["in January", "in February"])
+def test_the_examples_that_the_module_begins_with(engine: Engine, tmp_path: Path, month: str) -> None:
     """Each month is measured from its own files and those before, on 10 February."""
-    timeline = Timeline(UTC, END + timedelta(days=9))
-    march = END + timedelta(days=28)
-    for first, next_month, expected in ((START, END, in_january), (END, march, in_february)):
-        earlier = write_lake(tmp_path, [row for row in numbered(rows) if row.timestamp < first], DECEMBER)
-        files = write_lake(tmp_path, [row for row in numbered(rows) if first <= row.timestamp < next_month])
-        measurement = Measurement(1, 1, meter.id, first, next_month)
-        usage = measure(
-            engine,
-            files,
-            {},
-            [measurement],
-            {meter.id: meter},
-            {meter.id: 1},
-            timeline=replace(timeline, earlier=earlier),
-        )
-        said = [
-            f"{each.quantity}{', open' if each.provisional else ''}{', grows' if each.counted_to else ''}"
-            for each in usage.quantities
-        ]
-        assert said == ([expected] if expected else [])
+    first, next_month = (START, END) if month == "in January" else (END, END + timedelta(days=28))
+    meters, rows = apart([(meter, rows) for meter, rows, *_ in BEGINNING])
+    earlier = write_lake(tmp_path, [row for row in rows if row.timestamp < first], DECEMBER)
+    files = write_lake(tmp_path, [row for row in rows if first <= row.timestamp < next_month])
+    usage = measure(
+        engine,
+        files,
+        {},
+        [Measurement(code, code, name, first, next_month) for code, name in enumerate(meters, start=1)],
+        meters,
+        {name: code for code, name in enumerate(meters, start=1)},
+        timeline=Timeline(UTC, END + timedelta(days=9), earlier),
+    )
+    said = {
+        each.number: f"{each.quantity}{', open' if each.provisional else ''}{', grows' if each.counted_to else ''}"
+        for each in usage.quantities
+    }
+    assert len(said) == len(usage.quantities)
+    expected = enumerate((case[2 if first == START else 3] for case in BEGINNING), start=1)
+    assert said == {code: text for code, text in expected if text}
 
 
 def test_an_hour_in_seconds_is_carried_to_sixty_decimals(engine: Engine, tmp_path: Path) -> None:

@@ -20,9 +20,7 @@ PENDING: dict[str, str] = {}
 
 
 # Those whose documents depend most on when the product runs; at night the others come late, too.
-LATE = re.compile(
-    r"worked_example|everything|adjustments_of|restated|nobody|defers|held|late_stop|recorded_late|delayed"
-)
+LATE = re.compile(r"worked_example_[245]|everything|restated|nobody|held|late_stop|recorded_late")
 AT_NIGHT = pytest.mark.thorough(instead="test_when_the_product_runs_does_not_matter")
 
 
@@ -36,19 +34,22 @@ def scenarios(now: re.Pattern[str] = re.compile("")) -> Sequence[object]:
     return [pytest.param(Scenario.named(name), id=name, marks=[*marks(name)]) for name in names()]
 
 
-IN_SECONDS = re.compile(r"late_stop")  # plain metering knows minutes, and nothing that lasts
+# Those whose subject is which reports count, and where a local day or month ends.
+OF_THE_ENGINE = re.compile(r"report|snapshot|restated|everything|daily|new_york|sydney")
+LASTING = re.compile(r"late_stop")  # of which plain metering knows nothing
 
 
 @pytest.fixture(autouse=True)
 def _checks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Worked examples run as users' months do. The others, where no check finds anything, are checked at night.
 
-    By day the engine meters them as they come; where all runs come late, plain metering does.
+    By day the engine meters worked examples and what is its own matter; plain metering does the others, and whatever
+    comes late. At night the engine meters all.
     """
     name, by_day = request.node.name, request.config.option.tier != Tier.THOROUGH
     if "worked_example" not in name:
         (use_no_checks if by_day else use_plain_checks)(monkeypatch)
-        if by_day and "runs_all_come_late" in name and not IN_SECONDS.search(name):
+        if by_day and ("runs_all_come_late" in name or not OF_THE_ENGINE.search(name)) and not LASTING.search(name):
             use_plain_metering(monkeypatch)
 
 

@@ -27,7 +27,7 @@ class Row:
     row: int
     customer: int = 1
     meter: int = 1
-    minute: int = 0  # after START
+    minute: float = 0  # after START; exact to the second
     value: Decimal = Decimal(1)
     dimensions: Mapping[str, str] = field(default_factory=dict)
     event_id: str | None = None

@@ -41,41 +41,44 @@ def stated(engine: Engine, files: Sequence[LakeFile]) -> dict[int, str]:
     return {row["arrival"]: row["status"] for row in engine.fetch(status(reports, METERS)).to_pylist()}
 
 
-@pytest.mark.parametrize(
-    ("history", "keep_latest", "keep_first"),
-    [
-        ("e", "A", "A"),
-        ("ee", "sA", "As"),
-        ("eee", "ssA", "Ass"),
-        ("er", "rr", "rr"),
-        ("r", "r", "r"),  # a retraction without target counts as retracted
-        ("re", "rA", "rA"),
-        ("rr", "rr", "rr"),
-        ("eer", "srr", "rsr"),  # only the live one is retracted; the other had lost before
-        ("ere", "rrA", "rrA"),  # after a retraction the next report counts as the first
-        ("eree", "rrsA", "rrAs"),
-        ("eerreer", "srrrsrr", "rsrrrsr"),
-        ("eererree", "srrrrrsA", "rsrrrrAs"),
-        ("eere", "srrA", "rsrA"),  # the module's worked example
-    ],
-)
-@pytest.mark.parametrize("by", ["identity", "event_id"])
-def test_a_history(engine: Engine, tmp_path: Path, history: str, keep_latest: str, keep_first: str, by: str) -> None:
-    """Each letter is a report of one event: e counts, r retracts; A accepted, s superseded, r retracted."""
-    for keep, expected in (("latest", keep_latest), ("first", keep_first)):
-        meter = 1 + ["latest", "first"].index(keep) + 2 * (by == "event_id")
-        files = write_lake(
-            tmp_path,
-            [
-                # by event_id the timestamp does not identify, so that it may differ
-                Row(batch, 0, meter=meter, minute=batch * (by == "event_id"), event_id="x", retract=report == "r")
-                for batch, report in enumerate(history, start=1)
-            ],
-        )
-        found = stated(engine, files)
-        assert "".join(LETTER[found[arrival]] for arrival in sorted(found)) == expected
-        kept = [arrival for arrival, _ in accepted(engine, files)]
-        assert kept == [arrival for arrival in sorted(found) if found[arrival] == "accepted"]
+# Each letter is a report of one event: e counts, r retracts. What becomes of each, if the latest or the first is kept:
+HISTORIES = {
+    "e": ("A", "A"),
+    "ee": ("sA", "As"),
+    "eee": ("ssA", "Ass"),
+    "er": ("rr", "rr"),
+    "r": ("r", "r"),  # a retraction without target counts as retracted
+    "re": ("rA", "rA"),
+    "rr": ("rr", "rr"),
+    "eer": ("srr", "rsr"),  # only the live one is retracted; the other had lost before
+    "ere": ("rrA", "rrA"),  # after a retraction the next report counts as the first
+    "eree": ("rrsA", "rrAs"),
+    "eerreer": ("srrrsrr", "rsrrrsr"),
+    "eererree": ("srrrrrsA", "rsrrrrAs"),
+    "eere": ("srrA", "rsrA"),  # the module's worked example
+}
+
+
+@pytest.mark.parametrize("retractions", [False, True], ids=["the fast path", "with retractions"])
+@pytest.mark.parametrize("meter", METERS)
+def test_a_history(engine: Engine, tmp_path: Path, meter: int, *, retractions: bool) -> None:
+    """Each history is another customer's, and all are looked at together: A accepted, s superseded, r retracted."""
+    histories = [history for history in HISTORIES if ("r" in history) is retractions]
+    rows = [
+        # by event_id the timestamp does not identify, so that it may differ
+        Row(batch, who, who, meter, minute=batch * (meter > 2), event_id="x", retract=report == "r")
+        for who, history in enumerate(histories)
+        for batch, report in enumerate(history, start=1)
+    ]
+    files = write_lake(tmp_path, rows)
+    found = stated(engine, files)
+    became = {
+        history: "".join(LETTER[found[row.arrival]] for row in rows if row.customer == who)
+        for who, history in enumerate(histories)
+    }
+    assert became == {history: HISTORIES[history][METERS[meter].keep == "first"] for history in histories}
+    kept = [arrival for arrival, _ in accepted(engine, files)]
+    assert kept == sorted(arrival for arrival, letter in found.items() if letter == "accepted")
 
 
 def test_a_correction_replaces_the_event_it_corrects(engine: Engine, tmp_path: Path) -> None:

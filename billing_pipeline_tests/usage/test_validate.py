@@ -181,6 +181,7 @@ def test_a_question_names_all_that_its_answer_hangs_on() -> None:
     assert len(different | {asked}) == 7
 
 
+@LIBRARY
 def test_what_the_library_never_uses_is_not_loaded_and_makes_no_difference(tmp_path: Path) -> None:
     code = """
 import json, sys
