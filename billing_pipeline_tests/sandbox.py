@@ -55,6 +55,20 @@ def use(customer: str, meter: str, timestamp: str, value: object, region: str | 
     return (customer, meter, at, str(value), region, more.get("id"), more.get("retract"))
 
 
+def note_checked(billing: Billing) -> None:
+    """Note that all usage was looked at by checks, which cost more than most tests are about."""
+    with billing.ledger.begin() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO stage_run (period, stage, at, seconds, through_batch, counts, actor)
+                SELECT period, 'check', :now, 0, max(batch), '{}', 'tester' FROM batch_period AS b
+                GROUP BY period HAVING max(batch) > coalesce((SELECT max(through_batch) FROM stage_run AS r
+                    WHERE r.period = b.period AND r.stage = 'check'), 0)
+            """),
+            {"now": billing.now(connection)},
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Doc:
     """A document as it stands.
@@ -116,7 +130,8 @@ class Sandbox:
         return {name: value for one in close(self.billing, self.period(key)) for name, value in one.counts.items()}
 
     def lock(self, key: str = JANUARY) -> Mapping[str, int]:
-        """Lock what is due in a period; returns what was counted."""
+        """Lock what is due in a period, as if all checks had passed; returns what was counted."""
+        note_checked(self.billing)
         return lock(self.billing, self.period(key)).counts
 
     def documents(self, customer: str | None = None, key: str | None = None) -> list[Doc]:

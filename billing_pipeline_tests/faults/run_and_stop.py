@@ -18,6 +18,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.landing.land import land
 from billing_pipeline.operations.locking.lock import lock
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
+from billing_pipeline_tests.sandbox import note_checked
 
 KEY, DELIVERY = "2026-01-01", "delivery.csv"
 
@@ -29,6 +30,7 @@ def run(billing: Billing, verb: str) -> None:
     elif verb == "close":
         close(billing, billing.period(KEY))
     else:
+        note_checked(billing)
         lock(billing, billing.period(KEY))
 
 

@@ -24,7 +24,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.lock import lock, lock_unit
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 from billing_pipeline_tests.patience import until_somebody_waits
-from billing_pipeline_tests.sandbox import JANUARY, MONTH, Sandbox, open_sandbox, use
+from billing_pipeline_tests.sandbox import JANUARY, MONTH, Sandbox, note_checked, open_sandbox, use
 from billing_pipeline_tests.servers import Server, with_our_code
 
 T = TypeVar("T")
@@ -67,6 +67,7 @@ def closing(billing: Billing) -> None:
 
 
 def locking(billing: Billing) -> None:
+    note_checked(billing)
     lock(billing, billing.period(JANUARY))
 
 
@@ -197,6 +198,8 @@ from billing_pipeline.operations.locking.lock import lock
 billing = Billing.open()
 period = billing.period("2026-01-01")
 close(billing, period)
+from billing_pipeline_tests.sandbox import note_checked
+note_checked(billing)
 lock(billing, period)
 """
 

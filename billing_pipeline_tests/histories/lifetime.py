@@ -24,7 +24,7 @@ from billing_pipeline_tests.histories.script import Step
 from billing_pipeline_tests.histories.sold import PLANS, Discount, Rules, Subscription
 from billing_pipeline_tests.histories.whole import MONTHS, Home, Life, Statement
 from billing_pipeline_tests.histories.world import CUSTOMERS
-from billing_pipeline_tests.sandbox import Sandbox
+from billing_pipeline_tests.sandbox import Sandbox, note_checked
 
 # What is written of documents and of what came too late; how far periods are computed is not.
 _TABLES = [
@@ -288,6 +288,7 @@ class Lifetime:
         self.tick()
         for period in self.sandbox.billing.periods():
             close(self.sandbox.billing, period)
+            note_checked(self.sandbox.billing)
             lock(self.sandbox.billing, period)
 
     def numbers(self) -> list[str]:

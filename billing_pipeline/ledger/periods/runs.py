@@ -1,6 +1,6 @@
 """What ran in a period, and where the rows of its usage ended."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -34,6 +34,16 @@ def note_run(
             actor=actor,
         )
     )
+
+
+def unchecked(connection: Connection, periods: Collection[date], batch: int) -> set[date]:
+    """Those of the periods with usage through ``batch`` that no check of theirs has looked at."""
+    query = """
+        SELECT b.period FROM batch_period AS b WHERE b.period = ANY(:periods) AND b.batch <= :batch
+        GROUP BY b.period HAVING max(b.batch) > coalesce(
+            (SELECT max(through_batch) FROM stage_run AS r WHERE r.period = b.period AND r.stage = 'check'), 0)
+    """
+    return {row.period for row in fetch(connection, query, periods=periods, batch=batch)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def last_invoicing(connection: Connection, period: date, at: datetime) -> Run | 
 
 
 def unchecked(connection: Connection) -> set[date]:
-    """Periods in which documents were computed, or anything was quarantined at all, after they were last checked.
+    """Periods in which documents were computed, usage was received, or any quarantined at all, since their last check.
 
     A quarantined row may name no period that could be believed, so it concerns each that was ever computed.
     """
@@ -62,6 +62,7 @@ def unchecked(connection: Connection) -> set[date]:
         )
         SELECT l.period FROM last AS l LEFT JOIN checked AS c ON c.period = l.period
         WHERE l.id > coalesce(c.id, 0) OR (SELECT max(number) FROM batch WHERE quarantined > 0) > c.batch
+           OR (SELECT max(batch) FROM batch_period AS b WHERE b.period = l.period) > c.batch
     """)
     return set(connection.scalars(query))
 

@@ -33,7 +33,7 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import final_documents, finalization, holds, late_usage, revisits
 from billing_pipeline.ledger.documents import states as document_states
 from billing_pipeline.ledger.documents.states import StoredDocument
-from billing_pipeline.ledger.periods import periods
+from billing_pipeline.ledger.periods import periods, runs
 from billing_pipeline.ledger.periods.periods import CustomerState, Stage
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.metering.segments import segments
@@ -215,13 +215,33 @@ def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
     concerned = _concerned(locking, cuts)
     unrated = _bring_to_cutoff(locking, cuts, concerned)
     held = holds.open_holds(work.connection, work.first_day).keys() | unrated
-    ready = [cut for cut in cuts if codes[cut.customer] not in held]
+    unchecked = _unchecked(locking, cuts)
+    ready = [cut for cut in cuts if codes[cut.customer] not in held and cut.document not in unchecked]
     counts = finalize(work, locking.documents(), ready, now=locking.now)
     counts["held"] = in_all - len(ready)
     locking.billed = billed_with(locking.billed, ready, codes)
     _note_late(locking, ready)
     _pass_on(locking, ready, concerned)
     return counts
+
+
+def _unchecked(locking: _Locking, cuts: Sequence[Cut]) -> set[UUID]:
+    """Documents with usage, or late usage, received before the cutoff that no check of its period has looked at.
+
+    A check saw 100 calls; a file with 50 more lands behind it, and the time comes. The lock waits for the next check,
+    whoever asks for it and whatever ran before: what is final was checked whole. No cutoff moves.
+    """
+    work, codes = locking.work, locking.codes(cuts)
+    late = late_usage.unsettled_periods(work.connection, codes.values())
+    waiting = set[UUID]()
+    for as_of, same in by_moment(work, cuts).items():
+        asked = {
+            cut.document: {*late.get(codes[cut.customer], ()), *([work.first_day] if cut.plan.has_usage else ())}
+            for cut in same
+        }
+        behind = runs.unchecked(work.connection, set().union(*asked.values()), as_of.batch)
+        waiting |= {document for document, days in asked.items() if days & behind}
+    return waiting
 
 
 def _concerned(locking: _Locking, cuts: Sequence[Cut]) -> set[int]:

@@ -26,6 +26,7 @@ from billing_pipeline.usage.expectations import Check
 from billing_pipeline.usage.profile import Profile
 from billing_pipeline.usage.validate import Finding, validate
 from billing_pipeline_tests.payments.outbox_ledger import START, sandbox, set_clock
+from billing_pipeline_tests.sandbox import note_checked
 from billing_pipeline_tests.servers import Server
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -181,12 +182,14 @@ def test_the_lock_waits_for_whom_a_check_holds_and_for_nobody_else(month: Month)
     month.deliver(line("acme", 5, "50000", region="us"))
     set_clock(month.billing, START + timedelta(days=30))
     month.check()
+    note_checked(month.billing)
     lock(month.billing, month.period)
     assert "beta" in finalized(month.billing)
     assert "acme" not in finalized(month.billing)
     (hold,) = list_holds(month.billing)
     release(month.billing, [hold.id], "they really did")
     set_clock(month.billing, START + timedelta(days=31))
+    note_checked(month.billing)
     lock(month.billing, month.period)
     assert "acme" in finalized(month.billing)
 

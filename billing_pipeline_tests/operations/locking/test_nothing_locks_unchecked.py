@@ -38,7 +38,6 @@ def document(sandbox: Sandbox) -> Doc:
     return found
 
 
-@pytest.mark.xfail(strict=True, reason="locked unchecked: 10,000,000,012.00 becomes final")
 @pytest.mark.parametrize("face", FACES.values(), ids=FACES)
 def test_what_lands_behind_a_check_waits_for_the_next(
     face: Face, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
