@@ -78,25 +78,30 @@ def _ask(
         answer = question(billing.open())
     except LedgerError as error:
         return dg.SkipReason(str(error))
-    if isinstance(answer, dg.SkipReason):
-        return answer
-    requests, waiting = list[dg.RunRequest](), list[str]()
-    for request in answer.run_requests or ():
-        failures, last = _failures(context.instance, request.tags[_SEEN])
-        again_at = last + min(timedelta(minutes=2 ** (failures - 1)), _LONGEST_WAIT) if failures else last
-        if again_at > machine_now():
-            times = "once" if failures == 1 else f"{failures} times"
-            waiting.append(
-                f"{request.partition_key or 'The run'} failed {times}; it is tried again at {again_at:%H:%M:%S} UTC."
-            )
-        elif failures:
-            key = f"{request.tags[_SEEN]}:try {failures + 1}"
-            requests.append(dg.RunRequest(key, partition_key=request.partition_key, tags=request.tags))
-        else:
-            requests.append(request)
+    return answer if isinstance(answer, dg.SkipReason) else _in_time(context, answer)
+
+
+def _in_time(context: dg.SensorEvaluationContext, asked: dg.SensorResult) -> Answer:
+    """The runs that are asked for, but those that failed and wait; who waits is said."""
+    turns = [_turn(context.instance, request) for request in asked.run_requests or ()]
+    waiting = [turn for turn in turns if isinstance(turn, str)]
+    requests = [turn for turn in turns if isinstance(turn, dg.RunRequest)]
     for line in waiting:
         context.log.warning(line)
-    return dg.SensorResult(requests, cursor=answer.cursor) if requests else dg.SkipReason(" ".join(waiting))
+    return dg.SensorResult(requests, cursor=asked.cursor) if requests else dg.SkipReason(" ".join(waiting))
+
+
+def _turn(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.RunRequest | str:
+    """A run that may start now, under a key of its own for each try; or until when it waits, and why."""
+    failures, last = _failures(instance, request.tags[_SEEN])
+    if not failures:
+        return request
+    again_at = last + min(timedelta(minutes=2 ** (failures - 1)), _LONGEST_WAIT)
+    if again_at > machine_now():
+        times = "once" if failures == 1 else f"{failures} times"
+        return f"{request.partition_key or 'The run'} failed {times}; it is tried again at {again_at:%H:%M:%S} UTC."
+    key = f"{request.tags[_SEEN]}:try {failures + 1}"
+    return dg.RunRequest(key, partition_key=request.partition_key, tags=request.tags)
 
 
 def _failures(instance: dg.DagsterInstance, seen: str) -> tuple[int, datetime]:
