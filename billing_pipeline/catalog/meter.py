@@ -9,6 +9,8 @@ from billing_pipeline.core.period import Duration
 
 # Aggregations that look at events, not at their values.
 VALUELESS_AGGREGATIONS = frozenset({"count", "unique_count", "duration"})
+# Aggregations that add events up: of two reports of one event that are two uses, one is usage lost.
+ADDING_AGGREGATIONS = frozenset({"sum", "count", "average"})
 # What an aggregation needs beside itself; no other aggregation may have it.
 AGGREGATION_FIELDS = {"unique_count": "unique_by", "duration": "session_by"}
 # Aggregations of what lasts: an event of one period may count in the next ones.
@@ -47,7 +49,8 @@ class Meter:
         max_session: for duration, how long after its start a session ends without a stop.
         per: for weighted_sum, the time by which a level is multiplied; an hour unless given.
         window: aggregate within each hour or day first, then sum.
-        deduplicate_by: what makes two reports the same event, its timestamp and dimensions or its event_id.
+        deduplicate_by: what makes two reports the same event, its timestamp and dimensions or its event_id; none: each
+            row is an event of its own (increments, corrections by plus and minus).
         keep: which report of an event counts, the latest received or the first.
     """
 
@@ -63,7 +66,7 @@ class Meter:
     max_session: Duration | None = None
     per: Literal["second", "hour", "day"] | None = None
     window: Literal["hour", "day"] | None = None
-    deduplicate_by: Literal["identity", "event_id"] = "identity"
+    deduplicate_by: Literal["identity", "event_id", "none"] = "identity"
     keep: Literal["latest", "first"] = "latest"
 
     @property

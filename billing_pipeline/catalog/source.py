@@ -68,6 +68,8 @@ class Source:
         scope: for snapshots, the columns (its account and period) that name what a delivery restates.
         required: whether documents wait until the source's watermark has passed their period's end.
         deadline: how long after the period's end a required source is waited for.
+        repeats: `latest` where a delivery that reports one event several times means it: the last row counts. Otherwise
+            rows that differ hold their customers, as usage that may be lost.
         time_zone: IANA zone of timestamps that name none; without it such rows go to quarantine.
     """
 
@@ -78,4 +80,5 @@ class Source:
     scope: tuple[str, ...] = ()
     required: bool = False
     deadline: Duration | None = None
+    repeats: Literal["latest"] | None = None
     time_zone: TimeZone | None = None

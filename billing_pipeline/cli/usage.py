@@ -27,7 +27,10 @@ Files = Annotated[list[str], typer.Argument(metavar="FILE…", help="Paths, or U
 Source = Annotated[
     str | None, typer.Option("--source", help="Id of the source in the catalog; may be left out where there is one.")
 ]
-Again = Annotated[bool, typer.Option("--again", help="Accept content that landed before: a restatement that is meant.")]
+Again = Annotated[bool, typer.Option("--again", help="Accept content, or a name, that landed before.")]
+Replaces = Annotated[
+    int | None, typer.Option("--replaces", metavar="BATCH", help="Stand in the place of a batch of the source.")
+]
 Scope = Annotated[
     list[str] | None,
     typer.Option("--scope", metavar="COLUMN=VALUE", help="What an empty delivery of a snapshot source restates."),
@@ -61,6 +64,7 @@ def land(
     files: Files,
     source: Source = None,
     again: Again = False,
+    replaces: Replaces = None,
     scope: Scope = None,
     received_at: ReceivedAt = None,
     as_json: Json = False,
@@ -69,6 +73,8 @@ def land(
     """Land files of usage, each as one batch. The same content again changes nothing, and says so."""
     from billing_pipeline.operations.landing.land import land as land_delivery
 
+    if replaces is not None and len(files) > 1:
+        raise typer.BadParameter("One file stands in the place of a batch.", param_hint="--replaces")
     billing = open_billing(actor)
     instant = parsed_instant(billing, received_at) if received_at else None
     named = source or _only_source(billing)
@@ -78,7 +84,14 @@ def land(
         for file in files:
             told = _told(watch(f"land {file.rpartition('/')[2]}"))
             landed = land_delivery(
-                billing, named, file, again=again, scope=restated, received_at=instant, progress=told
+                billing,
+                named,
+                file,
+                again=again,
+                replaces=replaces,
+                scope=restated,
+                received_at=instant,
+                progress=told,
             )
             results.append(landed)
     if as_json:

@@ -136,6 +136,7 @@ batch = _fact(
     Column("bytes", BigInteger),
     Column("replay_of", BigInteger),
     Column("actor", Text),
+    Column("replaces", BigInteger, comment="the batch in whose place it stands as a whole"),
     Column("transaction", Text, comment="its files and rows are accepted only in the transaction that wrote it"),
 )
 lake_file = _fact(

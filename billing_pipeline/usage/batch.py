@@ -23,6 +23,7 @@ class Batch:
         rows: input rows; of a replay, the rows that it took over from quarantine.
         quarantined: how many of them went to quarantine.
         replay_of: the batch whose quarantined rows it holds, or None.
+        replaces: the batch in whose place it stands as a whole, or None.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Batch:
     rows: int
     quarantined: int
     replay_of: int | None = None
+    replaces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

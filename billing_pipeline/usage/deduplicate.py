@@ -1,8 +1,8 @@
 """Reports of usage events -> events: of all reports with one event key, the one that counts.
 
 An event key is customer, meter, timestamp and dimensions; or, for a meter with ``deduplicate_by: event_id``, customer,
-meter, event_id and period. Say acme used the meter ``requests`` on 2026-01-10 at 09:00 in the region eu, and four
-reports of it were received:
+meter, event_id and period; with ``deduplicate_by: none`` each report is an event of its own. Say acme used the meter
+``requests`` on 2026-01-10 at 09:00 in the region eu, and four reports of it were received:
 
     batch 7, received 2026-01-10:  100              superseded  a newer report stands in its place
     batch 9, received 2026-01-12:  120              retracted   it counted, until it was taken back
@@ -20,8 +20,8 @@ superseded.
 
 A snapshot's delivery stands in the place of all earlier deliveries of its scope: if batch 20 restates what batch 7 was
 about, the reports of batch 7 are *replaced*, also where batch 20 does not name the event any more. Replaced reports are
-put aside first (:func:`standing`); the rule above looks at those that stand. What was known as of a batch is found by
-giving only the files and deliveries through it.
+put aside first (:func:`standing`); the rule above looks at those that stand. So are those of a batch that another one
+replaced as a whole. What was known as of a batch is found by giving only the files and deliveries through it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,8 @@ from billing_pipeline.usage.event import ROWS_PER_BATCH, LakeFile
 
 ACCEPTED, SUPERSEDED, RETRACTED = "accepted", "superseded", "retracted"
 
-# Batches of the deliveries of a snapshot scope, by the scope's code.
+# Batches of the deliveries of a snapshot scope, by the scope's code. A batch that another one replaced as a whole is a
+# scope of its own, by its number below zero: {-7: [7, 20]}, where 20 stands in the place of 7.
 Deliveries = Mapping[int, Sequence[int]]
 
 _REPLACED = pa.schema([("scope", pa.int32()), (BATCH, pa.int64())])
@@ -60,18 +61,20 @@ def events(
     table = engine.read(files, customers)
     arrival = table[BATCH] * ROWS_PER_BATCH + table.row
     table = table.mutate(arrival=arrival)
-    replaced = _replaced(deliveries, {file.batch for file in files})
+    batches = {file.batch for file in files}
+    whole = table[BATCH].isin(sorted({-scope for scope in deliveries if scope < 0} & batches))
+    replaced = _replaced(deliveries, batches)
     if not replaced.num_rows:
-        return table.mutate(replaced=ibis.literal(False))  # noqa: FBT003 - ibis has no other way
+        return table.mutate(replaced=whole)
     joined = table.left_join(ibis.memtable(replaced), ["scope", BATCH])
-    return joined.select(*table.columns, replaced=joined[f"{BATCH}_right"].notnull())
+    return joined.select(*table.columns, replaced=joined[f"{BATCH}_right"].notnull() | whole)
 
 
 def _replaced(deliveries: Deliveries, batches: Collection[int]) -> pa.Table:
     """The scope and batch of deliveries in whose place a newer one of the scope stands."""
     # Of a scope with the deliveries 7, 20 and 25 only 25 stands. The newest need not have rows in these files: an empty
     # delivery replaces, too. Pairs of a scope with a batch of another scope do no harm: no report joins with them.
-    newest = {scope: max(of_scope) for scope, of_scope in deliveries.items() if of_scope}
+    newest = {scope: max(of_scope) for scope, of_scope in deliveries.items() if of_scope and scope > 0}
     rows = [{"scope": scope, BATCH: batch} for scope, last in newest.items() for batch in batches if batch < last]
     return pa.Table.from_pylist(rows, _REPLACED)
 
@@ -97,13 +100,16 @@ def deduplicate(
     """
     # Nearly all meters keep the latest report by identity, for which one aggregation is enough: no report is compared
     # with its neighbours. Only those of the other meters take the slow way through windows.
-    special = _special(meters)
-    columns = _winner_columns(reports, within)
-    latest = _latest(reports.filter(reports.meter.notin(special)) if special else reports, within, retractions)
-    if not special:
-        return latest.select(columns)
-    stated = status(reports.filter(reports.meter.isin(special)), meters, retractions=retractions, within=within)
-    return latest.select(columns).union(stated.filter(stated.status == ACCEPTED).select(columns))
+    special, single = _special(meters), _single(meters)
+    columns, others = _winner_columns(reports, within), [*special, *single]
+    accepted = _latest(reports.filter(reports.meter.notin(others)) if others else reports, within, retractions)
+    accepted = accepted.select(columns)
+    if special:
+        stated = status(reports.filter(reports.meter.isin(special)), meters, retractions=retractions, within=within)
+        accepted = accepted.union(stated.filter(stated.status == ACCEPTED).select(columns))
+    if single:
+        accepted = accepted.union(reports.filter(reports.meter.isin(single) & ~reports.retract).select(columns))
+    return accepted
 
 
 def status(
@@ -113,13 +119,7 @@ def status(
 
     Args and columns as of :func:`deduplicate`.
     """
-    # A report's segment is the number of retractions of its key before it: the retraction itself still belongs to the
-    # segment that it ends. Before the first report of a key the window is empty and its sum null.
-    keyed, key = _keyed(reports, meters, within)
-    if retractions:
-        before = ibis.window(group_by=key, order_by="arrival", preceding=(None, 1))
-        segment = keyed.retract.cast("int32").sum().over(before).fill_null(0)
-        keyed, key = keyed.mutate(segment=segment), [*key, "segment"]
+    keyed, key = _segmented(reports, meters, within, retractions)
     # The live arrival is looked for among reports alone, a retraction counting as null; a segment of nothing but a
     # retraction has none. ``ended`` is true of every report of a segment with a retraction in it.
     segments = ibis.window(group_by=key)
@@ -139,6 +139,52 @@ def status(
     return keyed.mutate(status=stated).select(*reports.columns, "status")
 
 
+def repeated(
+    reports: ir.Table, meters: Mapping[int, Meter], *, retractions: bool = True, within: Sequence[str] = ()
+) -> ir.Table:
+    """Events that were reported more than once with nothing taken back between the reports.
+
+    Args as of :func:`deduplicate`.
+
+    Returns:
+        A row each, with the columns ``within``, customer and meter, and of its reports: ``reports``, how many;
+        ``differ``, whether not all say the same; ``last``, the value of the latest, with its ``arrival``; and
+        ``highest``, the highest value.
+    """
+    keyed, key = _segmented(reports, meters, within, retractions)
+    keyed = keyed.filter(~keyed.retract)
+    # An absent text and an empty one are the same; null alone would not be counted as a value of its own.
+    texts = [keyed[name].fill_null("") for name in ("event_id", *dimensions_of(reports.columns))]
+    said = [keyed.timestamp, keyed["value"], *texts]
+    counted = keyed.group_by(key).agg(
+        reports=keyed.count(),
+        differ=ibis.or_(*(column.nunique() > 1 for column in said)),
+        last=keyed["value"].argmax(keyed.arrival),
+        last_arrival=keyed.arrival.max(),
+        highest=keyed["value"].max(),
+    )
+    several = counted.filter(counted.reports > 1)
+    figures = {name: several[name] for name in ("reports", "differ", "last", "highest")}
+    return several.select(*within, "customer", "meter", **figures, arrival=several.last_arrival)
+
+
+def _segmented(
+    reports: ir.Table,
+    meters: Mapping[int, Meter],
+    within: Sequence[str],
+    retractions: bool,  # noqa: FBT001 - private
+) -> tuple[ir.Table, list[str]]:
+    """The segments that retractions cut an event's history into, as columns."""
+    # A report's segment is the number of retractions of its key before it: the retraction itself still belongs to the
+    # segment that it ends. Before the first report of a key the window is empty and its sum null.
+    keyed, key = _keyed(reports, meters, within)
+    if not retractions:
+        return keyed, key
+    before = ibis.window(group_by=key, order_by="arrival", preceding=(None, 1))
+    segment = keyed.retract.cast("int32").sum().over(before).fill_null(0)
+    return keyed.mutate(segment=segment), [*key, "segment"]
+
+
 def _latest(reports: ir.Table, within: Sequence[str], retractions: bool) -> ir.Table:  # noqa: FBT001 - private
     """The rule for meters that keep the latest by identity: the last report, unless it is a retraction."""
     key = [*within, "customer", "meter", "timestamp", *dimensions_of(reports.columns)]
@@ -152,11 +198,13 @@ def _latest(reports: ir.Table, within: Sequence[str], retractions: bool) -> ir.T
 def _keyed(reports: ir.Table, meters: Mapping[int, Meter], within: Sequence[str]) -> tuple[ir.Table, list[str]]:
     """The event key as columns: either timestamp and dimensions or event_id and period; the others are null.
 
+    Where each report is an event of its own, its arrival is part of the key.
+
     An event without an event_id came before its meter asked for one: it keeps its identity, so that it is not lost.
     """
     by_event_id = [code for code, meter in meters.items() if meter.deduplicate_by == "event_id"]
-    dimensions = dimensions_of(reports.columns)
-    if not by_event_id:
+    dimensions, single = dimensions_of(reports.columns), _single(meters)
+    if not by_event_id and not single:
         return reports, [*within, "customer", "meter", "timestamp", *dimensions]
     # All meters share the key's columns, so that one window serves them: an identified event has nulls for timestamp
     # and dimensions, any other has nulls for event_id and period. The period is in the key because files are read by
@@ -166,6 +214,7 @@ def _keyed(reports: ir.Table, meters: Mapping[int, Meter], within: Sequence[str]
         "key_timestamp": identified.ifelse(ibis.null("timestamp('UTC')"), reports.timestamp),
         "key_event_id": identified.ifelse(reports.event_id, ibis.null("string")),
         "key_period": identified.ifelse(reports[PERIOD], ibis.null("date")),
+        "key_arrival": reports.meter.isin(single).ifelse(reports.arrival, ibis.null("int64")),
         **{f"key_{name}": identified.ifelse(ibis.null("string"), reports[name]) for name in dimensions},
     }
     return reports.mutate(**parts), [*within, "customer", "meter", *parts]
@@ -174,6 +223,11 @@ def _keyed(reports: ir.Table, meters: Mapping[int, Meter], within: Sequence[str]
 def _special(meters: Mapping[int, Meter]) -> list[int]:
     """Meters for which the latest report of an identity is not the answer."""
     return [code for code, meter in meters.items() if meter.keep == "first" or meter.deduplicate_by == "event_id"]
+
+
+def _single(meters: Mapping[int, Meter]) -> list[int]:
+    """Meters to which each report is an event of its own."""
+    return [code for code, meter in meters.items() if meter.deduplicate_by == "none"]
 
 
 def _winner_columns(reports: ir.Table, within: Sequence[str]) -> list[str]:

@@ -11,6 +11,11 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 UNRATED = "every_quantity_has_a_rate"  # the check that rating makes itself; also the cause of the holds it places
+# What to do where reports of one event may be uses of their own; said with each hold, as only the sender can tell.
+TO_TELL_APART = (
+    "where each is usage of its own, tell them apart by event ids, by another dimension, or with deduplicate_by: none "
+    "in the meter; where one is meant to replace the other, say so in the source: revision, or repeats: latest"
+)
 ABSURD = "absurd_values"  # the check whose results later periods compare their values with
 
 
@@ -117,6 +122,16 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             "Correct them: send the same events with the right value. Where they are right, release the hold.",
         ),
         Check(
+            "duplicate_keys",
+            Severity.ERROR,
+            "duplicate_keys",
+            "rows",
+            "Meters that add up were sent one event twice, in rows that differ, or a value below zero in the place of "
+            "one above: only one of the reports counts, and usage may be lost.",
+            f"{TO_TELL_APART[0].upper()}{TO_TELL_APART[1:]}. Then check again; where all is right as it is, release "
+            "the hold.",
+        ),
+        Check(
             "quarantine_limit",
             Severity.ERROR,
             "quarantined_percent",
@@ -203,12 +218,12 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             "Check the clock and the time zone of the source; retract what is dated wrongly.",
         ),
         Check(
-            "duplicate_keys",
+            "repeated_rows",
             Severity.WARNING,
-            "duplicate_keys",
+            "repeated_rows",
             "rows",
             "One delivery reports the same event more than once; only one of the reports counts.",
-            "Where they are different events, give them a dimension that tells them apart, or use event ids.",
+            f"{TO_TELL_APART[0].upper()}{TO_TELL_APART[1:]}.",
         ),
         Check(
             "hours_without_data",

@@ -24,6 +24,7 @@ from billing_pipeline.usage.rows import (
     bad_phase,
     missing,
     missing_session,
+    nothing_to_retract,
     other_spelling,
     too_long,
     two_values,
@@ -104,7 +105,7 @@ class Normalizer:
         meter_ids, meters = self._meter(rows, event.meter)
         timestamps, periods = self._timestamp(rows, event.timestamp)
         event_ids = self._event_id(rows, meter_ids)
-        retract = self._retract(rows, event.retract)
+        retract = self._retract(rows, event.retract, meter_ids)
         values = self._value(rows, meter_ids, retract)
         dimensions = self._dimensions(rows)
         _refuse_long(rows, {"event_id": event_ids, **dimensions})
@@ -161,7 +162,7 @@ class Normalizer:
             rows.refuse(lacking, self._columns.event.event_id or "event_id", missing("event_id"))
         return event_ids
 
-    def _retract(self, rows: Rows, column: str | None) -> Array:
+    def _retract(self, rows: Rows, column: str | None, meter_ids: Array) -> Array:
         texts = rows.text(column)
         flags: dict[str, bool] = {}
         reasons: dict[str, BadValue] = {}
@@ -171,7 +172,12 @@ class Normalizer:
             except BadValue as reason:
                 reasons[text] = reason
         rows.refuse(mask(_is_in(texts, reasons)), column, lambda text, _: reasons[text])
-        return _is_in(texts, (text for text, flag in flags.items() if flag))
+        retract = _is_in(texts, (text for text, flag in flags.items() if flag))
+        single = [meter.id for meter in self._registered.meters.values() if meter.deduplicate_by == "none"]
+        if single:
+            taken_back = mask(pc.and_(_is_in(meter_ids, single), retract))
+            rows.refuse(taken_back, column or "retract", lambda _, place: nothing_to_retract(meter_ids[place].as_py()))
+        return retract
 
     def _value(self, rows: Rows, meter_ids: Array, retract: Array) -> Array:
         """The value; a meter that looks at events alone, and a retraction, may do without one."""

@@ -20,7 +20,12 @@ from billing_pipeline.usage.profiles.counts import (
     unrated_figures,
     volume_figures,
 )
-from billing_pipeline.usage.profiles.deliveries import duplicate_figures, missed_figures, quarantine_figures
+from billing_pipeline.usage.profiles.deliveries import (
+    duplicate_figures,
+    missed_figures,
+    negated_figures,
+    quarantine_figures,
+)
 from billing_pipeline.usage.profiles.facts import Figure, Magnitudes, UsageFacts
 from billing_pipeline.usage.profiles.hours import gap_figures
 from billing_pipeline.usage.profiles.reconciliation import reconciliation_figures
@@ -43,6 +48,7 @@ FIGURES = (
     "late_volume_quantities",
     "future_timestamps",
     "duplicate_keys",
+    "repeated_rows",
     "hours_without_data",
     "volume_percent",
 )
@@ -101,6 +107,7 @@ def profile(
             negative_figures(facts),
             late_volume_figures(facts),
             duplicate_figures(engine, facts),
+            negated_figures(engine, counted, facts),
             gap_figures(engine, facts, thresholds),
             volume_figures(facts, thresholds),
         )

@@ -97,6 +97,14 @@ def too_long(_text: str, _place: int) -> BadValue:
     )
 
 
+def nothing_to_retract(meter: str) -> BadValue:
+    """A row that takes an event back, of a meter to which each row is an event of its own."""
+    return BadValue(
+        "nothing_to_retract",
+        f"Each row of the meter {shortened(meter)!r} is an event of its own. Send what is taken back below zero.",
+    )
+
+
 def unknown_customer(text: str, _place: int) -> BadValue:
     """A customer that the catalog does not have."""
     return BadValue("unknown_customer", f"No customer {shortened(text)!r} in the catalog. Add it, then replay.")

@@ -92,6 +92,7 @@ class Staging:
         self._has_revision = False
         self.rows = 0
         self.dimensions: set[str] = set()
+        self.meters: set[int] = set()
         self.scope_periods: dict[int, set[date]] = {}
         self._engine = duckdb.connect(
             config={
@@ -159,6 +160,7 @@ class Staging:
     def _noted(self, table: pa.Table) -> pa.Table:
         """Remember what is needed about the whole; leave out columns that are empty."""
         self._buckets.update(pc.unique(table["bucket"]).to_pylist())
+        self.meters.update(pc.unique(table["meter"]).to_pylist())
         self._has_revision |= table["revision"].null_count < table.num_rows
         scopes = table.filter(pc.is_valid(table["scope"])).group_by(["scope", "period"]).aggregate([])
         for scope_period in scopes.to_pylist():

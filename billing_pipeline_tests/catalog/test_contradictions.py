@@ -326,6 +326,48 @@ meters:
         """
 meters:
   - id: storage
+    aggregation: max
+    deduplicate_by: none  # here
+""",
+        ("meter storage", "deduplicate_by", "a max needs to know which are of one event", "sum or count"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: sum
+    deduplicate_by: none
+    keep: first  # here
+""",
+        ("meter storage", "keep", "there is no first report of it to keep", "Remove keep"),
+    ),
+    (
+        """
+meters: [{id: storage, aggregation: sum, deduplicate_by: none}]
+sources:
+  - id: increments
+    format: csv
+    event:
+      {customer: customer, meter: {value: storage}, timestamp: at, value: value,
+       retract: retracted}  # here
+""",
+        ("source increments", "event.retract", "there is none to take back", "a value below zero"),
+    ),
+    (
+        """
+sources:
+  - id: report
+    format: csv
+    mode: snapshot
+    scope: [month]
+    repeats: latest  # here
+""",
+        ("source report", "repeats", "A snapshot states each event once", "Remove it"),
+    ),
+    (
+        """
+meters:
+  - id: storage
     aggregation: weighted_sum
     window: day  # here
 """,

@@ -26,6 +26,8 @@ def statuses(
 
 
 def key_of(row: Row, meter: Meter) -> tuple[object, ...]:
+    if meter.deduplicate_by == "none":
+        return row.customer, row.meter, "each", row.arrival
     if meter.deduplicate_by == "event_id" and row.event_id is not None:
         return row.customer, row.meter, "id", row.event_id
     dimensions = frozenset((name, value) for name, value in row.dimensions.items() if value)

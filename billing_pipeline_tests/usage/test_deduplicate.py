@@ -24,6 +24,7 @@ METERS = {
     2: Meter("first", "sum", keep="first"),
     3: Meter("latest-id", "sum", deduplicate_by="event_id"),
     4: Meter("first-id", "sum", deduplicate_by="event_id", keep="first"),
+    5: Meter("each", "sum", deduplicate_by="none"),
 }
 SCOPES = {7: [1, 3], 8: [1]}  # the batches that delivered each snapshot scope
 LETTER = {"accepted": "A", "superseded": "s", "retracted": "r"}
@@ -79,6 +80,21 @@ def test_a_history(engine: Engine, tmp_path: Path, meter: int, *, retractions: b
     assert became == {history: HISTORIES[history][METERS[meter].keep == "first"] for history in histories}
     kept = [arrival for arrival, _ in accepted(engine, files)]
     assert kept == sorted(arrival for arrival, letter in found.items() if letter == "accepted")
+
+
+def test_each_report_is_an_event_where_nothing_identifies_it(engine: Engine, tmp_path: Path) -> None:
+    """30 and 20 of one instant are 50; what was sent before the meter said so may hold a retraction, which is none."""
+    rows = [Row(1, place, meter=5, value=Decimal(value)) for place, value in enumerate((30, 20, 20))]
+    rows.append(Row(2, 0, meter=5, retract=True))
+    files = write_lake(tmp_path, rows)
+    assert [value for _, value in accepted(engine, files)] == [30, 20, 20]
+    assert "".join(LETTER[state] for _, state in sorted(stated(engine, files).items())) == "AAAr"
+
+
+def test_a_batch_that_another_replaces_as_a_whole_counts_no_more(engine: Engine, tmp_path: Path) -> None:
+    files = write_lake(tmp_path, [Row(1, 0, meter=5, value=Decimal(30)), Row(2, 0, meter=5, value=Decimal(31))])
+    reports = standing(events(engine, files, {-1: [1, 2]}))
+    assert engine.fetch(deduplicate(reports, METERS))["value"].to_pylist() == [31]
 
 
 def test_a_correction_replaces_the_event_it_corrects(engine: Engine, tmp_path: Path) -> None:
@@ -151,7 +167,7 @@ ROWS = st.lists(
         batch=st.integers(1, 4),
         row=st.just(0),
         customer=st.integers(1, 2),
-        meter=st.integers(1, 4),
+        meter=st.integers(1, 5),
         minute=st.integers(0, 2),
         value=st.decimals(-5, 5, places=3),
         dimensions=st.dictionaries(st.sampled_from(["a", "b c"]), st.sampled_from(["", "x", "y"])),

@@ -36,6 +36,9 @@ def _check_own_fields(meter: Meter) -> Iterator[CatalogError]:
             yield CatalogError(f"{field} belongs to {aggregation}.", hint="Remove it.", path=(field,))
 
 
+_SINGLE_AGGREGATIONS = ("sum", "count")  # those to which rows that are no restatements add up
+
+
 def _check_sense(meter: Meter) -> Iterator[CatalogError]:
     """Fields that say nothing together."""
     if meter.window is not None and meter.has_lasting_usage:
@@ -44,6 +47,14 @@ def _check_sense(meter: Meter) -> Iterator[CatalogError]:
     if meter.multiplier is not None and meter.aggregation in VALUELESS_AGGREGATIONS - {"duration"}:
         message = f"A {meter.aggregation} looks at no values that could be multiplied."
         yield CatalogError(message, hint="Remove it, or add the values: aggregation: sum.", path=("multiplier",))
+    if meter.deduplicate_by == "none":
+        if meter.aggregation not in _SINGLE_AGGREGATIONS:
+            message = f"deduplicate_by: none adds up rows; a {meter.aggregation} needs to know which are of one event."
+            hint = f"Leave it out, or write aggregation: {' or '.join(_SINGLE_AGGREGATIONS)}."
+            yield CatalogError(message, hint=hint, path=("deduplicate_by",))
+        if meter.keep == "first":
+            message = "Each row is an event of its own: there is no first report of it to keep."
+            yield CatalogError(message, hint="Remove keep, or deduplicate_by: none.", path=("keep",))
     if meter.aggregation == "duration":
         for field in ("session_by", "multiplier"):
             other = meter.session_by if field == "multiplier" else None

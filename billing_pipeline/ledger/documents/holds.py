@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Connection, select, text
@@ -11,6 +11,12 @@ from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.period import MOMENT
 from billing_pipeline.ledger.database import among, copy_rows, lock_key
 from billing_pipeline.ledger.tables import customer, hold, hold_release
+
+# Whether the hold ``h`` keeps the document ``d``: one of its period, or one that may carry what came late for that.
+KEEPS = """(h.period = d.period OR EXISTS (
+    SELECT FROM late_usage AS l JOIN batch AS b ON b.number = l.batch
+    WHERE l.customer = h.customer AND l.period = h.period AND l.settled_by IS NULL AND b.received_at < d.lock_at
+))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,9 @@ def placed(connection: Connection, *, period: date | None = None, released: bool
 def intervals(
     connection: Connection, period: date, customers: Collection[int] | None = None
 ) -> Mapping[int, list[Hold]]:
-    """The holds that hold or held each customer (code) in a period, in the order in which they were placed.
+    """The holds that hold or held each customer's (code) documents of a period, in the order in which they were placed.
+
+    A hold of another period counts since late usage of that one was received which no final document carries yet.
 
     Args:
         connection: of the ledger.
@@ -131,7 +139,36 @@ def intervals(
     by_customer = defaultdict[int, list[Hold]](list)
     for code, of_customer in _select(connection, hold.c.period == period, *conditions):
         by_customer[code].append(of_customer)
+    late = _late_since(connection, period, customers)
+    if late:
+        for code, of_customer in _select(connection, among(hold.c.id, late)):
+            since = max(of_customer.created_at, late[of_customer.id])
+            if of_customer.released_at is None or of_customer.released_at > since:
+                by_customer[code].append(replace(of_customer, created_at=since))
     return dict(by_customer)
+
+
+def late_since(connection: Connection, period: date, customers: Collection[int]) -> dict[int, datetime]:
+    """Since when usage is late for another period in which the customer (code) is held now; not yet carried."""
+    held = _late_since(connection, period, customers)
+    standing = _select(connection, among(hold.c.id, held), hold_release.c.hold.is_(None)) if held else []
+    since: dict[int, datetime] = {}
+    for code, of_customer in standing:
+        since[code] = min(held[of_customer.id], since.get(code, held[of_customer.id]))
+    return since
+
+
+def _late_since(connection: Connection, period: date, customers: Collection[int] | None) -> dict[int, datetime]:
+    """Holds (ids) of other periods with late usage that no final document carries, and when its first was received."""
+    query = text("""
+        SELECT h.id, min(b.received_at) FROM late_usage AS l JOIN batch AS b ON b.number = l.batch
+        JOIN hold AS h ON h.customer = l.customer AND h.period = l.period
+        WHERE l.settled_by IS NULL AND l.period <> :period
+          AND (CAST(:customers AS int[]) IS NULL OR l.customer = ANY(:customers))
+        GROUP BY h.id
+    """)
+    codes = None if customers is None else list(customers)
+    return dict(connection.execute(query, {"period": period, "customers": codes}).tuples().all())
 
 
 def hold_since(

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from billing_pipeline.invoicing.document import DocumentStatus
+from billing_pipeline.ledger.documents.holds import KEEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +127,15 @@ _VOID = text("""
     GROUP BY d.period
 """)
 # A document without any state has no lock_at.
-_NOT_FINAL = text("""
+_NOT_FINAL = text(f"""
     SELECT period, count(*) AS documents, count(lock_at) AS drafts, min(lock_at) AS next_lock_at,
            count(*) FILTER (WHERE lock_at <= :now) AS due,
            count(*) FILTER (WHERE lock_at <= :now AND NOT held) AS due_and_free,
            count(*) FILTER (WHERE lock_at <= :now AND NOT held AND NOT has_usage) AS due_without_usage
     FROM (
         SELECT d.period, d.lock_at, d.has_usage, EXISTS (
-            SELECT FROM open_hold AS h WHERE h.period = d.period AND h.customer = d.customer
+            SELECT FROM open_hold AS h WHERE h.customer = d.customer AND {KEEPS}
         ) AS held
         FROM open_document AS d
     ) AS documents GROUP BY period
-""")
+""")  # noqa: S608 - our own words

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from billing_pipeline.ledger.documents.holds import KEEPS
+
 
 @dataclass(frozen=True, slots=True)
 class DueDocuments:
@@ -61,17 +63,19 @@ class KeptDocument:
 
 
 # Drafts alone: what is final is not looked at, however much of it there is.
-_DUE = """
+_DUE = f"""
     due AS MATERIALIZED (
         SELECT d.id, c.id AS customer, d.customer AS code, d.kind, d.issue_date, d.lock_at, d.has_usage
         FROM open_document AS d JOIN customer AS c ON c.code = d.customer
         WHERE d.period = :period AND d.lock_at <= :now
     ), held AS (
-        SELECT h.customer AS code, h.id, h.cause, h.reason FROM open_hold AS h WHERE h.period = :period
+        SELECT d.id AS document, h.id, h.cause, h.reason
+        FROM (SELECT id, code, lock_at, CAST(:period AS date) AS period FROM due) AS d
+        JOIN open_hold AS h ON h.customer = d.code AND {KEEPS}
     ), kept AS (
-        SELECT * FROM due WHERE (has_usage AND :awaited) OR EXISTS (SELECT FROM held WHERE held.code = due.code)
+        SELECT * FROM due WHERE (has_usage AND :awaited) OR EXISTS (SELECT FROM held WHERE held.document = due.id)
     )
-"""
+"""  # noqa: S608 - our own words
 
 
 def counts(connection: Connection, period: date, now: datetime, *, awaited: bool, named: int) -> DueDocuments:
@@ -99,7 +103,7 @@ def by_cause(connection: Connection, period: date, now: datetime, *, named: int)
     query = f"""
         WITH {_DUE} SELECT cause, count(DISTINCT due.id),
                count(DISTINCT customer), (array_agg(DISTINCT customer ORDER BY customer))[1:CAST(:named AS integer)]
-        FROM due JOIN held ON held.code = due.code GROUP BY cause ORDER BY 2 DESC, cause
+        FROM due JOIN held ON held.document = due.id GROUP BY cause ORDER BY 2 DESC, cause
     """  # noqa: S608 - our own words
     return [HeldFor(*row) for row in _rows(connection, query, period=period, now=now, awaited=False, named=named)]
 
@@ -108,7 +112,7 @@ def documents(connection: Connection, period: date, now: datetime, *, awaited: b
     """The first of the documents that wait, the one due longest first."""
     query = f"""
         WITH {_DUE} SELECT customer, kind, issue_date, lock_at, has_usage, coalesce((
-            SELECT jsonb_agg(jsonb_build_array(id, cause, reason) ORDER BY id) FROM held WHERE held.code = kept.code
+            SELECT jsonb_agg(jsonb_build_array(id, cause, reason) ORDER BY id) FROM held WHERE held.document = kept.id
         ), '[]') FROM kept ORDER BY lock_at, customer, issue_date, kind LIMIT :shown
     """  # noqa: S608 - our own words
     rows = _rows(connection, query, period=period, now=now, awaited=awaited, shown=shown)

@@ -50,11 +50,12 @@ def last_invoicing(connection: Connection, period: date, at: datetime) -> Run | 
 def unchecked(connection: Connection) -> set[date]:
     """Periods in which documents were computed, usage was received, or any quarantined at all, since their last check.
 
+    Also those in which a check holds somebody, and the catalog changed since: that may be how it was mended.
     A quarantined row may name no period that could be believed, so it concerns each that was ever computed.
     """
     query = text("""
         WITH checked AS (
-            SELECT period, max(id) AS id, max(through_batch) AS batch FROM stage_run
+            SELECT period, max(id) AS id, max(through_batch) AS batch, max(at) AS at FROM stage_run
             WHERE stage = 'check' GROUP BY period
         ), last AS (
             SELECT period, max(id) FILTER (WHERE counts ->> 'customers' <> '0' OR counts ->> 'versions' <> '0') AS id
@@ -63,6 +64,9 @@ def unchecked(connection: Connection) -> set[date]:
         SELECT l.period FROM last AS l LEFT JOIN checked AS c ON c.period = l.period
         WHERE l.id > coalesce(c.id, 0) OR (SELECT max(number) FROM batch WHERE quarantined > 0) > c.batch
            OR (SELECT max(batch) FROM batch_period AS b WHERE b.period = l.period) > c.batch
+           OR ((SELECT max(recorded_at) FROM catalog_change) >= c.at AND EXISTS (
+               SELECT FROM open_hold AS h WHERE h.period = l.period AND h.actor = 'check'
+           ))
     """)
     return set(connection.scalars(query))
 

@@ -23,7 +23,7 @@ from billing_pipeline.ledger.tables import (
     snapshot_delivery,
 )
 from billing_pipeline.ledger.usage.manifest import ARRIVAL_LOCK
-from billing_pipeline.ledger.usage.registry import dimensions, find, periods_of
+from billing_pipeline.ledger.usage.registry import dimensions, find, named, numbered, periods_of, replacement
 from billing_pipeline.usage.batch import Batch
 from billing_pipeline.usage.event import LakeFile
 from billing_pipeline.usage.quarantine import QuarantinedRow
@@ -45,6 +45,8 @@ class Delivery:
         quarantined_rows: how many.
         scopes: of a snapshot, each scope that it restates → the periods that it has rows in.
         replay_of: the batch whose quarantined rows these are, or None.
+        replaces: the batch in whose place it stands as a whole, or None.
+        single: whether rows of it are events of their own, so that a file landed twice would count twice.
         replayed: ids of these rows in quarantine.
     """
 
@@ -59,6 +61,8 @@ class Delivery:
     quarantined_rows: int = 0
     scopes: Mapping[int, frozenset[date]] = field(default_factory=dict)
     replay_of: int | None = None
+    replaces: int | None = None
+    single: bool = False
     replayed: Sequence[int] = ()
 
 
@@ -95,7 +99,8 @@ def accept(
         received_at: for history that is imported; not before anything recorded and not in the future.
 
     Raises:
-        Refused: ``received_at`` is out of order, or a row was replayed by somebody else meanwhile.
+        Refused: ``received_at`` is out of order, a row was replayed by somebody else meanwhile, what is to be replaced
+            cannot be, or a file with rows that are events of their own has a name that has landed before.
         UsageError: another delivery has just introduced a dimension that differs in case only.
     """
     lock_key(connection, ARRIVAL_LOCK)
@@ -103,6 +108,9 @@ def accept(
     if earlier is not None and not again:
         return Accepted(earlier, already=True, periods=periods_of(connection, earlier.number))
     _refuse_replayed(connection, delivery.replayed)
+    _refuse_replacing(connection, delivery)
+    if delivery.single and delivery.replaces is None and not again:
+        _refuse_name(connection, delivery)
     new_batch = Batch(
         number=(connection.scalar(select(func.max(batch.c.number))) or 0) + 1,
         source=delivery.source,
@@ -112,6 +120,7 @@ def accept(
         rows=delivery.rows,
         quarantined=delivery.quarantined_rows,
         replay_of=delivery.replay_of,
+        replaces=delivery.replaces,
     )
     _insert_batch(connection, new_batch, delivery)
     _insert_dimensions(connection, delivery.files)
@@ -145,6 +154,39 @@ def _refuse_replayed(connection: Connection, ids: Sequence[int]) -> None:
         raise Refused("Some of these rows were replayed meanwhile.", hint="Run the replay again; nothing was changed.")
 
 
+def _refuse_replacing(connection: Connection, delivery: Delivery) -> None:
+    """What is replaced as a whole is a delivery of the same source that counts now."""
+    if delivery.replaces is None:
+        return
+    replaced = numbered(connection, delivery.replaces)
+    if replaced is None or replaced.source != delivery.source:
+        raise Refused(
+            f"Source {delivery.source!r} has no batch {delivery.replaces}.",
+            hint="Name one of its own batches: landing a file answers with its batch.",
+        )
+    if replaced.replay_of is not None:
+        raise Refused(
+            f"Batch {replaced.number} holds rows of batch {replaced.replay_of} that were mended.",
+            hint=f"Replace all of it: --replaces {replaced.replay_of}.",
+        )
+    if by := replacement(connection, replaced.number):
+        raise Refused(
+            f"Batch {replaced.number} was replaced by batch {by}.", hint=f"Replace that one: --replaces {by}."
+        )
+
+
+def _refuse_name(connection: Connection, delivery: Delivery) -> None:
+    """A file whose name has landed with other content: mended or new, only the sender knows."""
+    before = named(connection, delivery.source, delivery.name)
+    if before is not None:
+        number = replacement(connection, before.number) or before.number
+        raise Refused(
+            f"Source {delivery.source!r} has landed a file {delivery.name!r} with other content, as batch {number}; "
+            "each row of this one would count beside it.",
+            hint=f"Where it is to stand in its place: --replaces {number}. Where both count: --again.",
+        )
+
+
 def _insert_batch(connection: Connection, new_batch: Batch, delivery: Delivery) -> None:
     same = (batch.c.source == new_batch.source) & (batch.c.content_hash == new_batch.content_hash)
     connection.execute(
@@ -159,6 +201,7 @@ def _insert_batch(connection: Connection, new_batch: Batch, delivery: Delivery) 
             quarantined=new_batch.quarantined,
             bytes=delivery.bytes,
             replay_of=new_batch.replay_of,
+            replaces=new_batch.replaces,
             actor=delivery.actor,
         )
     )
@@ -188,7 +231,7 @@ def _insert_files(connection: Connection, files: Sequence[LakeFile]) -> None:
 
 def _insert_periods(connection: Connection, number: int, delivery: Delivery) -> set[date]:
     """The periods with rows of this batch, and those from which it takes an earlier delivery's rows."""
-    rows: dict[date, int] = dict.fromkeys(_replaced_periods(connection, delivery.scopes), 0)
+    rows: dict[date, int] = dict.fromkeys(_replaced_periods(connection, delivery), 0)
     for file in delivery.files:
         rows[file.period] = rows.get(file.period, 0) + file.rows
     counted = ((period, number, count) for period, count in sorted(rows.items()))
@@ -196,11 +239,18 @@ def _insert_periods(connection: Connection, number: int, delivery: Delivery) -> 
     return set(rows)
 
 
-def _replaced_periods(connection: Connection, scopes: Mapping[int, object]) -> set[date]:
+def _replaced_periods(connection: Connection, delivery: Delivery) -> set[date]:
     query = text("""
         SELECT DISTINCT ON (scope) periods FROM snapshot_delivery WHERE scope = ANY(:scopes) ORDER BY scope, batch DESC
     """)
-    return {period for row in connection.execute(query, {"scopes": list(scopes)}) for period in row.periods}
+    periods = {day for row in connection.execute(query, {"scopes": list(delivery.scopes)}) for day in row.periods}
+    if delivery.replaces is None:
+        return periods
+    whole = text("""
+        SELECT DISTINCT p.period FROM batch_period AS p JOIN batch AS b ON b.number = p.batch
+        WHERE :replaces IN (b.number, b.replay_of)
+    """)
+    return periods | set(connection.scalars(whole, {"replaces": delivery.replaces}))
 
 
 def _insert_scopes(connection: Connection, number: int, scopes: Mapping[int, frozenset[date]]) -> None:

@@ -113,11 +113,17 @@ def customers_of(connection: Connection, paths: Collection[str]) -> dict[str, se
 
 
 def deliveries(connection: Connection, through: int) -> dict[int, list[int]]:
-    """Snapshot scope → batches of all its deliveries through a batch, oldest first; each replaces the one before."""
+    """Snapshot scope → batches of all its deliveries through a batch, oldest first; each replaces the one before.
+
+    A batch that another replaces as a whole is a scope of its own, by its number below zero; so are the rows that were
+    mended of it, whenever that was.
+    """
     query = select(snapshot_delivery.c.scope, snapshot_delivery.c.batch).where(snapshot_delivery.c.batch <= through)
     by_scope: dict[int, list[int]] = {}
     for row in connection.execute(query.order_by(snapshot_delivery.c.scope, snapshot_delivery.c.batch)):
         by_scope.setdefault(row.scope, []).append(row.batch)
+    for replaced, by in connection.execute(_REPLACED_WHOLE, {"through": through}):
+        by_scope[-replaced] = [replaced, by]
     return by_scope
 
 
@@ -127,5 +133,17 @@ def replaced_by(connection: Connection, numbers: Collection[int]) -> dict[int, i
         SELECT earlier.batch, max(later.batch) AS later
         FROM snapshot_delivery AS later JOIN snapshot_delivery AS earlier USING (scope)
         WHERE later.batch = ANY(:numbers) AND earlier.batch < later.batch GROUP BY earlier.batch
+        UNION ALL
+        SELECT earlier.number, later.number FROM batch AS later
+        JOIN batch AS earlier ON later.replaces IN (earlier.number, earlier.replay_of)
+        WHERE later.number = ANY(:numbers) AND earlier.number < later.number
     """)
     return {row.batch: row.later for row in connection.execute(query, {"numbers": list(numbers)})}
+
+
+_REPLACED_WHOLE = text("""
+    SELECT earlier.number, later.number FROM batch AS later
+    JOIN batch AS earlier ON later.replaces IN (earlier.number, earlier.replay_of)
+    WHERE later.replaces IS NOT NULL AND later.number <= :through AND earlier.number <= :through
+    ORDER BY earlier.number
+""")

@@ -16,6 +16,24 @@ def find(connection: Connection, source: str, content_hash: str) -> Batch | None
     return _batch(row) if row is not None else None
 
 
+def named(connection: Connection, source: str, name: str) -> Batch | None:
+    """The newest batch of the source from a file of this name."""
+    query = select(batch).where(batch.c.source == source, batch.c.name == name, batch.c.replay_of.is_(None))
+    row = connection.execute(query.order_by(batch.c.number.desc()).limit(1)).one_or_none()
+    return _batch(row) if row is not None else None
+
+
+def numbered(connection: Connection, number: int) -> Batch | None:
+    """The batch of this number."""
+    row = connection.execute(select(batch).where(batch.c.number == number)).one_or_none()
+    return _batch(row) if row is not None else None
+
+
+def replacement(connection: Connection, number: int) -> int | None:
+    """The batch that stands in the place of a batch as a whole."""
+    return connection.scalar(select(batch.c.number).where(batch.c.replaces == number))
+
+
 def periods_of(connection: Connection, number: int) -> tuple[date, ...]:
     """First days of the periods that a batch has rows in or took rows from."""
     query = select(batch_period.c.period).where(batch_period.c.batch == number).order_by(batch_period.c.period)
@@ -58,4 +76,5 @@ def _batch(row: Row[tuple[object, ...]]) -> Batch:
         rows=row.rows,
         quarantined=row.quarantined,
         replay_of=row.replay_of,
+        replaces=row.replaces,
     )

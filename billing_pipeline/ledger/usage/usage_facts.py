@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Deliveries that concern a period: with rows in it, or without any row accepted and received while it ran; and not
-# replaced by a newer delivery of all their snapshot scopes.
+# replaced by a newer delivery of all their snapshot scopes, or as a whole.
 _CONCERNED = """
     SELECT b.* FROM batch AS b
     WHERE (b.number IN (SELECT p.batch FROM batch_period AS p WHERE p.period = :period)
@@ -29,6 +29,7 @@ _CONCERNED = """
       AND NOT coalesce((SELECT bool_and(EXISTS (SELECT FROM snapshot_delivery AS newer
                                                 WHERE newer.scope = d.scope AND newer.batch > d.batch))
                         FROM snapshot_delivery AS d WHERE d.batch = b.number), false)
+      AND NOT EXISTS (SELECT FROM batch AS newer WHERE newer.replaces = b.number)
 """
 
 
@@ -53,6 +54,17 @@ def counts(connection: Connection, period: date) -> "pa.Table":
     columns = [*zip(*connection.execute(query), strict=True)] or [()] * len(names)
     counted: pa.Table = pa.table(dict(zip(names, columns, strict=True)), counts_schema())
     return counted
+
+
+def final_under(connection: Connection, period: date) -> dict[int, set[int]]:
+    """Customers (codes) whose usage in the period is final, by the last catalog change that counts for them."""
+    query = text("""
+        SELECT change, array_agg(customer) AS customers FROM (
+            SELECT customer, max(change) AS change FROM final_document WHERE period = :period AND has_usage
+            GROUP BY customer
+        ) AS final GROUP BY change
+    """)
+    return {row.change: set(row.customers) for row in connection.execute(query, {"period": period})}
 
 
 def accepted_events(connection: Connection, periods: Sequence[date]) -> Mapping[int, list[int]]:

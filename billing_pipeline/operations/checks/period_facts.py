@@ -1,11 +1,12 @@
 """Gather what the ledger knows of a period's usage, as of one moment."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
 from billing_pipeline.catalog import Catalog
+from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.source import Constant, Source
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -22,6 +23,7 @@ from billing_pipeline.usage.mapping import columns_of
 from billing_pipeline.usage.profiles.facts import (
     LateVolume,
     Magnitudes,
+    MetersThen,
     PeriodBatch,
     Quarantined,
     UsageFacts,
@@ -46,7 +48,8 @@ def period_facts(
     return UsageFacts(
         period=period,
         now=now,
-        meters={codes[meter_id]: meter for meter_id, meter in catalog.meters.items()} if catalog else {},
+        meters=_by_code(catalog, codes),
+        meters_then=list(_meters_then(billing, connection, first_day, codes)),
         files=_readable(billing, manifest.files(connection, first_day, through)),
         later_files=_readable(billing, [file for day in later for file in manifest.files(connection, day, through)]),
         deliveries=manifest.deliveries(connection, through),
@@ -65,6 +68,25 @@ def period_facts(
         earlier_sources=usage_facts.sources(connection, earlier[0]) if earlier else frozenset(),
         magnitudes=_magnitudes(connection, earlier),
     )
+
+
+def _by_code(catalog: Catalog | None, codes: Mapping[str, int]) -> dict[int, Meter]:
+    return {codes[meter_id]: meter for meter_id, meter in catalog.meters.items()} if catalog else {}
+
+
+def _meters_then(
+    billing: Billing, connection: Connection, period: date, codes: Mapping[str, int]
+) -> Iterator[MetersThen]:
+    """Customers whose usage is final, where a meter was changed since: that meter is not the one it is compared by."""
+    final = usage_facts.final_under(connection, period)
+    changed = [number for number, _ in ledger_catalog.changes_of(connection, "meter", min(final))] if final else []
+    by_changed: dict[int, set[int]] = defaultdict(set)
+    for change, customers in final.items():
+        by_changed[sum(number <= change for number in changed)] |= customers
+    for seen, customers in by_changed.items():
+        if seen < len(changed):
+            catalog = billing.view(connection, changed[seen] - 1, customers=()).catalog
+            yield MetersThen(frozenset(customers), _by_code(catalog, codes))
 
 
 def _readable(billing: Billing, files: Sequence[LakeFile]) -> list[LakeFile]:
@@ -88,15 +110,17 @@ def _batches(connection: Connection, period: date, sources: Mapping[str, Source]
         number: replace(
             batch,
             snapshot=batch.source in sources and sources[batch.source].mode == "snapshot",
-            revised=_orders_reports(sources.get(batch.source)),
+            revised=_means_to_repeat(sources.get(batch.source)),
         )
         for number, batch in batches.items()
     }
 
 
-def _orders_reports(source: Source | None) -> bool:
-    """Whether the source says which column orders several reports of one event within a delivery."""
-    return source is not None and source.event is not None and source.event.revision is not None
+def _means_to_repeat(source: Source | None) -> bool:
+    """Whether the source says which of several reports of one event within a delivery counts."""
+    if source is None:
+        return False
+    return source.repeats == "latest" or (source.event is not None and source.event.revision is not None)
 
 
 def _quarantined(

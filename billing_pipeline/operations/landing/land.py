@@ -4,11 +4,12 @@ Landing is harmless to repeat: the same content of one source is one batch, whoe
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 from billing_pipeline.catalog import Catalog, Source
-from billing_pipeline.core.errors import UsageError, nearest
+from billing_pipeline.core.errors import Refused, UsageError, nearest
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.usage import registry
 from billing_pipeline.ledger.usage.batches import Accepted, Delivery
@@ -27,6 +28,7 @@ def land(
     delivered: Any,
     *,
     again: bool = False,
+    replaces: int | None = None,
     scope: Mapping[str, str] | None = None,
     received_at: datetime | None = None,
     progress: LandingProgress | None = None,
@@ -37,17 +39,24 @@ def land(
         billing: where to.
         source: id of the source in the catalog.
         delivered: a path, an fsspec URL, a pandas frame or an Arrow table.
-        again: accept content that has landed before: a restatement that is meant.
+        again: accept content that has landed before, or a file's name: a restatement that is meant.
+        replaces: the batch in whose place the delivery stands as a whole.
         scope: of a snapshot, what it restates, column → value; only an empty one must say so.
         received_at: for history that is imported in its order; else the ledger's now.
         progress: told rows, bytes read and bytes in all, now and then.
 
     Raises:
         UsageError: the delivery cannot be read as a whole; nothing of it was recorded.
-        Refused: ``received_at`` is out of order.
+        Refused: ``received_at`` is out of order, ``replaces`` names no batch that can be replaced, or each row of the
+            file is an event of its own and a file of this name has landed with other content.
     """
     catalog, landing_source = source_of(billing, source)
     key = _checked_scope(landing_source, scope)
+    if replaces is not None and landing_source.mode == "snapshot":
+        raise Refused(
+            f"Each delivery of the snapshot source {source!r} replaces the earlier ones of its scope.",
+            hint="Land it without naming a batch to replace.",
+        )
     with working_folder(billing) as folder:
         delivery = open_delivery(delivered, USAGE_SOURCES[landing_source.format], folder)
         earlier = None if again else _earlier(billing, source, delivery.content_hash)
@@ -59,6 +68,8 @@ def land(
             delivery.refuse_changed()
             scopes = _scopes(billing, catalog, landing_source, staged_rows, key)
             complete = _delivery(billing, source, delivery, staged_rows, scopes)
+            single = not delivery.is_frame and _has_single_rows(billing, catalog, staged_rows)
+            complete = replace(complete, replaces=replaces, single=single)
             accepted = accept(billing, staged_rows.events, complete, again=again, received_at=received_at)
             return _result(accepted, {} if accepted.already else staged_rows.quarantined.reasons)
 
@@ -135,6 +146,14 @@ def _scopes(
             hint=f"If all usage was taken back, name its scope: {', '.join(source.scope)}.",
         )
     return scopes
+
+
+def _has_single_rows(billing: Billing, catalog: Catalog, staged_rows: Staged) -> bool:
+    """Whether rows are events of their own: landed twice, they count twice."""
+    with billing.ledger.begin() as connection:
+        codes = ledger_catalog.meter_codes(connection)
+    single = {codes[meter.id] for meter in catalog.meters.values() if meter.deduplicate_by == "none"}
+    return not single.isdisjoint(staged_rows.events.meters)
 
 
 def _refuse_duplicates(billing: Billing, catalog: Catalog, staged_rows: Staged) -> None:

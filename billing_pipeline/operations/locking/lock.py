@@ -215,8 +215,15 @@ def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
     concerned = _concerned(locking, cuts)
     unrated = _bring_to_cutoff(locking, cuts, concerned)
     held = holds.open_holds(work.connection, work.first_day).keys() | unrated
+    late = holds.late_since(work.connection, work.first_day, codes.values())
     unchecked = _unchecked(locking, cuts)
-    ready = [cut for cut in cuts if codes[cut.customer] not in held and cut.document not in unchecked]
+    ready = [
+        cut
+        for cut in cuts
+        if (code := codes[cut.customer]) not in held
+        and not (code in late and late[code] < cut.cutoff)
+        and cut.document not in unchecked
+    ]
     counts = finalize(work, locking.documents(), ready, now=locking.now)
     counts["held"] = in_all - len(ready)
     locking.billed = billed_with(locking.billed, ready, codes)

@@ -162,7 +162,7 @@ def _meter(terms: object, price: Price) -> Meter:
 def _told_apart_by(terms: object, meter: Meter) -> str | None:
     """What makes two quoted events reports of one; None where the meter does not say, and each counts."""
     says = isinstance(terms, Mapping) and any(terms.get(name) is not None for name in ("deduplicate_by", "keep"))
-    return meter.deduplicate_by if says else None
+    return meter.deduplicate_by if says and meter.deduplicate_by != "none" else None
 
 
 def _numbers(cumulative: object) -> tuple[Decimal, ...]:

@@ -66,7 +66,7 @@ class PeriodBatch:
         quarantined: how many of them went to quarantine.
         kept: how many are in the lake, in all periods.
         snapshot: whether each delivery replaces the earlier ones; then a repeated key has failed it as a whole.
-        revised: whether the source orders several reports of one event itself; then repeating a key is its way.
+        revised: whether the source says that it repeats events, and which report counts (a revision, or the latest).
     """
 
     source: str
@@ -163,6 +163,19 @@ class Unrated:
 
 
 @dataclass(frozen=True, slots=True)
+class MetersThen:
+    """What tells events apart for customers whose usage is final: the meters as they were at its lock.
+
+    Attributes:
+        customers: codes.
+        meters: by code.
+    """
+
+    customers: frozenset[int]
+    meters: Mapping[int, Meter]
+
+
+@dataclass(frozen=True, slots=True)
 class UsageFacts:
     """What the ledger knows of one period's usage, read in one transaction.
 
@@ -170,6 +183,7 @@ class UsageFacts:
         period: which.
         now: the ledger's clock.
         meters: by code.
+        meters_then: where the usage of customers is final under other meters than these.
         files: the period's files in the lake.
         later_files: for the newest period that has begun, the files of periods that have not.
         deliveries: batches of each snapshot scope, by the scope's code.
@@ -189,6 +203,7 @@ class UsageFacts:
     period: BillingPeriod
     now: datetime
     meters: Mapping[int, Meter] = field(default_factory=dict)
+    meters_then: Sequence[MetersThen] = ()
     files: Sequence[LakeFile] = ()
     later_files: Sequence[LakeFile] = ()
     deliveries: Mapping[int, Sequence[int]] = field(default_factory=dict)

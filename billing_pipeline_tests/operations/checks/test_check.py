@@ -342,15 +342,15 @@ def test_a_missing_rate_shows_and_stays_held_by_rating(month: Month) -> None:
 
 
 def test_warnings_show_and_hold_nobody(month: Month) -> None:
-    month.deliver(line("zeta", 5, "-5"), line("zeta", 6, "1"), line("zeta", 6, "2"))
+    month.deliver(line("zeta", 5, "-5"), line("zeta", 6, "1"), line("zeta", 6, "1"))
     report = month.check()
     assert (report.passed, report.held) == (True, ())
     assert not_passed(report) == {
         "negative_values": "failed",
         "negative_quantities": "failed",
-        "duplicate_keys": "failed",
+        "repeated_rows": "failed",
     }
-    assert row(report, "duplicate_keys").summary == "1 row of 1 customer"
+    assert row(report, "repeated_rows").summary == "1 row of 1 customer"
     assert row(report, "negative_quantities").worst[0]["about"] == "price compute, customer zeta"
 
 

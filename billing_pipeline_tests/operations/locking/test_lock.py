@@ -78,10 +78,13 @@ def test_a_document_without_lines_is_final_and_not_issued(sandbox: Sandbox) -> N
     assert sandbox.query("SELECT * FROM payment") == []
 
 
-def test_an_amount_of_nothing_is_issued_and_not_queued(sandbox: Sandbox) -> None:
+def test_an_amount_of_nothing_is_not_issued_unless_the_account_says_so(sandbox: Sandbox) -> None:
     sandbox.land(use("acme", "api", "2026-01-05", 0))
-    assert sandbox.at("2026-02-04").lock() == {"finalized": 2, "issued": 1, "queued": 0, "held": 0}
-    assert (only(sandbox).number, only(sandbox).total) == ("2026-000001", D(0))
+    assert sandbox.at("2026-02-04").lock() == {"finalized": 2, "issued": 0, "queued": 0, "held": 0}
+    assert (only(sandbox).number, only(sandbox).total) == (None, D(0))
+    sandbox.apply(MONTH.replace("currency: USD", "currency: USD, zero_documents: issue", 1))
+    sandbox.land(use("acme", "api", "2026-02-05", 0))
+    assert sandbox.at("2026-03-04").lock("2026-02-01") == {"finalized": 2, "issued": 1, "queued": 0, "held": 0}
 
 
 def test_payment_is_queued_with_the_document_for_the_customers_gateway(sandbox: Sandbox) -> None:
