@@ -8,14 +8,16 @@ from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.plain_text import instant
-from billing_pipeline.invoicing.document import Document, DocumentPlan
+from billing_pipeline.invoicing.adjustment import FinalDocument
+from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization
+from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.recompute import recompute
-from billing_pipeline.operations.closing.versions import billed_with
+from billing_pipeline.operations.closing.versions import billed_with, documents_at_cutoffs
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
 from billing_pipeline.operations.unit import AsOf, Work
@@ -85,7 +87,8 @@ def preview(
 ) -> tuple[DocumentChange, ...]:
     """The customer's documents that differ between two catalog changes, by issue date. Stores nothing.
 
-    Both are computed with all usage known now; what is final, or cut off and waits for its lock, differs in neither.
+    Both are computed with all usage known now; what is final, or cut off and waits for its lock, differs in neither:
+    what changes of it is an adjustment on another.
 
     Args:
         billing: of the run.
@@ -97,10 +100,12 @@ def preview(
     codes = {customer: ledger_catalog.customer_code(connection, customer)}
     differing: list[DocumentChange] = []
     periods = list(_periods(billing.calendar, since, billing.now(connection)))
+    buckets = (billing.facts.bucket_of(codes[customer]),)
+    known = [_Known.of(Work(billing, connection, period, buckets), codes) for period in periods]
+    cut_off = {(codes[customer], period.work.first_day): period.cut_off for period in known if period.cut_off}
     progress = billing.watch(f"documents of {customer}")
-    for done, period in enumerate(periods, start=1):
-        work = Work(billing, connection, period, (billing.facts.bucket_of(codes[customer]),))
-        differing += _differing(*_computed(work, codes, changes))
+    for done, period in enumerate(known, start=1):
+        differing += _differing(*period.computed(codes, changes, cut_off))
         progress(done, len(periods))
     return tuple(sorted(differing, key=_order))
 
@@ -118,13 +123,48 @@ def _periods(calendar: BillingCalendar, since: datetime, now: datetime) -> Itera
         period = calendar.next(period)
 
 
-def _computed(work: Work, codes: Mapping[str, int], changes: tuple[int, int]) -> list[Sequence[Document]]:
-    """A customer's documents in one period, as each change calls for them."""
-    final = finalization.billed(work.connection, work.first_day, codes.values())
-    cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
-    billed, batch = billed_with(final, cuts, codes), manifest.newest_batch(work.connection)
-    computed = [recompute(work, codes, AsOf(batch, change), billed).values() for change in changes]
-    return [[document for customer in customers for document in customer.documents] for customers in computed]
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is settled of a customer's documents in one period.
+
+    Attributes:
+        billed: what is final, and what is cut off.
+        cut_off: what waits for the run that locks it, as of its cutoff.
+    """
+
+    work: Work
+    billed: Mapping[int, Billed]
+    batch: int
+    cut_off: Sequence[FinalDocument]
+
+    @classmethod
+    def of(cls, work: Work, codes: Mapping[str, int]) -> "_Known":
+        """Found from what is recorded, whenever runs came."""
+        final = finalization.billed(work.connection, work.first_day, codes.values())
+        cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
+        terms, batch = {cut.document: cut.terms for cut in cuts}, manifest.newest_batch(work.connection)
+        waiting = [
+            FinalDocument(
+                document.plan, document.lines, (), moment.as_of.batch, moment.as_of.change, terms[document.id],
+                late=document.plan.has_usage and batch > moment.as_of.batch,
+            )
+            for moment in documents_at_cutoffs(work, cuts, codes, final)
+            for computed in moment.documents.values()
+            for document in computed.documents
+        ]  # fmt: skip
+        return cls(work, billed_with(final, cuts, codes), batch, waiting)
+
+    def computed(
+        self,
+        codes: Mapping[str, int],
+        changes: tuple[int, int],
+        cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]],
+    ) -> list[Sequence[Document]]:
+        """The documents as each change calls for them."""
+        both = (
+            recompute(self.work, codes, AsOf(self.batch, change), self.billed, cut_off=cut_off) for change in changes
+        )
+        return [[document for of in computed.values() for document in of.documents] for computed in both]
 
 
 def _differing(old: Sequence[Document], new: Sequence[Document]) -> Iterator[DocumentChange]:

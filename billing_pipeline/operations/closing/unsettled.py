@@ -41,6 +41,8 @@ from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.rating.rate import rate
 
+NONE_CUT_OFF: Mapping[CustomerPeriod, Sequence[FinalDocument]] = {}
+
 
 def find_unsettled(
     work: Work,
@@ -50,6 +52,7 @@ def find_unsettled(
     at: datetime | None = None,
     *,
     cut: bool = False,
+    cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = NONE_CUT_OFF,
 ) -> dict[str, Unsettled]:
     """What other periods bring to these customers' documents, by customer; without those for whom it is nothing.
 
@@ -60,10 +63,11 @@ def find_unsettled(
         as_of: the last batch and catalog change to include.
         at: as all stood before this instant; None: as it stands.
         cut: it is for documents cut off then and final only now: credit that others have used since is gone.
+        cut_off: documents that are cut off and wait for the run that locks them, as of their cutoffs: they are final.
     """
     connection = work.connection
     terms = {codes[customer]: customer_terms for customer, customer_terms in terms_of(view, codes).items()}
-    differing = _differing(work, terms, as_of, at)
+    differing = _differing(work, terms, as_of, at, cut_off)
     credit = customer_credit.credit(connection, list(terms), at)
     if cut and credit:
         # Cut off on the 1st with 3.00 of credit, locked on the 9th: if another document took 2.00 meanwhile, 1.00.
@@ -71,6 +75,8 @@ def find_unsettled(
         credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
     beside = _sharing(work, terms)
     finals = final_documents.finals(connection, differing | beside, as_of.batch, at)
+    for key in cut_off.keys() & (differing | beside):
+        finals[key] = [*finals.get(key, ()), *cut_off[key]]
     concerned = {code for code, _ in differing} | credit.keys() | {code for code, _ in finals}
     if not concerned:
         return {}
@@ -78,6 +84,7 @@ def find_unsettled(
     for code, day in sorted(differing & finals.keys(), key=lambda pair: pair[::-1]):
         again.compare(code, day)
     others = final_documents.others(connection, concerned, work.first_day, at)
+    final_now = {(code, final.plan.order) for (code, _), waiting in cut_off.items() for final in waiting}
     # Where nothing carries late usage, it gets a document of its own in the period in which it was received.
     receipts = final_documents.receipts(connection, concerned, work.first_day) | {
         code
@@ -88,7 +95,7 @@ def find_unsettled(
         terms[code].customer.id: Unsettled(
             adjustments=tuple(again.differences[code].adjustments),
             ended=tuple(again.differences[code].ended),
-            others=tuple(others.get(code, ())),
+            others=tuple(other for other in others.get(code, ()) if (code, other.order) not in final_now),
             credit=credit.get(code, 0),
             receipt=code in receipts,
             problems=tuple(again.differences[code].problems),
@@ -129,12 +136,25 @@ def may_be_unsettled(work: Work, codes: Mapping[str, int], as_of: AsOf) -> set[i
     return differing | customer_credit.credit(work.connection, list(terms)).keys()
 
 
-def _differing(work: Work, terms: Mapping[int, Terms], as_of: AsOf, at: datetime | None) -> set[CustomerPeriod]:
+def _differing(
+    work: Work,
+    terms: Mapping[int, Terms],
+    as_of: AsOf,
+    at: datetime | None,
+    cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = NONE_CUT_OFF,
+) -> set[CustomerPeriod]:
     """The customers' periods whose final documents may not say any more what was billed for them."""
     connection = work.connection
     fingerprints = {code: of.fingerprint for code, of in terms.items()}
     differing = final_documents.periods_with_late_usage(connection, terms.keys(), as_of.batch, at)
     changed = final_documents.under_other_terms(connection, fingerprints, at)
+    for (code, day), waiting in cut_off.items():
+        differing |= {(code, day) for final in waiting if final.late}
+        changed += [
+            final_documents.UnderOtherTerms(code, day, final.change, None)
+            for final in waiting
+            if final.terms != fingerprints.get(code)
+        ]
     return differing | set(_with_other_fees(work, terms, changed))
 
 
