@@ -18,6 +18,8 @@ KEEPS = """(h.period = d.period OR EXISTS (
     WHERE l.customer = h.customer AND l.period = h.period AND l.settled_by IS NULL AND b.received_at < d.lock_at
 ))"""
 
+_MENDED, _EARLIER = "passes now", "held earlier"  # why the product itself releases a hold
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -171,6 +173,16 @@ def _late_since(connection: Connection, period: date, customers: Collection[int]
     return dict(connection.execute(query, {"period": period, "customers": codes}).tuples().all())
 
 
+def waived(connection: Connection, period: date, cause: str) -> set[tuple[int, str]]:
+    """The (customer, reason) of holds that a person released: the same holds nobody again, something else does."""
+    query = text("""
+        SELECT h.customer, h.reason FROM hold AS h JOIN hold_release AS r ON r.hold = h.id
+        WHERE h.period = :period AND h.cause = :cause AND r.reason NOT IN (:mended, :earlier)
+    """)
+    values = {"period": period, "cause": cause, "mended": _MENDED, "earlier": _EARLIER}
+    return {(row.customer, row.reason) for row in connection.execute(query, values)}
+
+
 def hold_since(
     connection: Connection,
     period: date,
@@ -198,7 +210,7 @@ def hold_since(
         if code not in standing or standing[code].created_at > reason[1]
     }
     replaced = [standing[code].id for code in earlier if code in standing]
-    release(connection, replaced, "held earlier", at=at, actor=actor)
+    release(connection, replaced, _EARLIER, at=at, actor=actor)
     _add(connection, period, cause, earlier, actor)
     # Who was not held when this was found out is not held any more: the hold that was missing ends here.
     over = [
@@ -206,7 +218,7 @@ def hold_since(
         for code, held in open_holds(connection, period, cause).items()
         if code in earlier and code not in standing
     ]
-    release(connection, over, "passes now", at=at + MOMENT, actor=actor)
+    release(connection, over, _MENDED, at=at + MOMENT, actor=actor)
 
 
 def apply_check(
@@ -239,4 +251,4 @@ def apply_check(
     mended = [held[code].id for code in held.keys() & set(checked) - failed.keys()]
     if mended:
         # Held through this instant: what mended it may have been received at it, and must not be late.
-        release(connection, mended, "passes now", at=at + MOMENT, actor=actor)
+        release(connection, mended, _MENDED, at=at + MOMENT, actor=actor)

@@ -46,6 +46,8 @@ def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: da
         for customer, of_customer in rated.items()
         if of_customer.problems
     }
+    waived = holds.waived(connection, work.first_day, UNRATED) if problems else set()
+    failed = {code: reason for code, reason in problems.items() if (code, reason) not in waived}
     counts = {
         "customers": len(waiting),
         "lines": results.replace_lines(connection, work.first_day, lines),
@@ -53,7 +55,7 @@ def _rate(work: Work, change: int, waiting: Mapping[str, CustomerState], now: da
         "not_billable": note_not_billable(work, codes, rated),
     }
     holds.apply_check(
-        connection, period=work.first_day, cause=UNRATED, checked=codes.values(), failed=problems, at=now,
+        connection, period=work.first_day, cause=UNRATED, checked=codes.values(), failed=failed, at=now,
         actor=work.billing.actor,
     )  # fmt: skip
     periods.advance_customers(connection, work.first_day, codes.values(), Stage.INVOICE)

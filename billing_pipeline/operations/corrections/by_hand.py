@@ -10,12 +10,13 @@ from billing_pipeline.core.money import Money
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentStatus
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import finalization, payments, revisits, states
+from billing_pipeline.ledger.documents import finalization, late_usage, payments, revisits, states
 from billing_pipeline.ledger.documents.finalization import Finalization
 from billing_pipeline.ledger.documents.payments import PaymentDue
 from billing_pipeline.ledger.documents.states import NewState, StoredDocument
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.operations.closing.inputs import keep_inputs
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.operations.unit import AsOf, Work
@@ -91,13 +92,13 @@ class ByHand:
         states.add_versions(connection, [state], self.now, code_version())
         due = PaymentDue.of(document.id, document.amount_due, terms.customer)
         payments.queue(connection, [due], self.now, billing.actor)
-        files = manifest.files(connection, self.work.first_day, self.as_of.batch, buckets=self.work.buckets)
+        late = late_usage.unsettled_periods(connection, [self.stored.code]).get(self.stored.code, ())
         final = Finalization(
             id=document.id,
             version=1,
             issued=bool(document.lines),
             cutoff=self.now,
-            inputs=finalization.keep_inputs(connection, self.as_of.batch, files),
+            inputs=keep_inputs(self.work, self.stored.bucket, self.as_of.batch, self.as_of.change, late),
             batch=self.as_of.batch,
             change=self.as_of.change,
             terms=terms.fingerprint,

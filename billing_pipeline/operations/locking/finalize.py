@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from billing_pipeline.ledger.documents.finalization import Finalization
 from billing_pipeline.ledger.documents.payments import PaymentDue
 from billing_pipeline.ledger.documents.states import StoredDocument
 from billing_pipeline.ledger.usage import manifest
-from billing_pipeline.operations.closing.lasting_usage import earlier_files, lasting_meters
+from billing_pipeline.operations.closing.inputs import keep_inputs
 from billing_pipeline.operations.context import code_version
 from billing_pipeline.operations.unit import Work
 
@@ -92,15 +91,8 @@ class _Inputs:
         return Finalization(document.id, document.version, document.id in issued, cutoff, inputs, batch, change, terms)
 
     def _keep(self, bucket: int, cutoff: datetime, late: tuple[date, ...]) -> tuple[int, str]:
-        """The last batch before a cutoff, and the usage files of a bucket until it, identified by what is in them.
-
-        Beside the period's own files, those of the periods whose final documents late usage corrects.
-        """
-        work = self._work
-        batch = manifest.batch_before(work.connection, cutoff)
-        files = manifest.files(work.connection, work.first_day, batch, buckets=[bucket])
-        lasting = lasting_meters(work.connection, ledger_catalog.change_before(work.connection, cutoff))
-        files += earlier_files(replace(work, buckets=(bucket,)), lasting, batch)
-        for period in late:  # what lasts may be late, too: such a file is named twice
-            files += manifest.files(work.connection, period, batch, buckets=[bucket])
-        return batch, finalization.keep_inputs(work.connection, batch, files)
+        """The last batch before a cutoff, and what was received until it."""
+        connection = self._work.connection
+        batch = manifest.batch_before(connection, cutoff)
+        change = ledger_catalog.change_before(connection, cutoff)
+        return batch, keep_inputs(self._work, bucket, batch, change, late)

@@ -334,10 +334,11 @@ def _hold_unrated(
     open_holds = holds.open_holds(work.connection, work.first_day, UNRATED)
     standing = {code: hold.reason for code, hold in open_holds.items()}
     reasons: dict[int, tuple[str, datetime]] = {}
+    waived = holds.waived(work.connection, work.first_day, UNRATED) if problems else set()
     for cut in cuts:
         code = codes[cut.customer]
         reason = problems.get(cut.customer) if cut.customer in stale else standing.get(code)
-        if reason:
+        if reason and (code, reason) not in waived:
             reasons.setdefault(code, (reason, cut.cutoff))
     if reasons:
         holds.hold_since(

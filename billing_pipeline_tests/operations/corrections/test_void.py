@@ -491,7 +491,6 @@ def test_lists_as_known_before_the_void_do_not_know_it(sandbox: Sandbox) -> None
     assert [(one["status"], one["total"]) for one in after] == [("void", "50.00"), ("finalized", "55.00")]
 
 
-@pytest.mark.xfail(strict=True, reason="the reissue's inputs are the files of its own period alone")
 def test_a_reissue_names_the_usage_files_of_its_adjustments_too(sandbox: Sandbox) -> None:
     late(sandbox, "2026-02-10", ("acme", 5))
     sandbox.land(use("acme", "api", "2026-02-11", 3))

@@ -55,9 +55,6 @@ def late_usage(sandbox: Sandbox) -> None:
     sandbox.at("2026-02-05").land(*(use(one, "calls", "2026-01-11", 1, "eu") for one in ("acme", "beta")))
 
 
-HELD_AGAIN = pytest.mark.xfail(strict=True, reason="due and not held in status and list; the lock holds 2 again")
-
-
 @pytest.mark.parametrize("released", ["2026-01-31T23:59:59", "2026-02-03T09:00:00"], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("region", "meanwhile"),
@@ -66,8 +63,8 @@ HELD_AGAIN = pytest.mark.xfail(strict=True, reason="due and not held in status a
         pytest.param("eu", a_catalog_change, id="by a person, and a catalog change"),
         pytest.param("eu", late_usage, id="by a person, and late usage"),
         pytest.param("us", nothing, id="for want of a rate"),
-        pytest.param("us", a_catalog_change, id="for want of a rate, and a catalog change", marks=HELD_AGAIN),
-        pytest.param("us", late_usage, id="for want of a rate, and late usage", marks=HELD_AGAIN),
+        pytest.param("us", a_catalog_change, id="for want of a rate, and a catalog change"),
+        pytest.param("us", late_usage, id="for want of a rate, and late usage"),
     ],
 )
 def test_a_hold_that_is_released_at_the_last_second_holds_nowhere_or_everywhere(
