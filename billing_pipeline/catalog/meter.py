@@ -1,7 +1,7 @@
 """Meters: what is counted, and how."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from billing_pipeline.catalog.field_types import Id, Line, Positive
@@ -68,6 +68,10 @@ class Meter:
     window: Literal["hour", "day"] | None = None
     deduplicate_by: Literal["identity", "event_id", "none"] = "identity"
     keep: Literal["latest", "first"] = "latest"
+
+    def measures_like(self, other: "Meter") -> bool:
+        """Whether the same usage gives the same quantities: what is printed, or may be priced by, does not matter."""
+        return replace(self, unit="", dimensions=()) == replace(other, unit="", dimensions=())
 
     @property
     def has_lasting_usage(self) -> bool:
