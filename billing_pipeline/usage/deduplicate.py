@@ -222,7 +222,11 @@ def _keyed(reports: ir.Table, meters: Mapping[int, Meter], within: Sequence[str]
 
 def _special(meters: Mapping[int, Meter]) -> list[int]:
     """Meters for which the latest report of an identity is not the answer."""
-    return [code for code, meter in meters.items() if meter.keep == "first" or meter.deduplicate_by == "event_id"]
+    return [
+        code
+        for code, meter in meters.items()
+        if meter.deduplicate_by != "none" and (meter.keep == "first" or meter.deduplicate_by == "event_id")
+    ]
 
 
 def _single(meters: Mapping[int, Meter]) -> list[int]:
