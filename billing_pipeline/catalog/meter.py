@@ -51,6 +51,8 @@ class Meter:
         window: aggregate within each hour or day first, then sum.
         deduplicate_by: what makes two reports the same event, its timestamp and dimensions or its event_id; none: each
             row is an event of its own (increments, corrections by plus and minus).
+        identity_grain: for sources that restate whole hours or days (UTC): within a period, a timestamp counts as the
+            start of its hour or day, for everything.
         keep: which report of an event counts, the latest received or the first.
     """
 
@@ -67,6 +69,7 @@ class Meter:
     per: Literal["second", "hour", "day"] | None = None
     window: Literal["hour", "day"] | None = None
     deduplicate_by: Literal["identity", "event_id", "none"] = "identity"
+    identity_grain: Literal["hour", "day"] | None = None
     keep: Literal["latest", "first"] = "latest"
 
     def measures_like(self, other: "Meter") -> bool:
