@@ -1,7 +1,7 @@
 """Meters: what is counted, and how."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from billing_pipeline.catalog.field_types import Id, Line, Positive
@@ -51,6 +51,8 @@ class Meter:
         window: aggregate within each hour or day first, then sum.
         deduplicate_by: what makes two reports the same event, its timestamp and dimensions or its event_id; none: each
             row is an event of its own (increments, corrections by plus and minus).
+        identity_grain: for sources that restate whole hours or days (UTC): within a period, a timestamp counts as the
+            start of its hour or day, for everything.
         keep: which report of an event counts, the latest received or the first.
     """
 
@@ -67,7 +69,12 @@ class Meter:
     per: Literal["second", "hour", "day"] | None = None
     window: Literal["hour", "day"] | None = None
     deduplicate_by: Literal["identity", "event_id", "none"] = "identity"
+    identity_grain: Literal["hour", "day"] | None = None
     keep: Literal["latest", "first"] = "latest"
+
+    def measures_like(self, other: "Meter") -> bool:
+        """Whether the same usage gives the same quantities: what is printed, or may be priced by, does not matter."""
+        return replace(self, unit="", dimensions=()) == replace(other, unit="", dimensions=())
 
     @property
     def has_lasting_usage(self) -> bool:

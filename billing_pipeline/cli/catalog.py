@@ -1,20 +1,25 @@
 """billing catalog: what is sold."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from billing_pipeline.cli.options import Actor, Json, example, group, open_billing
-from billing_pipeline.cli.show import print_json, say, tell
+from billing_pipeline.cli.changed import COLUMNS, rows
+from billing_pipeline.cli.options import Actor, Json, at_work, example, group, open_billing
+from billing_pipeline.cli.show import print_json, say, table, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from billing_pipeline.catalog import ObjectChange
+    from billing_pipeline.operations.changes.apply_catalog import ApplyResult
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML or JSON files, or folders of them.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Record it whatever documents change, and do not ask.")]
 Kind = Annotated[
     str | None, typer.Argument(metavar="[KIND]", help="account, source, meter, product, plan, customer, …")
 ]
@@ -42,11 +47,21 @@ def check(files: Files, as_json: Json = False, actor: Actor = None) -> None:
     tell({"changes": plain_json(changes)}, told, as_json=as_json)
 
 
-def apply(files: Files, dry_run: DryRun = False, as_json: Json = False, actor: Actor = None) -> None:
-    """Show what differs from the ledger, and record it. Repeating it changes nothing; nothing is deleted."""
+def apply(files: Files, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False, actor: Actor = None) -> None:
+    """Show what differs from the ledger, and record it. Repeating it changes nothing; nothing is deleted.
+
+    A changed meter measures usage otherwise, also what is on drafts: each document that it changes is shown, and asked
+    about.
+    """
     from billing_pipeline.operations.changes.apply_catalog import apply as apply_files
 
-    result = apply_files(open_billing(actor), files, dry_run=dry_run)
+    with at_work(actor) as billing:
+        result = apply_files(billing, files, dry_run=dry_run, documents="show" if yes else "ask")
+    if not as_json:
+        _print_documents(result)
+    if result.asks:
+        _ask(result, may_answer=not as_json and sys.stdin.isatty())
+        result = replace(apply_files(billing, files, base=result.base), documents=result.documents)
     if as_json:
         print_json(result.to_json())
         return
@@ -58,6 +73,30 @@ def apply(files: Files, dry_run: DryRun = False, as_json: Json = False, actor: A
         say(f"Recorded as change {result.number}: {count}.")
     else:
         say(f"Would change {count}." if result.changes else "Nothing differs from the ledger.")
+
+
+def _ask(shown: "ApplyResult", *, may_answer: bool) -> None:
+    """Go on where a person says so. Raises Refused where nobody is there to answer."""
+    from billing_pipeline.core.errors import Refused
+
+    if shown.documents is None:
+        what = "A meter is changed, and what that does to documents cannot be shown"
+    else:
+        count = len(shown.documents)
+        what = f"A changed meter makes {count:,} document{'' if count == 1 else 's'} differ"
+    if not may_answer:
+        raise Refused(f"{what}. Nothing was recorded.", hint="Look at it with --dry-run; record it with --yes.")
+    typer.confirm(f"{what}. Record it?", abort=True)
+
+
+def _print_documents(shown: "ApplyResult") -> None:
+    if shown.documents:
+        columns = ("customer", *COLUMNS)
+        first = shown.documents[:_MOST_SHOWN]
+        cells = ((one.plan.identity.customer, *row) for one, row in zip(first, rows(first), strict=True))
+        table("Documents that change, as a meter does", columns, cells)
+        if len(shown.documents) > _MOST_SHOWN:
+            say(f"… and {len(shown.documents) - _MOST_SHOWN:,} more; --json lists them all.")
 
 
 _MOST_SHOWN = 200

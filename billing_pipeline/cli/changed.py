@@ -36,8 +36,7 @@ def ask(verb: "CustomerVerb", actor: str | None, *, dry_run: bool, as_json: bool
         for field in difference.fields:
             say(f"    {field.field}: {_value(field.old)} → {_value(field.new)}")
     if changed.changes and changed.documents is not None:
-        columns = ("document", "period", "issued", ">lines", ">total before", ">total after", ">difference", "")
-        table("Documents that change" if changed.dry_run else "Documents changed", columns, _rows(changed.documents))
+        table("Documents that change" if changed.dry_run else "Documents changed", COLUMNS, rows(changed.documents))
     for note in changed.notes:
         say(note)
 
@@ -46,7 +45,11 @@ def _value(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def _rows(documents: "Iterable[DocumentChange]") -> Iterator[tuple[object, ...]]:
+COLUMNS = ("document", "period", "issued", ">lines", ">total before", ">total after", ">difference", "")
+
+
+def rows(documents: "Iterable[DocumentChange]") -> Iterator[tuple[object, ...]]:
+    """Documents that change, one a row, as COLUMNS name it."""
     for document in documents:
         identity, lines = document.plan.identity, len(document.new.lines if document.new else ())
         figures = (document.old_total, document.new_total, f"{document.difference.amount:+f}")

@@ -82,6 +82,11 @@ class BillingPeriod:
         return (self.next_day - self.first_day).days
 
 
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The UTC instant at which a day begins in a zone; where the clocks jump over midnight, at the jump."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class BillingCalendar:
     """Which periods there are: a settings triple, written to the ledger once.
@@ -102,11 +107,8 @@ class BillingCalendar:
         return ZoneInfo(self.time_zone)
 
     def midnight(self, day: date) -> datetime:
-        """The UTC instant at which local ``day`` begins.
-
-        Where the clocks jump over midnight, the day begins at the jump.
-        """
-        return datetime(day.year, day.month, day.day, tzinfo=self.zone).astimezone(UTC)
+        """The UTC instant at which local ``day`` begins."""
+        return midnight(day, self.zone)
 
     def local_day(self, instant: datetime) -> date:
         """The local day that holds ``instant``."""

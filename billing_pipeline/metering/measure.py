@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from billing_pipeline.catalog.meter import PHASE, Meter
+from billing_pipeline.core.period import midnight
 from billing_pipeline.metering.answer import answers
 from billing_pipeline.metering.counted_events import NoMultiplier
 from billing_pipeline.metering.measurement import (
@@ -22,7 +23,7 @@ from billing_pipeline.metering.measurement import (
 from billing_pipeline.metering.questions import Questions, Shape
 from billing_pipeline.metering.usage_counts import usage_counts
 from billing_pipeline.usage.arrow import pc
-from billing_pipeline.usage.deduplicate import Deliveries, deduplicate, events, standing
+from billing_pipeline.usage.deduplicate import Deliveries, deduplicate, events, grained, standing
 from billing_pipeline.usage.engine import PERIOD, Engine, Overflow, dimensions_of
 from billing_pipeline.usage.event import LakeFile, dimension_column
 
@@ -65,7 +66,9 @@ def measure(  # noqa: PLR0913 - what is asked, and how
     questions = Questions.of(measurements, meters, meter_codes)
     by_code = {code: meters[name] for name, code in meter_codes.items()}
     retractions = any(file.retractions for file in [*files, *timeline.earlier])
-    reports = _of_meters(events(engine, [*files, *timeline.earlier], deliveries, customers), timeline, by_code)
+    all_files = [*files, *timeline.earlier]
+    starts = {day: midnight(day, timeline.time_zone) for day in {file.period for file in all_files}}
+    reports = _of_meters(grained(events(engine, all_files, deliveries, customers), by_code, starts), timeline, by_code)
     # One report of each event is accepted, whoever asks: several prices and cut points look at the same ones.
     winners = deduplicate(standing(reports), by_code, retractions=retractions, within=["earlier"])
     with (

@@ -25,6 +25,7 @@ replaced as a whole. What was known as of a batch is found by giving only the fi
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
 
 import ibis
 import ibis.expr.types as ir
@@ -82,6 +83,30 @@ def _replaced(deliveries: Deliveries, batches: Collection[int]) -> pa.Table:
 def standing(reports: ir.Table) -> ir.Table:
     """Reports of deliveries that no newer one replaced."""
     return reports.filter(~reports.replaced)
+
+
+def grained(reports: ir.Table, meters: Mapping[int, Meter], starts: Mapping[date, datetime]) -> ir.Table:
+    """Reports with the timestamps that count, and ``sent``, as they were sent.
+
+    Of a meter with ``identity_grain: hour``, 10:05 and 10:35 are 10:00, and one event. A UTC day that began before the
+    billing period counts as the period's first instant.
+
+    Args:
+        reports: as :func:`events` gives them.
+        meters: by code.
+        starts: the first instant of each period that has reports.
+    """
+    counts = reports.timestamp
+    for grain, unit in (("hour", "h"), ("day", "D")):
+        codes = [code for code, meter in meters.items() if meter.identity_grain == grain]
+        if codes and starts:
+            first = ibis.cases(*((reports[PERIOD] == day, _instant(start)) for day, start in sorted(starts.items())))
+            counts = reports.meter.isin(codes).ifelse(ibis.greatest(reports.timestamp.truncate(unit), first), counts)
+    return reports.mutate(timestamp=counts, sent=reports.timestamp)
+
+
+def _instant(at: datetime) -> ir.TimestampValue:
+    return ibis.literal(at, "timestamp('UTC')")
 
 
 def deduplicate(
@@ -144,7 +169,7 @@ def repeated(
 ) -> ir.Table:
     """Events that were reported more than once with nothing taken back between the reports.
 
-    Args as of :func:`deduplicate`.
+    Args as of :func:`deduplicate`; the reports are :func:`grained`.
 
     Returns:
         A row each, with the columns ``within``, customer and meter, and of its reports: ``reports``, how many;
@@ -155,7 +180,7 @@ def repeated(
     keyed = keyed.filter(~keyed.retract)
     # An absent text and an empty one are the same; null alone would not be counted as a value of its own.
     texts = [keyed[name].fill_null("") for name in ("event_id", *dimensions_of(reports.columns))]
-    said = [keyed.timestamp, keyed["value"], *texts]
+    said = [keyed.sent, keyed["value"], *texts]
     counted = keyed.group_by(key).agg(
         reports=keyed.count(),
         differ=ibis.or_(*(column.nunique() > 1 for column in said)),
@@ -222,7 +247,11 @@ def _keyed(reports: ir.Table, meters: Mapping[int, Meter], within: Sequence[str]
 
 def _special(meters: Mapping[int, Meter]) -> list[int]:
     """Meters for which the latest report of an identity is not the answer."""
-    return [code for code, meter in meters.items() if meter.keep == "first" or meter.deduplicate_by == "event_id"]
+    return [
+        code
+        for code, meter in meters.items()
+        if meter.deduplicate_by != "none" and (meter.keep == "first" or meter.deduplicate_by == "event_id")
+    ]
 
 
 def _single(meters: Mapping[int, Meter]) -> list[int]:

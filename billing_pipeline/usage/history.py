@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.usage.deduplicate import SUPERSEDED, Deliveries, events, standing, status
+from billing_pipeline.usage.deduplicate import SUPERSEDED, Deliveries, events, grained, standing, status
 from billing_pipeline.usage.engine import Engine, dimensions_of
 from billing_pipeline.usage.event import DIMENSION_PREFIX, ROWS_PER_BATCH, LakeFile
 
@@ -35,7 +35,7 @@ class Report:
     status: str
 
 
-def history(
+def history(  # noqa: PLR0913 - what is asked, and where
     engine: Engine,
     files: Sequence[LakeFile],
     deliveries: Deliveries,
@@ -45,6 +45,7 @@ def history(
     timestamp: datetime | None = None,
     dimensions: Mapping[str, str] | None = None,
     event_id: str | None = None,
+    starts: Mapping[date, datetime] | None = None,
 ) -> list[Report]:
     """All reports of the events of ``customer`` and ``meter`` (code and rule) that are named.
 
@@ -57,13 +58,17 @@ def history(
         timestamp: of the event; with ``dimensions`` left out, in whatever dimensions.
         dimensions: all of the event's; a value of '' is the same as none.
         event_id: in place of a timestamp.
+        starts: the first instant of each period of the files.
     """
     reports = events(engine, files, deliveries, [customer])
-    reports = reports.filter(reports.meter == meter[0])
+    reports = grained(reports.filter(reports.meter == meter[0]), dict([meter]), starts or {})
     columns = (*reports.columns, "status")
     replaced = reports.filter(reports.replaced).mutate(status=ibis.literal(SUPERSEDED))
     stated = status(standing(reports), dict([meter])).select(columns).union(replaced.select(columns))
     named = _named(stated, timestamp, dimensions, event_id)
+    if meter[1].identity_grain is not None:
+        same = stated.filter(stated.timestamp.isin(named.timestamp))
+        named = _named(same, None, dimensions, event_id)
     if meter[1].deduplicate_by == "event_id" and event_id is None:
         named = stated.filter(stated.event_id.isin(named.event_id) | stated.arrival.isin(named.arrival))
     return [_report(row) for row in engine.fetch(named.order_by("arrival")).to_pylist()]
@@ -75,7 +80,7 @@ def _named(
     if event_id is not None:
         stated = stated.filter(stated.event_id == event_id)
     if timestamp is not None:
-        stated = stated.filter(stated.timestamp == timestamp)
+        stated = stated.filter(stated.sent == timestamp)
     if dimensions is not None:
         wanted_values = {f"{DIMENSION_PREFIX}{name}": value for name, value in dimensions.items() if value}
         for column in dimensions_of(stated.columns):
@@ -92,7 +97,7 @@ def _report(row: Mapping[str, Any]) -> Report:
     return Report(
         batch,
         place,
-        timestamp=row["timestamp"],
+        timestamp=row["sent"],
         value=row["value"],
         event_id=row["event_id"],
         retract=row["retract"],

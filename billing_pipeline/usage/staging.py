@@ -4,7 +4,7 @@ Rows are kept in local files first, sorted by bucket, so that a bucket can be re
 delivery becomes one file a period, a large one a file for each period and bucket.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -135,20 +135,32 @@ class Staging:
         for bucket in sorted(self._buckets) if self.rows > split_rows else [None]:
             yield from self._sorted_files(lake, token, bucket)
 
-    def duplicate(self, event_id_meters: list[int]) -> tuple[int, int] | None:
+    def duplicate(
+        self,
+        event_id_meters: Sequence[int],
+        single: Sequence[int] = (),
+        grains: Mapping[str, Sequence[int]] | None = None,
+    ) -> tuple[int, int] | None:
         """Two rows with one event key, by their numbers; None where each key is there once.
 
         Args:
             event_id_meters: codes of the meters whose events are told apart by their event_id.
+            single: codes of the meters to which each row is an event of its own.
+            grains: hour or day → codes of the meters to whose events timestamps within one are the same.
         """
         self._flush()
         if not self.rows:
             return None
-        by_event_id = f"meter IN ({', '.join(map(str, event_id_meters)) or 'NULL'})"
-        others = ["timestamp", *(f'"{_quoted(DIMENSION_PREFIX + name)}"' for name in sorted(self.dimensions))]
+        by_event_id = f"meter IN ({_listed(event_id_meters)})"
+        timestamp = "timestamp"
+        for grain, meters in (grains or {}).items():
+            timestamp = (
+                f"CASE WHEN meter IN ({_listed(meters)}) THEN date_trunc('{grain}', timestamp) ELSE {timestamp} END"
+            )
+        others = [timestamp, *(f'"{_quoted(DIMENSION_PREFIX + name)}"' for name in sorted(self.dimensions))]
         key = ["customer", "meter", f"CASE WHEN {by_event_id} THEN event_id END"]
         key += [f"CASE WHEN {by_event_id} THEN NULL ELSE {column} END" for column in others]
-        key += [f"CASE WHEN {by_event_id} THEN period END"]
+        key += ["period", f"CASE WHEN meter IN ({_listed(single)}) THEN row END"]
         for bucket in sorted(self._buckets):
             query = f"""SELECT min(row), min(row, 2)[2] FROM {self._source()} WHERE bucket = {bucket}
                         GROUP BY {", ".join(key)} HAVING count(*) > 1 ORDER BY 1 LIMIT 1"""  # noqa: S608 - our own names
@@ -235,6 +247,10 @@ class Staging:
                 meters=tuple(sorted(written.meters)),
                 customers=tuple(sorted(written.customers)),
             )
+
+
+def _listed(codes: Sequence[int]) -> str:
+    return ", ".join(map(str, codes)) or "NULL"
 
 
 def _quoted(name: str) -> str:

@@ -336,6 +336,26 @@ meters:
 meters:
   - id: storage
     aggregation: sum
+    deduplicate_by: event_id
+    identity_grain: hour  # here
+""",
+        ("meter storage", "identity_grain", "they do not tell events apart", "Remove it"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: duration
+    session_by: run
+    identity_grain: day  # here
+""",
+        ("meter storage", "identity_grain", "would last no time", "Remove it"),
+    ),
+    (
+        """
+meters:
+  - id: storage
+    aggregation: sum
     deduplicate_by: none
     keep: first  # here
 """,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_pipeline.catalog.meter import Meter
-from billing_pipeline.usage.deduplicate import deduplicate, events, standing, status
+from billing_pipeline.usage.deduplicate import deduplicate, events, grained, standing, status
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import ROWS_PER_BATCH, LakeFile
 from billing_pipeline_tests.examples import examples
 from billing_pipeline_tests.usage.dedupe_oracle import key_of, statuses
-from billing_pipeline_tests.usage.lake_writer import Row, write_file, write_lake
+from billing_pipeline_tests.usage.lake_writer import PERIOD, START, Row, write_file, write_lake
 
 METERS = {
     1: Meter("latest", "sum"),
@@ -61,7 +61,7 @@ HISTORIES = {
 
 
 @pytest.mark.parametrize("retractions", [False, True], ids=["the fast path", "with retractions"])
-@pytest.mark.parametrize("meter", METERS)
+@pytest.mark.parametrize("meter", [1, 2, 3, 4])  # to the fifth, reports of an event are events
 def test_a_history(engine: Engine, tmp_path: Path, meter: int, *, retractions: bool) -> None:
     """Each history is another customer's, and all are looked at together: A accepted, s superseded, r retracted."""
     histories = [history for history in HISTORIES if ("r" in history) is retractions]
@@ -89,6 +89,26 @@ def test_each_report_is_an_event_where_nothing_identifies_it(engine: Engine, tmp
     files = write_lake(tmp_path, rows)
     assert [value for _, value in accepted(engine, files)] == [30, 20, 20]
     assert "".join(LETTER[state] for _, state in sorted(stated(engine, files).items())) == "AAAr"
+
+
+def test_timestamps_within_a_grain_are_of_one_event(engine: Engine, tmp_path: Path) -> None:
+    """Minutes after the start of January, which begins at 05:00 UTC here; a UTC day cannot begin before it."""
+    meters = {6: Meter("hourly", "sum", identity_grain="hour"), 7: Meter("daily", "sum", identity_grain="day")}
+    minutes = {6: (305, 359, 360), 7: (305, 1439, 1440)}
+    rows = [
+        Row(1, 10 * meter + place, meter=meter, minute=minute, value=Decimal(place))
+        for meter, of_meter in minutes.items()
+        for place, minute in enumerate(of_meter)
+    ]
+    reports = events(engine, write_lake(tmp_path, rows), {})
+    counted = grained(reports, meters, {PERIOD: START + timedelta(minutes=300)})
+    found = engine.fetch(deduplicate(counted, meters).order_by("arrival")).to_pylist()
+    assert [(row["meter"], (row["timestamp"] - START) // timedelta(minutes=1), row["value"]) for row in found] == [
+        (6, 300, 1),
+        (6, 360, 2),
+        (7, 300, 1),
+        (7, 1440, 2),
+    ]
 
 
 def test_a_batch_that_another_replaces_as_a_whole_counts_no_more(engine: Engine, tmp_path: Path) -> None:

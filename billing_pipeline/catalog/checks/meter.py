@@ -12,6 +12,7 @@ def check_meter(meter: Meter, context: CheckContext) -> Iterator[CatalogError]:
     yield from one_of("aggregation", meter.aggregation, context.can.aggregations, ("aggregation",))
     yield from _check_own_fields(meter)
     yield from _check_sense(meter)
+    yield from _check_identity(meter)
     for i, name in repeated(meter.dimensions):
         yield CatalogError(f"The dimension {name!r} is named twice.", hint="Keep one.", path=("dimensions", i))
     for name, values in meter.filter.items():
@@ -36,9 +37,6 @@ def _check_own_fields(meter: Meter) -> Iterator[CatalogError]:
             yield CatalogError(f"{field} belongs to {aggregation}.", hint="Remove it.", path=(field,))
 
 
-_SINGLE_AGGREGATIONS = ("sum", "count")  # those to which rows that are no restatements add up
-
-
 def _check_sense(meter: Meter) -> Iterator[CatalogError]:
     """Fields that say nothing together."""
     if meter.window is not None and meter.has_lasting_usage:
@@ -47,6 +45,25 @@ def _check_sense(meter: Meter) -> Iterator[CatalogError]:
     if meter.multiplier is not None and meter.aggregation in VALUELESS_AGGREGATIONS - {"duration"}:
         message = f"A {meter.aggregation} looks at no values that could be multiplied."
         yield CatalogError(message, hint="Remove it, or add the values: aggregation: sum.", path=("multiplier",))
+    if meter.aggregation == "duration":
+        for field in ("session_by", "multiplier"):
+            other = meter.session_by if field == "multiplier" else None
+            if getattr(meter, field) in {PHASE, other} - {None}:
+                message = f"{getattr(meter, field)!r} says what starts and stops a session."
+                yield CatalogError(message, hint="Name another dimension.", path=(field,))
+
+
+_SINGLE_AGGREGATIONS = ("sum", "count")  # those to which rows that are no restatements add up
+
+
+def _check_identity(meter: Meter) -> Iterator[CatalogError]:
+    """What tells events apart."""
+    if meter.identity_grain is not None and meter.deduplicate_by != "identity":
+        message = "identity_grain says when timestamps are of one event; here they do not tell events apart."
+        yield CatalogError(message, hint="Remove it, or deduplicate_by.", path=("identity_grain",))
+    if meter.identity_grain is not None and meter.aggregation == "duration":
+        message = "What starts and stops within an hour or a day would last no time."
+        yield CatalogError(message, hint="Remove it.", path=("identity_grain",))
     if meter.deduplicate_by == "none":
         if meter.aggregation not in _SINGLE_AGGREGATIONS:
             message = f"deduplicate_by: none adds up rows; a {meter.aggregation} needs to know which are of one event."
@@ -55,9 +72,3 @@ def _check_sense(meter: Meter) -> Iterator[CatalogError]:
         if meter.keep == "first":
             message = "Each row is an event of its own: there is no first report of it to keep."
             yield CatalogError(message, hint="Remove keep, or deduplicate_by: none.", path=("keep",))
-    if meter.aggregation == "duration":
-        for field in ("session_by", "multiplier"):
-            other = meter.session_by if field == "multiplier" else None
-            if getattr(meter, field) in {PHASE, other} - {None}:
-                message = f"{getattr(meter, field)!r} says what starts and stops a session."
-                yield CatalogError(message, hint="Name another dimension.", path=(field,))

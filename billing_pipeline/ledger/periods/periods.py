@@ -134,6 +134,17 @@ def _update_customers(connection: Connection, period: date, codes: Collection[in
     connection.execute(update(customer_period).where(*of_customers).values(**values))
 
 
+def not_final(connection: Connection) -> list[date]:
+    """The periods with documents that are not final, or usage of which nothing is final; oldest first."""
+    query = text("""
+        SELECT period FROM open_document UNION
+        SELECT b.period FROM batch_period AS b
+        WHERE NOT EXISTS (SELECT FROM final_document AS f WHERE f.period = b.period)
+        ORDER BY period
+    """)
+    return list(connection.scalars(query))
+
+
 def computed(connection: Connection) -> list[date]:
     """The first days of all periods that were ever computed, in order."""
     return list(connection.scalars(text("SELECT DISTINCT period FROM period_bucket ORDER BY period")))

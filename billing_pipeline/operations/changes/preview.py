@@ -1,6 +1,7 @@
 """What a catalog change does to a customer's documents: each that it changes, and by how much."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -14,6 +15,7 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
+from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.recompute import recompute
@@ -69,7 +71,7 @@ class DocumentChange:
         """As the command line prints it."""
         identity, old, new = self.plan.identity, self.old, self.new
         return {
-            **fields_json(identity, "id", "kind", "period", "issue_date"),
+            **fields_json(identity, "id", "customer", "kind", "period", "issue_date"),
             "lock_at": _both(instant(document.plan.lock_at) if document else None for document in (old, new)),
             "currency": self.plan.currency,
             "total": _both(map(str, (self.old_total, self.new_total))) | {"difference": str(self.difference)},
@@ -98,20 +100,60 @@ def preview(
         changes: numbers of the change before and of the one in question.
     """
     codes = {customer: ledger_catalog.customer_code(connection, customer)}
-    differing: list[DocumentChange] = []
-    periods = list(_periods(billing.calendar, since, billing.now(connection)))
-    buckets = (billing.facts.bucket_of(codes[customer]),)
-    known = [_Known.of(Work(billing, connection, period, buckets), codes) for period in periods]
-    cut_off = {(codes[customer], period.work.first_day): period.cut_off for period in known if period.cut_off}
-    progress = billing.watch(f"documents of {customer}")
-    for done, period in enumerate(known, start=1):
-        differing += _differing(*period.computed(codes, changes, cut_off))
-        progress(done, len(periods))
-    return tuple(sorted(differing, key=_order))
+    concerned = list(_periods(billing.calendar, since, billing.now(connection)))
+    watch = billing.watch(f"documents of {customer}")
+    units = _units(billing, connection, codes, concerned)
+    return tuple(sorted(_differences(units, changes, watch), key=_order))
 
 
-def _order(change: DocumentChange) -> tuple[date, str, date]:
-    return change.plan.identity.issue_date, str(change.plan.identity.kind), change.plan.identity.period
+def preview_all(
+    billing: Billing, connection: Connection, customers: Collection[str], changes: tuple[int, int]
+) -> tuple[DocumentChange, ...]:
+    """The documents of many customers that differ between two catalog changes, in each period that is not final.
+
+    Args and order as of :func:`preview`, one customer after the other.
+    """
+    now, known = billing.now(connection), ledger_catalog.customer_codes(connection)
+    not_final = (billing.calendar.period(day.isoformat()) for day in periods.not_final(connection))
+    concerned = [period for period in not_final if period.start <= now]
+    units = _units(billing, connection, {customer: known[customer] for customer in customers}, concerned)
+    return tuple(sorted(_differences(units, changes, billing.watch("documents")), key=_order))
+
+
+_Unit = tuple[Mapping[str, int], Sequence[Work]]  # customers of one bucket, id → code, and their periods
+
+
+def _units(
+    billing: Billing, connection: Connection, codes: Mapping[str, int], concerned: Sequence[BillingPeriod]
+) -> list[_Unit]:
+    by_bucket: dict[int, dict[str, int]] = defaultdict(dict)
+    for customer, code in codes.items():
+        by_bucket[billing.facts.bucket_of(code)][customer] = code
+    return [
+        (of_bucket, [Work(billing, connection, period, (bucket,)) for period in concerned])
+        for bucket, of_bucket in sorted(by_bucket.items())
+    ]
+
+
+def _differences(
+    units: Sequence[_Unit], changes: tuple[int, int], progress: Callable[[int, int], None]
+) -> Iterator[DocumentChange]:
+    in_all, done = sum(len(works) for _, works in units), 0
+    for codes, works in units:
+        known = [_Known.of(work, codes) for work in works]
+        cut_off: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
+        for period in known:
+            for final in period.cut_off:
+                cut_off[codes[final.plan.identity.customer], period.work.first_day].append(final)
+        for period in known:
+            yield from _differing(*period.computed(codes, changes, cut_off))
+            done += 1
+            progress(done, in_all)
+
+
+def _order(change: DocumentChange) -> tuple[str, date, str, date]:
+    identity = change.plan.identity
+    return identity.customer, identity.issue_date, str(identity.kind), identity.period
 
 
 def _periods(calendar: BillingCalendar, since: datetime, now: datetime) -> Iterator[BillingPeriod]:
@@ -125,7 +167,7 @@ def _periods(calendar: BillingCalendar, since: datetime, now: datetime) -> Itera
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is settled of a customer's documents in one period.
+    """What is settled of customers' documents in one period.
 
     Attributes:
         billed: what is final, and what is cut off.

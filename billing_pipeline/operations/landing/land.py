@@ -156,12 +156,19 @@ def _has_single_rows(billing: Billing, catalog: Catalog, staged_rows: Staged) ->
     return not single.isdisjoint(staged_rows.events.meters)
 
 
+_OTHER_WAYS = ("event_id", "none")  # of telling events apart than by their identity
+
+
 def _refuse_duplicates(billing: Billing, catalog: Catalog, staged_rows: Staged) -> None:
     """A snapshot states each usage once: of two rows with one event key, one would vanish without a trace."""
     with billing.ledger.begin() as connection:
         codes = ledger_catalog.meter_codes(connection)
-    by_event_id = [codes[meter.id] for meter in catalog.meters.values() if meter.deduplicate_by == "event_id"]
-    duplicate = staged_rows.events.duplicate(by_event_id)
+    by = {way: [codes[one.id] for one in catalog.meters.values() if one.deduplicate_by == way] for way in _OTHER_WAYS}
+    grains = {
+        grain: [codes[one.id] for one in catalog.meters.values() if one.identity_grain == grain]
+        for grain in ("hour", "day")
+    }
+    duplicate = staged_rows.events.duplicate(by["event_id"], by["none"], grains)
     if duplicate:
         raise UsageError(
             f"Rows {duplicate[0]} and {duplicate[1]} of the delivery are the same event: one customer, meter, "

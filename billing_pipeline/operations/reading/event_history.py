@@ -77,6 +77,7 @@ def event_history(
             reports += history(
                 set_engine, in_lake(billing, files), deliveries, code, (meters[meter], rule),
                 timestamp=timestamp, dimensions=dimensions, event_id=event_id,
+                starts={billing_period.first_day: billing_period.start},
             )  # fmt: skip
     with billing.ledger.begin() as connection:
         batches = {batch.number: batch for batch in causes.batches(connection, {report.batch for report in reports})}

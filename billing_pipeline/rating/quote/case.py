@@ -161,7 +161,9 @@ def _meter(terms: object, price: Price) -> Meter:
 
 def _told_apart_by(terms: object, meter: Meter) -> str | None:
     """What makes two quoted events reports of one; None where the meter does not say, and each counts."""
-    says = isinstance(terms, Mapping) and any(terms.get(name) is not None for name in ("deduplicate_by", "keep"))
+    says = isinstance(terms, Mapping) and any(
+        terms.get(name) is not None for name in ("deduplicate_by", "identity_grain", "keep")
+    )
     return meter.deduplicate_by if says and meter.deduplicate_by != "none" else None
 
 
@@ -178,7 +180,7 @@ def _event(position: int, item: object, meter: Meter, told_apart_by: str | None)
     given = mapping(item, path)
     refuse_unknown(given, _EVENT, path)
     dimensions = _dimensions(given.get("dimensions"), (*path, "dimensions"))
-    timestamp = _instant(given.get("timestamp"), (*path, "timestamp")) or NO_TIME
+    timestamp = _counted(_instant(given.get("timestamp"), (*path, "timestamp")) or NO_TIME, meter)
     event = QuotedEvent(position, timestamp, _value(given.get("value"), dimensions, meter, path), dimensions)
     return event if told_apart_by is None else replace(event, key=_key(event, given, told_apart_by, path))
 
@@ -197,6 +199,14 @@ def _key(event: QuotedEvent, given: Mapping[str, object], told_apart_by: str, pa
         hint = "Give each event its timestamp, or leave deduplicate_by and keep out."
         raise CatalogError("The event has no timestamp; its meter tells events apart by it.", hint=hint, path=path)
     return (*of, event.timestamp, frozenset(event.dimensions.items()))
+
+
+def _counted(timestamp: datetime, meter: Meter) -> datetime:
+    """The timestamp that counts: the start of its hour or day, where the meter says so."""
+    if meter.identity_grain is None:
+        return timestamp
+    start = timestamp.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return start if meter.identity_grain == "hour" else start.replace(hour=0)
 
 
 def _instant(value: object, path: Path) -> datetime | None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_pipeline.catalog.meter import ADDING_AGGREGATIONS, VALUELESS_AGGREGATIONS, Meter
-from billing_pipeline.usage.deduplicate import events, repeated, standing
+from billing_pipeline.usage.deduplicate import events, grained, repeated, standing
 from billing_pipeline.usage.engine import BATCH, Engine
 from billing_pipeline.usage.event import ROWS_PER_BATCH
 from billing_pipeline.usage.expectations import TO_TELL_APART
@@ -94,6 +94,7 @@ def duplicate_figures(engine: Engine, facts: UsageFacts) -> Iterator[Figure]:
     rows: list[Mapping[str, int]] = []
     for group in _told_apart(facts) if files else ():
         reports = events(engine, files, {}, group.customers).semi_join(ibis.memtable(group.pairs), PAIR)
+        reports = grained(reports, group.meters, facts.starts)
         retractions = any(file.retractions for file in files)
         several = repeated(reports, group.meters, retractions=retractions, within=[BATCH])
         # Where a meter adds up, rows that differ are real usage about to be lost; elsewhere, and where they say the
@@ -116,7 +117,7 @@ def negated_figures(engine: Engine, cells: ir.Table, facts: UsageFacts) -> Itera
             continue
         reports = standing(events(engine, facts.files, facts.deliveries, suspects.customers))
         several = repeated(
-            reports.semi_join(ibis.memtable(suspects.pairs), PAIR),
+            grained(reports.semi_join(ibis.memtable(suspects.pairs), PAIR), group.meters, facts.starts),
             group.meters,
             retractions=any(file.retractions for file in facts.files),
         )

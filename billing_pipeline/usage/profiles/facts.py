@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -218,3 +218,8 @@ class UsageFacts:
     earlier_events: Mapping[int, Sequence[int]] = field(default_factory=dict)
     earlier_sources: frozenset[str] = frozenset()
     magnitudes: Magnitudes = field(default_factory=dict)
+
+    @property
+    def starts(self) -> Mapping[date, datetime]:
+        """The first instant of the period, by its first local day."""
+        return {self.period.first_day: self.period.start}

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from billing_pipeline.catalog.meter import VALUELESS_AGGREGATIONS, Meter
-from billing_pipeline.usage.deduplicate import deduplicate, events, standing
+from billing_pipeline.usage.deduplicate import deduplicate, events, grained, standing
 from billing_pipeline.usage.engine import Engine
 from billing_pipeline.usage.event import ROWS_PER_BATCH, VALUE_PRECISION, VALUE_SCALE
 from billing_pipeline.usage.expectations import Thresholds
@@ -84,6 +84,7 @@ def value_figures(
     if suspects:
         late = facts.now + timedelta(minutes=thresholds.future_minutes)
         reports = standing(events(engine, facts.files, facts.deliveries, suspects))
+        reports = grained(reports, facts.meters, facts.starts)
         accepted = deduplicate(reports, facts.meters, retractions=any(file.retractions for file in facts.files))
         measured = _measured(_limited(accepted, absurd), ibis.literal(late, "timestamp('UTC')"))
         for row in engine.fetch(measured).to_pylist():

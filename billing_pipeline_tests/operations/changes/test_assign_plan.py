@@ -163,10 +163,13 @@ def test_phases_at_or_after_the_start_are_replaced(sandbox: Sandbox) -> None:
     assert phases(sandbox) == [("basic", "2026-01-01", 1), ("mixed", "2026-02-01", 1)], "it is in force already"
 
 
-def test_an_earlier_start_than_the_subscriptions_own_moves_that(sandbox: Sandbox) -> None:
+def test_an_earlier_start_than_the_subscriptions_own_moves_that_where_it_is_said(sandbox: Sandbox) -> None:
     sandbox.at("2026-01-10").apply("subscriptions: [{id: later, customer: gamma, plan: basic, start: 2026-02-01}]\n"
                                    "customers: [{id: gamma}]")  # fmt: skip
     change_customer(sandbox.billing, AssignPlan("gamma", "dear", start="2026-01-15"))
+    assert subscription(sandbox, "later").start == instant("2026-02-01")
+    assert phases(sandbox, "later") == [("dear", "2026-02-01", 1)]
+    change_customer(sandbox.billing, AssignPlan("gamma", "dear", start="2026-01-15", extend=True))
     assert subscription(sandbox, "later").start == instant("2026-01-15")
     assert phases(sandbox, "later") == [("dear", "2026-01-15", 1)]
 

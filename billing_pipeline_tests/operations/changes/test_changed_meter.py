@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from billing_pipeline.core.errors import Refused, UsageError
+from billing_pipeline.operations.changes.apply_catalog import apply
 from billing_pipeline.operations.tick import tick
 from billing_pipeline_tests.cli.command_line import CommandLine
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, SOURCE, Sandbox, open_sandbox, use
@@ -29,8 +31,6 @@ CHANGES = {
     "multiplier: region": "140.00",
     "deduplicate_by: event_id": "40.00",
 }
-NO_DOCUMENTS = pytest.mark.xfail(strict=True, reason="apply says which objects differ, and no document")
-DOES_NOT_ASK = pytest.mark.xfail(strict=True, reason="apply does not ask: January's 100.00 becomes 0.01")
 
 
 def changed(sandbox: Sandbox, how: str) -> str:
@@ -51,7 +51,6 @@ def sandbox(postgres: Server, tmp_path: Path) -> Iterator[Sandbox]:
         yield made
 
 
-@NO_DOCUMENTS
 @pytest.mark.parametrize("how", CHANGES)
 @pytest.mark.parametrize("answer", ["--dry-run", "--yes"])
 def test_each_document_that_changes_is_shown(how: str, answer: str, sandbox: Sandbox) -> None:
@@ -65,12 +64,55 @@ def test_each_document_that_changes_is_shown(how: str, answer: str, sandbox: San
     assert f"{january.total}" == ("100.00" if answer == "--dry-run" else CHANGES[how])
 
 
-@DOES_NOT_ASK
 def test_nothing_is_recorded_unless_somebody_says_yes(sandbox: Sandbox) -> None:
     CommandLine(sandbox.environment)("catalog", "apply", changed(sandbox, CONVERT), exit_code=2)
     tick(sandbox.billing)
     (january,) = sandbox.documents("acme", JANUARY)
     assert f"{january.total}" == "100.00"
+
+
+def test_a_person_reads_whose_document_it_is(sandbox: Sandbox) -> None:
+    shown = CommandLine(sandbox.environment)("catalog", "apply", changed(sandbox, CONVERT), "--dry-run").output
+    assert all(word in shown for word in ("acme", "closing", "2026-02-01", "100.00", "0.01"))
+
+
+@pytest.mark.parametrize("how", ["dimensions: [region, zone]", "unit: requests"])
+def test_what_measures_the_same_does_not_ask(how: str, sandbox: Sandbox) -> None:
+    path = sandbox.folder / "changed.yaml"
+    meter = METER.replace("unit: calls, dimensions: [region]", how)
+    path.write_text(CATALOG.replace(METER, meter))
+    result = CommandLine(sandbox.environment).json("catalog", "apply", str(path))
+    assert (result["documents"], [change["id"] for change in result["changes"]]) == ([], ["calls"])
+
+
+def test_what_was_shown_is_what_is_recorded(sandbox: Sandbox) -> None:
+    """Somebody else changes the catalog while a person thinks about what they were shown."""
+    paths = [Path(changed(sandbox, CONVERT))]
+    shown = apply(sandbox.billing, paths, documents="ask")
+    assert (shown.asks, shown.number) == (True, None)
+    sandbox.apply("customers: [{id: beta}]")
+    with pytest.raises(Refused, match="changed meanwhile"):
+        apply(sandbox.billing, paths, base=shown.base)
+    assert apply(sandbox.billing, paths, base=shown.base + 1).number == shown.base + 2
+
+
+def test_documents_that_cannot_be_computed_are_asked_about_too(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise UsageError("The lake cannot be read.", hint="Restore it.")
+
+    monkeypatch.setattr("billing_pipeline.operations.changes.apply_catalog.preview_all", lost)
+    run = CommandLine(sandbox.environment)
+    assert "cannot be shown" in run.error("catalog", "apply", changed(sandbox, CONVERT))["message"]
+    result = run.json("catalog", "apply", changed(sandbox, CONVERT), "--yes")
+    assert (result["documents"], "The lake cannot be read." in result["notes"][-1]) == (None, True)
+
+
+def test_what_is_final_does_not_change(sandbox: Sandbox) -> None:
+    tick(sandbox.at("2026-02-04").billing)
+    result = CommandLine(sandbox.environment).json("catalog", "apply", changed(sandbox, CONVERT))
+    assert (result["documents"], [change["id"] for change in result["changes"]]) == ([], ["calls"])
 
 
 @pytest.mark.parametrize("how", CHANGES)
