@@ -65,6 +65,10 @@ class UsageError(BillingError):
     """A delivery of usage cannot be accepted as a whole; nothing of it was recorded."""
 
 
+class NoSpace(UsageError):  # noqa: N818 - what there is not
+    """A delivery that did not fit on the disk; the same one may fit later."""
+
+
 class SettingsError(BillingError):
     """The error of a setting that is malformed, or differs from what the ledger was initialised with."""
 

@@ -14,7 +14,7 @@ from billing_pipeline.operations.tick import tick
 from billing_pipeline_tests.sandbox import JANUARY, MONTH, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
-FIGURES = 12  # kinds of figures that a check measures
+FIGURES = 13  # kinds of figures that a check measures
 
 
 @pytest.fixture

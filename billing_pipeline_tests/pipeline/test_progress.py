@@ -35,5 +35,5 @@ def test_closing_checking_and_locking_are_in_dagsters_log(month: Month) -> None:
     for work in ("meter", "rate", "invoice"):
         assert f"{work} 2026-01-01 begins" in closed
         assert f"{work} 2026-01-01: 1 of 1" in closed
-    assert "check 2026-01-01: 12 of 12" in closed
+    assert "check 2026-01-01: 13 of 13" in closed
     assert "close 2026-01-01: 1 of 1" in locked, "the lock closes first"

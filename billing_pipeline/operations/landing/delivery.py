@@ -14,19 +14,15 @@ from typing import Any
 
 import fsspec
 
-from billing_pipeline.core.errors import UsageError
+from billing_pipeline.core.errors import NoSpace, UsageError
 from billing_pipeline.core.private_files import make_private_folder
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.landing.landing_folder import NOT_REGULAR
 from billing_pipeline.usage.sources import SourceFormat
 from billing_pipeline.usage.sources.chunk import Chunk
 from billing_pipeline.usage.sources.frame import frame_hash, frame_table, read_frame
 
 FRAME = "frame"
-NOT_REGULAR = "It is no regular file: a folder, pipe, socket or device is no delivery. Give a file."
-
-
-class NoSpace(UsageError):  # noqa: N818 - what there is not
-    """A delivery that did not fit on the disk; the same one may fit later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from billing_pipeline.catalog import Source
-from billing_pipeline.core.errors import BillingError, LedgerError, UsageError, unexpected
+from billing_pipeline.core.errors import BillingError, LedgerError, NoSpace, UsageError, unexpected
 from billing_pipeline.core.plain_json import JsonFields
 from billing_pipeline.core.plain_text import printable, shortened
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -27,12 +27,12 @@ from billing_pipeline.ledger import clock
 from billing_pipeline.ledger.usage import landing_files
 from billing_pipeline.ledger.usage.landing_files import SeenFile
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.operations.landing.delivery import NOT_REGULAR, NoSpace
 from billing_pipeline.usage.batch import LandingProgress, LandingResult
 
 # Told the file's URL when its turn comes; returns whom to tell how far it is.
 Watch = Callable[[str], LandingProgress]
 
+NOT_REGULAR = "It is no regular file: a folder, pipe, socket or device is no delivery. Give a file."
 _UNFINISHED = (".part", ".tmp")
 _AGAIN = " again"
 _LONGEST_ERROR = 2_000  # characters that are kept and shown
