@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fsspec
 
@@ -41,7 +41,7 @@ class OpenDelivery:
     name: str
     size: int
     content_hash: str
-    chunks: "Callable[[], Iterator[Chunk]]"
+    chunks: Callable[[], Iterator[Chunk]]
     refuse_changed: Callable[[], None]
     is_frame: bool = False
 
@@ -66,7 +66,7 @@ def working_folder(billing: Billing) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def open_delivery(delivered: Any, source_format: "SourceFormat", folder: Path) -> OpenDelivery:
+def open_delivery(delivered: Any, source_format: SourceFormat, folder: Path) -> OpenDelivery:
     """Open a delivery: a path, an fsspec URL, a pandas frame or an Arrow table.
 
     Args:
@@ -85,15 +85,13 @@ def open_delivery(delivered: Any, source_format: "SourceFormat", folder: Path) -
 
 
 def _frame(delivered: Any) -> OpenDelivery:
-    from billing_pipeline.usage.sources.frame import frame_hash, frame_table, read_frame  # with the engine's library
-
     table = frame_table(delivered)
     return OpenDelivery(
         FRAME, table.num_rows, frame_hash(table), lambda: read_frame(table), lambda: None, is_frame=True
     )
 
 
-def _file(path: Path, source_format: "SourceFormat") -> OpenDelivery:
+def _file(path: Path, source_format: SourceFormat) -> OpenDelivery:
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - a pipe would be waited for
             before = os.fstat(file.fileno())
