@@ -23,6 +23,7 @@ from decimal import Decimal
 
 from billing_pipeline.catalog.subscription import first_difference
 from billing_pipeline.catalog.terms import CatalogView, Terms
+from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.adjustment import FinalDocument, adjustments, billed_lines
@@ -82,7 +83,10 @@ def find_unsettled(
         return {}
     again = _Again(work, terms, as_of, finals)
     for code, day in sorted(differing & finals.keys(), key=lambda pair: pair[::-1]):
-        again.compare(code, day)
+        try:
+            again.compare(code, day)
+        except RatingError as error:  # holds this customer alone, whose usage no bill can be meant to have
+            again.differences[code].problems.append(f"{day}: {error}")
     others = final_documents.others(connection, concerned, work.first_day, at)
     final_now = {(code, final.plan.order) for (code, _), waiting in cut_off.items() for final in waiting}
     # Where nothing carries late usage, it gets a document of its own in the period in which it was received.
