@@ -1,7 +1,7 @@
 """The world of whole lives: plans with fees, bounds and prices, and what a customer has of them, noted plainly."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from billing_pipeline_tests.histories.world import Price, Tiers, grace_yaml, meters_yaml, price_yaml
@@ -62,7 +62,10 @@ FEES = tuple(fee.id for plan in PLANS.values() for fee in plan.fees)
 
 @dataclass
 class Subscription:
-    """``quantities``: (from when, fee, how many). ``phases``: (from when, plan)."""
+    """``quantities``: (from when, fee, how many). ``phases``: (from when, plan).
+
+    ``noted``: when a phase was recorded, by its start. ``known``: what all this was, from when on; see :meth:`note`.
+    """
 
     id: str
     customer: str
@@ -71,6 +74,20 @@ class Subscription:
     phases: list[tuple[datetime, str]]
     end: datetime | None = None
     quantities: list[tuple[datetime, str, int]] = field(default_factory=list)
+    noted: dict[datetime, datetime] = field(default_factory=dict)
+    known: list[tuple[datetime, "Subscription"]] = field(default_factory=list)
+
+    def note(self, at: datetime) -> None:
+        """It is so from an instant on."""
+        self.noted = {start: self.noted.get(start, at) for start, _ in self.phases}
+        as_it_is = replace(
+            self, phases=[*self.phases], quantities=[*self.quantities], noted={**self.noted}, known=[]
+        )  # fmt: skip
+        self.known.append((at, as_it_is))
+
+    def before(self, instant: datetime) -> "Subscription":
+        """What was recorded before an instant, or first."""
+        return [one for at, one in self.known if at < instant or at == self.recorded_at][-1]
 
     @property
     def yaml(self) -> str:

@@ -33,6 +33,10 @@ class Home:
     issued: date
     kind: str
 
+    def settled(self, before: date) -> bool:
+        """Whether all of it is due before a day: of what is paid for in arrears, to the end."""
+        return self.period < before and (self.kind != "service in arrears" or self.issued <= before)
+
 
 # Home, kind of line, subscription, price or fee or discount, region
 Statement = tuple[Home, str, str | None, str | None, str | None]
@@ -54,7 +58,8 @@ class Line:
 
     @property
     def statement(self) -> Statement:
-        return self.home, self.kind, self.subscription, self.price, self.region
+        home = paid_for(self.home.customer, self.price, self.days[0]) if self.kind == "fee" else self.home
+        return home, self.kind, self.subscription, self.price, self.region
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -92,7 +97,7 @@ class Life:
 
 class _Bill:
     def __init__(self, life: Life, customer: str, before: date, cutoffs: Mapping[Home, datetime]) -> None:
-        self._life, self._customer, self._cutoffs = life, customer, cutoffs
+        self._life, self._customer, self._before, self._cutoffs = life, customer, before, cutoffs
         self._periods = [pair for pair in pairwise(MONTHS) if pair[0].date() < before]
         self._subscriptions = [one for one in life.subscriptions.values() if one.customer == customer]
         self._locks: dict[Home, datetime] = {}
@@ -104,13 +109,14 @@ class _Bill:
             for period in self._periods:
                 lines += self._usage(subscription, period, lines)
         wanted = {start.date() for start, _ in self._periods}
+        everything = lines
         lines = [line for line in lines if line.home.period in wanted or line.home.period == MONTHS[len(wanted)].date()]
         sums: dict[Statement, int] = defaultdict(int)
-        for line in lines:
+        for line in everything:
             sums[line.statement] += line.minor
         for home, discount, minor in self._reductions(lines):
             sums[home, "discount", None, discount, None] -= minor
-        return {one: minor for one, minor in sums.items() if minor and one[0].period in wanted}
+        return {one: minor for one, minor in sums.items() if minor and one[0].settled(self._before)}
 
     # Fees
 
@@ -129,12 +135,6 @@ class _Bill:
         self, subscription: Subscription, fee: Fee, service: tuple[date, date], mine: Sequence[date]
     ) -> Iterator[Line]:
         days = _charged(subscription)
-        home = self._home_of_fee(subscription, fee, service)
-        lock = _midnight(home.issued)
-        if not fee.in_advance:
-            end = _next_month(_midnight(home.period))
-            lock = max(lock, end + self._life.rules.of(self._customer, None) * DAY)
-        self._lock(home, max(lock, subscription.recorded_at))
         whole = (service[1] - service[0]).days
 
         def part(day: date) -> tuple[datetime, int]:
@@ -142,6 +142,11 @@ class _Bill:
 
         for (phase, _), run in groupby(mine, part):
             same = list(run)
+            home = self._home_of_fee(subscription, fee, service, phase)
+            lock = _midnight(home.issued)
+            if not fee.in_advance:
+                lock = max(lock, _next_month(_midnight(home.period)) + self._life.rules.of(self._customer, None) * DAY)
+            self._lock(home, max(lock, subscription.recorded_at))
             share = Fraction(len(same), whole) if fee.prorate else Fraction(1)
             minor = _cents(Fraction(fee.amount) * _quantity(subscription, fee, same[0]) * share)
             counts = max(_midnight(same[0]), phase)
@@ -149,14 +154,14 @@ class _Bill:
                 home, "fee", subscription.id, fee.id, None, minor, counts, (same[0], same[-1] + DAY), phase
             )  # fmt: skip
 
-    def _home_of_fee(self, subscription: Subscription, fee: Fee, service: tuple[date, date]) -> Home:
-        first, ended = subscription.start.date(), max(_charged(subscription)) + DAY
-        if fee.in_advance:
-            due = max(service[0], first)
-            if due.day > 1 or due == first:
-                return Home(self._customer, due.replace(day=1), due, "opening")
-        else:
-            due = min(service[1], ended)
+    def _home_of_fee(self, subscription: Subscription, fee: Fee, service: tuple[date, date], phase: datetime) -> Home:
+        due = _due(subscription, fee, service, phase)
+        if fee.in_advance and (due.day > 1 or due == subscription.start.date()):
+            opening = Home(self._customer, due.replace(day=1), due, "opening")
+            cutoff = self._cutoffs.get(opening, max(_midnight(due), subscription.recorded_at))
+            if _was_due(subscription.before(cutoff), fee, due):
+                return opening
+            due += DAY  # nothing is dated before it was known: it is due with the closing of that month
         period = (due - DAY).replace(day=1)
         return Home(self._customer, period, _next_month(_midnight(period)).date(), "closing")
 
@@ -242,6 +247,34 @@ class _Bill:
         for day, some in by_service.items():
             period = _midnight(day), _next_month(_midnight(day))
             yield from reductions(some, mine, period, self._cutoffs)
+
+
+def paid_for(customer: str, fee: str | None, day: date) -> Home:
+    """What a fee pays for, in the place of a document: it stands on one and is corrected on others."""
+    known = next(one for plan in PLANS.values() for one in plan.fees if one.id == fee)
+    first, following = next(service for service in _service_periods(known.every) if service[0] <= day < service[1])
+    return Home(customer, first, following, "service" if known.in_advance else "service in arrears")
+
+
+def _due(subscription: Subscription, fee: Fee, service: tuple[date, date], phase: datetime) -> date:
+    """The day on which a phase's fee of a service period falls due."""
+    if not fee.in_advance:
+        return min(service[1], max(_charged(subscription)) + DAY)
+    due = max(service[0], subscription.start.date())
+    scheduled = subscription.noted[phase] < _midnight(phase.date())
+    return max(due, phase.date()) if scheduled else due
+
+
+def _was_due(known: Subscription, fee: Fee, due: date) -> bool:
+    """Whether fees that recur like one fell due on a day, as the subscription was known."""
+    days = _charged(known)
+    services = [one for one in _service_periods(fee.every) if one[0] <= due < one[1]]
+    return any(
+        (one.every, one.timing) == (fee.every, fee.timing) and _due(known, one, services[0], phase) == due
+        for day, (phase, plan) in days.items()
+        if services[0][0] <= day < services[0][1]
+        for one in PLANS[plan].fees
+    )
 
 
 def _phases(
