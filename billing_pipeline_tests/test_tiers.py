@@ -79,7 +79,7 @@ def test_recipes_keep_what_python_compiles() -> None:
 
 
 # Programs that stop until they are killed, a stand-in that runs until it is ended; patience.py is how to wait.
-MAY_SLEEP = {"patience.py", "deliver_and_stop.py", "run_and_stop.py", "land_in_process.py"}
+MAY_SLEEP = {"patience.py", "deliver_and_stop.py", "run_and_stop.py", "land_in_process.py", "workers.py"}
 
 
 def test_nothing_waits_for_time_to_pass() -> None:

@@ -130,8 +130,8 @@ def test_what_failed_is_tried_again_within_minutes_and_the_sensor_says_that_it_w
     from billing_pipeline.pipeline import sensors
 
     month.sandbox.land(use("acme", "compute", "2026-01-05", 3))
-    lake = Path(month.sandbox.billing.settings.lake)
-    elsewhere = lake.rename(lake.with_name("elsewhere"))
+    in_the_way = month.sandbox.billing.spill_folder  # no engine starts where it cannot spill
+    in_the_way.write_text("a file, where a folder must be")
     look = month.look("dirty_periods")
     keys = list(look.keys)
     for failures in range(1, 9):
@@ -150,7 +150,7 @@ def test_what_failed_is_tried_again_within_minutes_and_the_sensor_says_that_it_w
         assert look.partitions == [JANUARY]
         keys += look.keys
     assert len(set(keys)) == 9, "Dagster launches no key twice"
-    elsewhere.rename(lake)
+    in_the_way.unlink()
     month.run(tags=look.tags[0])
     assert (
         month.look("dirty_periods").skipped == "Every period is computed through everything that is known, and checked."
