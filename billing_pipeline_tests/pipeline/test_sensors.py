@@ -4,14 +4,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from sqlalchemy import text
 
-from billing_pipeline.core.errors import SettingsError, UsageError
+from billing_pipeline.core.errors import SettingsError
 from billing_pipeline.ledger import migrate
-from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline_tests.patience import until
 from billing_pipeline_tests.pipeline.month import CATALOG, Month
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, use
@@ -157,10 +155,6 @@ def test_what_failed_is_tried_again_within_minutes_and_the_sensor_says_that_it_w
     assert (
         month.look("dirty_periods").skipped == "Every period is computed through everything that is known, and checked."
     )
-
-
-def _refuse(*_: object) -> NoReturn:
-    raise UsageError("The lake cannot be reached.", hint="Reach it.")
 
 
 def _in(some_time: timedelta) -> datetime:
