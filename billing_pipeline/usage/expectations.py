@@ -147,7 +147,8 @@ def checks(thresholds: Thresholds) -> tuple[Check, ...]:
             "unrated_customers",
             "customers",
             "A price by dimension has no rate for some of its usage; the line cannot be made.",
-            "Add the rate, or a default, to the price; the next close releases the hold.",
+            "Add the rate, or a default, to the price and move the plan's subscribers to its new version: billing plan "
+            "migrate PLAN --start current-period, or previous-period. The next close releases the hold.",
             holds=False,
         ),
         Check(

@@ -197,5 +197,5 @@ def notes(existing: Catalog | None, catalog: Catalog, changes: Sequence[ObjectCh
         if older:
             yield (
                 f"Plan {change.id} has version {newest} now; {older} subscription phases stay "
-                "on an older one. To move a subscription, add a phase of the plan with its own start."
+                f"on an older one. To move them all: billing plan migrate {change.id} --start START"
             )
