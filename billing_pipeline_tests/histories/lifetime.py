@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum, auto
 
 from billing_pipeline.catalog.problems import CatalogProblems
 from billing_pipeline.core.errors import BillingError, Refused
@@ -22,7 +23,7 @@ from billing_pipeline_tests.histories.oracle import Event
 from billing_pipeline_tests.histories.play import row_of
 from billing_pipeline_tests.histories.script import Step
 from billing_pipeline_tests.histories.sold import PLANS, Discount, Rules, Subscription
-from billing_pipeline_tests.histories.whole import MONTHS, Home, Life, Statement, paid_for
+from billing_pipeline_tests.histories.whole import MONTHS, Home, Life, Statement, fees_of
 from billing_pipeline_tests.histories.world import CUSTOMERS
 from billing_pipeline_tests.sandbox import Sandbox, note_checked
 
@@ -32,16 +33,25 @@ _TABLES = [
     *("not_billable", "late_usage", "hold"),
 ]
 _DISCOUNT = re.compile(r"Discount (\S+) \(")
+_BUSY = (1, 6, 8)  # days of the month on which most documents are due
 Rows = list[tuple[object, ...]]
+
+
+class Runs(StrEnum):
+    """When the product runs: as soon as there is something to do, some time later, or once, after an outage."""
+
+    PUNCTUAL = auto()
+    LATE = auto()
+    ONCE = auto()
 
 
 @dataclass
 class Lifetime:
-    """One life on one ledger. ``ticks``: whether the product runs where the script says so, or only at the end."""
+    """One life on one ledger. ``runs``: when the product does."""
 
     sandbox: Sandbox
     rules: Rules
-    ticks: bool = True
+    runs: Runs = Runs.LATE
     now: datetime = MONTHS[0]
     life: Life = field(init=False)
     final: set[tuple[object, ...]] = field(default_factory=set)
@@ -52,9 +62,10 @@ class Lifetime:
     def run(self, script: Sequence[Step]) -> "Lifetime":
         """All steps; what is final stays as it is."""
         for step in script:
-            self.now += timedelta(hours=step.hours)
-            self.sandbox.at(self.now)
+            self._wait_until(self.now + timedelta(hours=step.hours))
             getattr(self, f"_{step.action}")(step.given)
+            if self.runs is Runs.PUNCTUAL and step.action != "tick":
+                self.tick()
         return self
 
     def finish(self) -> "Lifetime":
@@ -62,10 +73,22 @@ class Lifetime:
         if holds := hold.list_holds(self.sandbox.billing):
             hold.release(self.sandbox.billing, [one.id for one in holds], "it is fine")
         for days in (45, 30):
-            self.now += timedelta(days=days)
-            self.sandbox.at(self.now)
-            self.tick()
+            self._wait_until(self.now + timedelta(days=days))
+            if self.runs is not Runs.ONCE:
+                self.tick()
+        self.tick()
         return self
+
+    def _wait_until(self, then: datetime) -> None:
+        if self.runs is Runs.PUNCTUAL:
+            first = self.now.replace(hour=0)
+            days = [first + timedelta(days=n + 1) for n in range((then - first).days)]
+            for day in days:
+                if day.day in _BUSY and day > self.now:
+                    self.sandbox.at(day)
+                    self.tick()
+        self.now = then
+        self.sandbox.at(then)
 
     def tick(self) -> None:
         """What the schedules and sensors would do now; what was final is as it was, and nobody is owed less than 0."""
@@ -79,7 +102,7 @@ class Lifetime:
     # Steps
 
     def _tick(self, _: None) -> None:
-        if self.ticks:
+        if self.runs is not Runs.ONCE:
             self.tick()
 
     def _wait(self, _: None) -> None:
@@ -228,7 +251,7 @@ class Lifetime:
         cutoffs = self.cutoffs()
         found = []
         for customer in CUSTOMERS:
-            wanted = self.life.billed(customer, before, cutoffs)
+            wanted = self.life.billed(customer, before, cutoffs, self.now)
             billed = {one: minor for one, minor in self.billed().items() if one[0].customer == customer}
             billed = {one: minor for one, minor in billed.items() if one[0].settled(before)}
             for one in sorted(wanted.keys() | billed.keys(), key=str):
@@ -244,8 +267,7 @@ class Lifetime:
         """The sum of all final documents' lines, adjustments with the lines that they adjust; without zeros."""
         rows = self.sandbox.query("""
             SELECT c.id AS customer, h.kind, h.period, h.issue_date, coalesce(l.adjusts, l.kind) AS line_kind,
-                   l.subscription, l.price, l.dimensions ->> 'region' AS region, l.description, l.amount_minor,
-                   l.service_start
+                   l.subscription, l.price, l.dimensions ->> 'region' AS region, l.description, l.amount_minor
             FROM finalization AS f JOIN document AS d ON d.id = f.document
             JOIN document_line AS l ON l.document = f.document AND l.version = f.version
             JOIN document AS h ON h.id = coalesce(l.adjusts_document, d.id)
@@ -260,7 +282,7 @@ class Lifetime:
                 assert named, row.description
                 what = (None, named[1], None)
             if row.line_kind == "fee":
-                home = paid_for(row.customer, row.price, row.service_start)
+                home = fees_of(row.customer)
             sums[home, row.line_kind, what[0], what[1], what[2]] += int(row.amount_minor)
         return {one: minor for one, minor in sums.items() if minor}
 

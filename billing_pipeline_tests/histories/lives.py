@@ -21,6 +21,9 @@ _ANY = st.integers(0, 7)
 _WHEN = st.sampled_from(["now", "now", "current-period", "previous-period", "soon", "next", "tenth"])
 # Few instants, so that reports meet: both ends of months and of phases, and the middle.
 _HOURS_USED = [0, 12, 24 * 9 + 12, 24 * 20, 24 * 31 - 1, 24 * 31, 24 * 40 + 12, 24 * 59 - 1, 24 * 59, 24 * 75, 24 * 89]
+_ASSIGNED = st.sampled_from(
+    ["now", "now", "current-period", "previous-period", "previous-period, extended", "soon", "next", "tenth"]
+)
 _EVENTS = st.builds(
     Event,
     _CUSTOMERS,
@@ -39,8 +42,8 @@ _LAND = steps(_HOURS, "land", st.lists(_EVENTS, min_size=3, max_size=12))
 _TICK = steps(_HOURS, "tick", st.none())
 _SUBSCRIBE = steps(_HOURS, "subscribe", st.tuples(_CUSTOMERS, _PLANS, _WHEN))
 _CHANGE = st.one_of(
-    steps(_HOURS, "assign", st.tuples(_ANY, _PLANS, _WHEN)),
-    steps(_HOURS, "assign", st.tuples(_ANY, _PLANS, _WHEN)),
+    steps(_HOURS, "assign", st.tuples(_ANY, _PLANS, _ASSIGNED)),
+    steps(_HOURS, "assign", st.tuples(_ANY, _PLANS, _ASSIGNED)),
     steps(_HOURS, "seats", st.tuples(_ANY, _ANY, _WHEN)),
     steps(_HOURS, "seats", st.tuples(_ANY, _ANY, _WHEN)),
     steps(_HOURS, "cancel", st.tuples(_ANY, _WHEN)),

@@ -27,6 +27,7 @@ class Plan:
     fees: tuple[Fee, ...] = ()
     prices: tuple[Price, ...] = ()
     minimum: str | None = None
+    maximum: str | None = None
 
 
 _STEPS: Tiers = [(5, "0.125", "1"), (None, "0.1", "0")]
@@ -56,6 +57,20 @@ PLANS: Mapping[str, Plan] = {
             Price("places", "places", "slow", "graduated", {None: [(1, "5", "0"), (None, "3", "0")]}),
         ),
     ),
+    "free": Plan(),
+    "bare": Plan(prices=(Price("level", "level", None, "per_unit", {None: "0.01"}),)),
+    "behind": Plan((Fee("help", "15", timing="in_arrears"),), minimum="50"),
+    "quarter": Plan((Fee("desk", "90", "quarter"), Fee("audit", "31.10", "quarter", "in_arrears"), Fee("key", "4"))),
+    "least": Plan(minimum="30"),
+    "most": Plan(
+        (Fee("care", "20", timing="in_arrears"),),
+        (
+            Price("api", "api", None, "per_unit", {None: "1"}),
+            Price("calls", "calls", "late", "per_unit", {None: "4"}),
+        ),
+        maximum="25",
+    ),
+    "slowly": Plan((Fee("rent", "31"),), (Price("paid", "paid", "slow", "per_unit", {None: "1"}),)),
 }
 FEES = tuple(fee.id for plan in PLANS.values() for fee in plan.fees)
 
@@ -151,10 +166,11 @@ class Rules:
 
 
 def _plan(name: str, plan: Plan) -> str:
-    minimum = f', minimum: "{plan.minimum}"' if plan.minimum else ""
+    bounds = {"minimum": plan.minimum, "maximum": plan.maximum}
+    bounded = "".join(f', {bound}: "{amount}"' for bound, amount in bounds.items() if amount)
     fees = ", ".join(
         f'{{id: {fee.id}, amount: "{fee.amount}", every: {fee.every}, timing: {fee.timing}, '
         f"prorate: {str(fee.prorate).lower()}}}"
         for fee in plan.fees
     )
-    return f"  - {{id: {name}{minimum}, fees: [{fees}], prices: [{', '.join(map(price_yaml, plan.prices))}]}}"
+    return f"  - {{id: {name}{bounded}, fees: [{fees}], prices: [{', '.join(map(price_yaml, plan.prices))}]}}"

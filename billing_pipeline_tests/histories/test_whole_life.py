@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 
 from billing_pipeline_tests.examples import histories
-from billing_pipeline_tests.histories.lifetime import Lifetime
+from billing_pipeline_tests.histories.lifetime import Lifetime, Runs
 from billing_pipeline_tests.histories.lives import RULES, lives
 from billing_pipeline_tests.histories.plain_metering import use_no_checks, use_plain_metering
 from billing_pipeline_tests.histories.script import Step
@@ -29,14 +29,14 @@ pytestmark = [
 
 
 @contextmanager
-def lived(server: Server, folder: Path, rules: Rules, *, ticks: bool = True) -> Iterator[Lifetime]:
+def lived(server: Server, folder: Path, rules: Rules, runs: Runs = Runs.LATE) -> Iterator[Lifetime]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_plain_metering(monkeypatch)
         use_no_checks(monkeypatch)
         with open_sandbox(
             server, folder, rules.yaml + SOURCE, now="2026-01-01", first_period=date(2026, 1, 1), buckets=1
         ) as sandbox:
-            yield Lifetime(sandbox, rules, ticks=ticks)
+            yield Lifetime(sandbox, rules, runs)
 
 
 @histories(4)
@@ -59,8 +59,8 @@ def test_when_the_product_runs_does_not_matter(
     postgres: Server, tmp_path_factory: pytest.TempPathFactory, rules: Rules, script: Sequence[Step]
 ) -> None:
     said = []
-    for ticks in (True, False):
-        with lived(postgres, tmp_path_factory.mktemp("life"), rules, ticks=ticks) as life:
+    for runs in Runs:
+        with lived(postgres, tmp_path_factory.mktemp("life"), rules, runs) as life:
             life.run(script).finish()
             said.append(life.statements())
-    assert said[0] == said[1]
+    assert said[0] == said[1] == said[2]

@@ -34,8 +34,8 @@ class Home:
     kind: str
 
     def settled(self, before: date) -> bool:
-        """Whether all of it is due before a day: of what is paid for in arrears, to the end."""
-        return self.period < before and (self.kind != "service in arrears" or self.issued <= before)
+        """Whether all of it is due before a day; fees have no document here, see :func:`fees_of`."""
+        return self.kind == "fees" or self.period < before
 
 
 # Home, kind of line, subscription, price or fee or discount, region
@@ -58,7 +58,7 @@ class Line:
 
     @property
     def statement(self) -> Statement:
-        home = paid_for(self.home.customer, self.price, self.days[0]) if self.kind == "fee" else self.home
+        home = fees_of(self.home.customer) if self.kind == "fee" else self.home
         return home, self.kind, self.subscription, self.price, self.region
 
     @property
@@ -90,20 +90,29 @@ class Life:
     discounts: list[Discount] = field(default_factory=list)
     usage: History = field(default_factory=lambda: History([]))
 
-    def billed(self, customer: str, before: date, cutoffs: Mapping[Home, datetime]) -> dict[Statement, int]:
-        """What all documents of the periods before a day come to, without zeros."""
-        return _Bill(self, customer, before, cutoffs).sums()
+    def billed(
+        self, customer: str, before: date, cutoffs: Mapping[Home, datetime], now: datetime
+    ) -> dict[Statement, int]:
+        """What all documents of the periods before a day come to, and of fees all that is due now; without zeros."""
+        return _Bill(self, customer, before, cutoffs, now).sums()
 
 
 class _Bill:
-    def __init__(self, life: Life, customer: str, before: date, cutoffs: Mapping[Home, datetime]) -> None:
-        self._life, self._customer, self._before, self._cutoffs = life, customer, before, cutoffs
+    def __init__(
+        self, life: Life, customer: str, before: date, cutoffs: Mapping[Home, datetime], now: datetime
+    ) -> None:
+        self._life, self._customer, self._before, self._cutoffs, self._now = life, customer, before, cutoffs, now
         self._periods = [pair for pair in pairwise(MONTHS) if pair[0].date() < before]
         self._subscriptions = [one for one in life.subscriptions.values() if one.customer == customer]
         self._locks: dict[Home, datetime] = {}
         self._received = cache(lambda at: oracle.accepted(life.usage, at))
 
     def sums(self) -> dict[Statement, int]:
+        for subscription in self._subscriptions:  # when documents lock, before who comes last
+            for period in pairwise(MONTHS):
+                for _, plan, _, _ in _phases(subscription, period):
+                    for price in plan.prices:
+                        self._home_of_price(price, period)
         lines = [line for subscription in self._subscriptions for line in self._fees(subscription)]
         for subscription in self._subscriptions:
             for period in self._periods:
@@ -113,7 +122,8 @@ class _Bill:
         lines = [line for line in lines if line.home.period in wanted or line.home.period == MONTHS[len(wanted)].date()]
         sums: dict[Statement, int] = defaultdict(int)
         for line in everything:
-            sums[line.statement] += line.minor
+            if line.kind != "fee" or self._locks[line.home] <= self._now:
+                sums[line.statement] += line.minor
         for home, discount, minor in self._reductions(lines):
             sums[home, "discount", None, discount, None] -= minor
         return {one: minor for one, minor in sums.items() if minor and one[0].settled(self._before)}
@@ -162,8 +172,7 @@ class _Bill:
             if _was_due(subscription.before(cutoff), fee, due):
                 return opening
             due += DAY  # nothing is dated before it was known: it is due with the closing of that month
-        period = (due - DAY).replace(day=1)
-        return Home(self._customer, period, _next_month(_midnight(period)).date(), "closing")
+        return self._closing(_midnight((due - DAY).replace(day=1)))
 
     # Usage
 
@@ -182,24 +191,31 @@ class _Bill:
                     days = (begin if kind == "true_up" else counts).date(), _day_after(ends)
                     found.append(Line(home, kind, subscription.id, price.id, region, minor, counts, days, phase))
             yield from found
-            if plan.minimum and homes:
-                arrears = [
-                    one.minor
+            if plan.minimum or plan.maximum:
+                closing = self._closing(period[0])
+                owed = [
+                    one
                     for one in fees
                     if (one.kind, one.subscription, one.phase) == ("fee", subscription.id, phase)
                     and one.home.period == period[0].date()
                     and any(fee.id == one.price and not fee.in_advance for fee in plan.fees)
                 ]
-                lacking = _cents(Fraction(plan.minimum) * part) - sum(arrears) - sum(one.minor for one in found)
-                if lacking > 0:
+                total = sum(one.minor for one in [*owed, *found])
+                bounded = _bounded(plan, total, part)
+                if bounded != total:
+                    homes += [one.home for one in owed] or ([] if homes else [closing])
+                    self._lock(closing, _midnight(closing.issued))
                     home = max(homes, key=self._order)
                     days = begin.date(), _day_after(until)
-                    yield Line(home, "true_up", subscription.id, None, None, lacking, until - MOMENT, days, phase)
+                    yield Line(
+                        home, "true_up", subscription.id, None, None, bounded - total, until - MOMENT, days, phase
+                    )
 
     def _home_of_price(self, price: Price, period: tuple[datetime, datetime]) -> Home:
-        delay = DELAYS[price.product] if price.product else 0
-        issued = (period[1] + delay * DAY).date()
-        home = Home(self._customer, period[0].date(), issued, "delayed" if delay else "closing")
+        delay, home = DELAYS[price.product] if price.product else 0, self._closing(period[0])
+        if delay:
+            home = Home(self._customer, home.period, max((period[1] + delay * DAY).date(), home.issued), "delayed")
+        issued = home.issued
         grace = self._life.rules.of(self._customer, price.product)
         self._lock(home, max(_midnight(issued), period[1] + grace * DAY))
         return home
@@ -227,11 +243,30 @@ class _Bill:
         found = set[datetime]()
         for discount in self._life.discounts:
             known = discount.known(self._cutoffs.get(home))
-            if discount.percent and known and discount.lowers(price.id) and known[0] != known[1]:
+            if (
+                discount.customer == self._customer
+                and discount.percent
+                and known
+                and discount.lowers(price.id)
+                and known[0] != known[1]
+            ):
                 found |= {at for at in known if at is not None and begin < at < until}
         return sorted(found)
 
     # Documents
+
+    def _closing(self, start: datetime) -> Home:
+        """Where a period had no subscription by its end, what was extended into it is dated when that was recorded."""
+        end = _next_month(start)
+        since = [
+            min(at for at, known in one.known if any(True for _ in _phases(known, (start, end))))
+            for one in self._subscriptions
+            if one.start < one.recorded_at or one.recorded_at < one.known[-1][0]
+            if any(True for _ in _phases(one, (start, end)))
+        ]
+        extended = since and min(since) >= end and all(one.recorded_at < min(since) for one in self._subscriptions)
+        kind, issued = ("delayed", min(since).date()) if extended else ("closing", end.date())
+        return Home(self._customer, start.date(), issued, kind)
 
     def _lock(self, home: Home, at: datetime) -> None:
         self._locks[home] = max(at, self._locks.get(home, at))
@@ -249,11 +284,9 @@ class _Bill:
             yield from reductions(some, mine, period, self._cutoffs)
 
 
-def paid_for(customer: str, fee: str | None, day: date) -> Home:
-    """What a fee pays for, in the place of a document: it stands on one and is corrected on others."""
-    known = next(one for plan in PLANS.values() for one in plan.fees if one.id == fee)
-    first, following = next(service for service in _service_periods(known.every) if service[0] <= day < service[1])
-    return Home(customer, first, following, "service" if known.in_advance else "service in arrears")
+def fees_of(customer: str) -> Home:
+    """In the place of a document: a fee stands on one, its rest on another, and all is corrected on others again."""
+    return Home(customer, MONTHS[0].date(), MONTHS[0].date(), "fees")
 
 
 def _due(subscription: Subscription, fee: Fee, service: tuple[date, date], phase: datetime) -> date:
@@ -291,13 +324,18 @@ def _phases(
 def _true_up(
     price: Price, mine: Sequence[tuple[str | None, datetime, datetime, int]], until: datetime, part: Fraction
 ) -> Iterator[tuple[None, datetime, datetime, int]]:
-    total = bounded = sum(one[-1] for one in mine)
-    if price.minimum:
-        bounded = max(bounded, _cents(Fraction(price.minimum) * part))
-    if price.maximum:
-        bounded = min(bounded, _cents(Fraction(price.maximum) * part))
+    total = sum(one[-1] for one in mine)
+    bounded = _bounded(price, total, part)
     if bounded != total:
         yield None, until - MOMENT, until, bounded - total
+
+
+def _bounded(bounds: Price | Plan, total: int, part: Fraction) -> int:
+    if bounds.minimum:
+        total = max(total, _cents(Fraction(bounds.minimum) * part))
+    if bounds.maximum:
+        total = min(total, _cents(Fraction(bounds.maximum) * part))
+    return total
 
 
 def _charge(price: Price, rate: object, events: Sequence[tuple[int, Event]], part: Fraction) -> Fraction:
@@ -334,7 +372,8 @@ def _service_periods(every: str) -> Iterator[tuple[date, date]]:
     if every == "week":
         monday = date(2025, 12, 29)
         return pairwise(monday + n * 7 * DAY for n in range(53))
-    return pairwise(YEARS if every == "year" else [*(one.date() for one in MONTHS), _LAST])
+    months = [*(one.date() for one in MONTHS), _LAST]
+    return pairwise({"month": months, "quarter": months[::3], "year": YEARS}[every])
 
 
 def _midnight(day: date) -> datetime:
