@@ -78,11 +78,20 @@ def discounts_taken(
                 versions[discount.id].append(discount)
     for same in sorted(versions.values(), key=lambda same: same[0].order):
         used = 0
-        offers = [_Offer(discount, terms, calendar, period) for discount in same]
+        # Versions that differ in how long they hold are one discount, rounded once on what either lowers.
+        alike: dict[tuple[object, ...], list[_Offer]] = defaultdict(list)
+        for discount in same:
+            of = discount.percent, discount.amount, discount.prices
+            alike[of].append(_Offer(discount, terms, calendar, period))
         for place, on_document in by_place.items():
-            for offer in offers:
+            for offers in alike.values():
+                offer = offers[0]
                 offer.used = used
-                eligible = [base for base in on_document if offer.discount in base.offered and offer.applies(base.line)]
+                eligible = [
+                    base
+                    for base in on_document
+                    if any(version.discount in base.offered and version.applies(base.line) for version in offers)
+                ]
                 rooms = _rooms(on_document, eligible, offer.currency)
                 amount = Money(min(offer.takes(sum(base.left for base in eligible)), sum(rooms)), offer.currency)
                 if amount.minor > 0:

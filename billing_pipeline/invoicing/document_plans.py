@@ -172,10 +172,14 @@ def _fee_grace(terms: Terms, plan: Plan) -> Duration:
 
 
 def _closes(terms: Terms, period: BillingPeriod) -> bool:
-    """Whether a subscription is in force in the period at any instant, or ends as it begins with fees to give back."""
+    """Whether a subscription is in force in the period at any instant, or ends in it with fees to give back."""
     return any(
         _in_force(subscription, period)
-        or (subscription.end == period.start > subscription.start and _pays_in_advance(terms, subscription))
+        or (
+            subscription.end is not None
+            and period.start <= subscription.end < period.end
+            and _pays_in_advance(terms, subscription)
+        )
         for subscription in terms.subscriptions
     )
 
