@@ -10,19 +10,22 @@ from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.invoicing.adjustment import FinalDocument
-from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan
+from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Order
+from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.recompute import recompute
+from billing_pipeline.operations.closing.unsettled import Unwritten
 from billing_pipeline.operations.closing.versions import billed_with, documents_at_cutoffs
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
-from billing_pipeline.operations.unit import AsOf, Work
+from billing_pipeline.operations.unit import AsOf, Work, terms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,11 @@ def _differences(
         for period in known:
             for final in period.cut_off:
                 cut_off[codes[final.plan.identity.customer], period.work.first_day].append(final)
+        # Open documents share adjustments whether or not a run has written them: one carries them.
+        unwritten = [Unwritten(cut_off, _open(known, codes, change)) for change in changes]
         for period in known:
-            yield from _differing(*period.computed(codes, changes, cut_off))
+            both = (period.computed(codes, *then) for then in zip(changes, unwritten, strict=True))
+            yield from _differing(*both)
             done += 1
             progress(done, in_all)
 
@@ -196,17 +202,24 @@ class _Known:
         ]  # fmt: skip
         return cls(work, billed_with(final, cuts, codes), batch, waiting)
 
-    def computed(
-        self,
-        codes: Mapping[str, int],
-        changes: tuple[int, int],
-        cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]],
-    ) -> list[Sequence[Document]]:
-        """The documents as each change calls for them."""
-        both = (
-            recompute(self.work, codes, AsOf(self.batch, change), self.billed, cut_off=cut_off) for change in changes
-        )
-        return [[document for of in computed.values() for document in of.documents] for computed in both]
+    def computed(self, codes: Mapping[str, int], change: int, unwritten: Unwritten) -> list[Document]:
+        """The documents as a change calls for them."""
+        as_of = AsOf(self.batch, change)
+        computed = recompute(self.work, codes, as_of, self.billed, unwritten=unwritten)
+        return [document for of in computed.values() for document in of.documents]
+
+
+def _open(known: Sequence[_Known], codes: Mapping[str, int], change: int) -> dict[int, dict[Order, date]]:
+    """The documents that a change calls for and that are not final, by customer code."""
+    orders: dict[int, dict[Order, date]] = defaultdict(dict)
+    for period in known:
+        work = period.work
+        view = work.billing.view(work.connection, change, customers=list(codes))
+        for customer, terms in terms_of(view, codes).items():
+            in_force, billed = segments(terms, work.period), period.billed[codes[customer]]
+            for plan in document_plans(terms, work.period, work.billing.calendar, in_force, billed):
+                orders[codes[customer]][plan.order] = work.first_day
+    return orders
 
 
 def _differing(old: Sequence[Document], new: Sequence[Document]) -> Iterator[DocumentChange]:

@@ -3,21 +3,19 @@
 The stages store what lies between; the lock, and whatever asks for an earlier state, run the chain in one go.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.errors import RatingError
-from billing_pipeline.invoicing.adjustment import FinalDocument
 from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete
 from billing_pipeline.invoicing.document import Billed, Document
 from billing_pipeline.invoicing.document_plans import fees_in
-from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.metering.segments import Segment
 from billing_pipeline.operations.closing.measure_customers import meter_customers
-from billing_pipeline.operations.closing.unsettled import NONE_CUT_OFF, find_unsettled
+from billing_pipeline.operations.closing.unsettled import WRITTEN, Unwritten, find_unsettled
 from billing_pipeline.operations.unit import AsOf, Work, terms_of
 from billing_pipeline.rating.line import MeteredQuantity, Rated
 from billing_pipeline.rating.rate import rate
@@ -40,7 +38,7 @@ def recompute(
     at: datetime | None = None,
     *,
     cut: bool = False,
-    cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = NONE_CUT_OFF,
+    unwritten: Unwritten = WRITTEN,
 ) -> dict[str, CustomerDocuments]:
     """The documents of these customers as they would be, had nothing after ``as_of`` happened. Stores nothing.
 
@@ -52,7 +50,7 @@ def recompute(
         now: as of :func:`meter_customers`.
         at: other periods as they stood before this instant; None: as they stand.
         cut: as of :func:`find_unsettled`.
-        cut_off: likewise.
+        unwritten: likewise.
     """
     view = work.billing.view(work.connection, as_of.change, customers=list(codes))
     metering = meter_customers(work, view, codes, as_of.batch, now)
@@ -67,7 +65,7 @@ def recompute(
         terms,
         rated,
         billed=billed,
-        unsettled=find_unsettled(work, view, codes, as_of, at, cut=cut, cut_off=cut_off),
+        unsettled=find_unsettled(work, view, codes, as_of, at, cut=cut, unwritten=unwritten),
     )
 
 

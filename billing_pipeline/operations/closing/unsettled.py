@@ -28,8 +28,8 @@ from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.adjustment import FinalDocument, adjustments, billed_lines
 from billing_pipeline.invoicing.assemble import Keyed, Standing, composed_lines, segment_key
-from billing_pipeline.invoicing.complete import Unsettled
-from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind
+from billing_pipeline.invoicing.complete import OtherDocument, Unsettled
+from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind, Order
 from billing_pipeline.invoicing.document_plans import document_plans, fee_home, fees_in
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import customer_credit, final_documents, finalization, late_usage
@@ -42,7 +42,21 @@ from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.rating.rate import rate
 
-NONE_CUT_OFF: Mapping[CustomerPeriod, Sequence[FinalDocument]] = {}
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """Documents as they would be, had a run come just now: for who asks between runs.
+
+    Attributes:
+        cut_off: those that wait for the run that locks them, as of their cutoffs: they are final.
+        open: those that are not final, by customer code: their place among the customer's, and their period.
+    """
+
+    cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = field(default_factory=dict)
+    open: Mapping[int, Mapping[Order, date]] = field(default_factory=dict)
+
+
+WRITTEN = Unwritten()
 
 
 def find_unsettled(
@@ -53,7 +67,7 @@ def find_unsettled(
     at: datetime | None = None,
     *,
     cut: bool = False,
-    cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = NONE_CUT_OFF,
+    unwritten: Unwritten = WRITTEN,
 ) -> dict[str, Unsettled]:
     """What other periods bring to these customers' documents, by customer; without those for whom it is nothing.
 
@@ -64,11 +78,11 @@ def find_unsettled(
         as_of: the last batch and catalog change to include.
         at: as all stood before this instant; None: as it stands.
         cut: it is for documents cut off then and final only now: credit that others have used since is gone.
-        cut_off: documents that are cut off and wait for the run that locks them, as of their cutoffs: they are final.
+        unwritten: what no run has written yet.
     """
     connection = work.connection
     terms = {codes[customer]: customer_terms for customer, customer_terms in terms_of(view, codes).items()}
-    differing = _differing(work, terms, as_of, at, cut_off)
+    differing = _differing(work, terms, as_of, at, unwritten.cut_off)
     credit = customer_credit.credit(connection, list(terms), at)
     if cut and credit:
         # Cut off on the 1st with 3.00 of credit, locked on the 9th: if another document took 2.00 meanwhile, 1.00.
@@ -76,8 +90,8 @@ def find_unsettled(
         credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
     beside = _sharing(work, terms)
     finals = final_documents.finals(connection, differing | beside, as_of.batch, at)
-    for key in cut_off.keys() & (differing | beside):
-        finals[key] = [*finals.get(key, ()), *cut_off[key]]
+    for key in unwritten.cut_off.keys() & (differing | beside):
+        finals[key] = [*finals.get(key, ()), *unwritten.cut_off[key]]
     concerned = {code for code, _ in differing} | credit.keys() | {code for code, _ in finals}
     if not concerned:
         return {}
@@ -88,7 +102,7 @@ def find_unsettled(
         except RatingError as error:  # holds this customer alone, whose usage no bill can be meant to have
             again.differences[code].problems.append(f"{day}: {error}")
     others = final_documents.others(connection, concerned, work.first_day, at)
-    final_now = {(code, final.plan.order) for (code, _), waiting in cut_off.items() for final in waiting}
+    final_now = {(code, final.plan.order) for (code, _), waiting in unwritten.cut_off.items() for final in waiting}
     # Where nothing carries late usage, it gets a document of its own in the period in which it was received.
     receipts = final_documents.receipts(connection, concerned, work.first_day) | {
         code
@@ -99,7 +113,11 @@ def find_unsettled(
         terms[code].customer.id: Unsettled(
             adjustments=tuple(again.differences[code].adjustments),
             ended=tuple(again.differences[code].ended),
-            others=tuple(other for other in others.get(code, ()) if (code, other.order) not in final_now),
+            others=tuple(
+                other
+                for other in _with_unwritten(others.get(code, ()), unwritten.open.get(code, {}), work.first_day)
+                if (code, other.order) not in final_now
+            ),
             credit=credit.get(code, 0),
             receipt=code in receipts,
             problems=tuple(again.differences[code].problems),
@@ -107,6 +125,13 @@ def find_unsettled(
         )
         for code in sorted(concerned)
     }
+
+
+def _with_unwritten(written: Sequence[OtherDocument], open_: Mapping[Order, date], period: date) -> list[OtherDocument]:
+    """The documents of other periods, also those that no run has written yet."""
+    known = {other.order for other in written}
+    more = [order for order, day in open_.items() if day != period and order not in known]
+    return [*written, *(OtherDocument(order, 0) for order in more)]
 
 
 def _sharing(work: Work, terms: Mapping[int, Terms]) -> set[CustomerPeriod]:
@@ -145,7 +170,7 @@ def _differing(
     terms: Mapping[int, Terms],
     as_of: AsOf,
     at: datetime | None,
-    cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = NONE_CUT_OFF,
+    cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = WRITTEN.cut_off,
 ) -> set[CustomerPeriod]:
     """The customers' periods whose final documents may not say any more what was billed for them."""
     connection = work.connection

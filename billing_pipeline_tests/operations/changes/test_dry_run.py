@@ -92,6 +92,14 @@ def test_a_dry_run_says_what_the_change_makes(
         assert {key: made.get(key) for key in changed} == {key: new for key, (_, new) in changed.items()}
 
 
+def test_a_dry_run_where_nothing_ever_ran_says_each_difference_once(postgres: Server, tmp_path: Path) -> None:
+    """Fee 100: 54.84 of January were due on the 15th; what is lacking stands on January's closing alone."""
+    with open_sandbox(postgres, tmp_path, catalog(amount="100", start="2026-01-15"), now="2026-01-01") as sandbox:
+        listed = ask_at(sandbox, "2026-02-02T09:00", *MOVED, "--dry-run")["documents"]
+        totals = [(one["kind"], one["issue_date"], one["total"]) for one in listed]
+        assert totals == [("closing", "2026-02-01", {"old": "100.00", "new": "145.16", "difference": "45.16"})]
+
+
 def test_a_draft_that_nothing_calls_for_is_withdrawn_and_the_answer_lists_it(postgres: Server, tmp_path: Path) -> None:
     """Held since 14 January: the opening of the 15th, 17 of 31 days. From the 1st on January is 10.00, once."""
     with open_sandbox(postgres, tmp_path, catalog(amount="10", start="2026-01-15"), now="2026-01-10") as sandbox:
