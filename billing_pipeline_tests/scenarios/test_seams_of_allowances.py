@@ -161,6 +161,21 @@ HISTORIES = [
             acme closing 2026-04-01 42.00
         """,
     ),
+    # 5 × 10.00 are final; 10 days of 5 and 21 of 8 are 16.13 + 54.19: 20.32 more, and all of it is taken.
+    History(
+        "a discount of all leaves nothing of more seats, and takes no cent that is not there",
+        plans=[plan("seats", fee("10"), CALLS)],
+        subscriptions=[subscription("seats", "2026-01-01", quantities={"platform": 5})],
+        steps={
+            "2026-01-05T12:00": "discount add acme --id all --percent 100 --start current-period",
+            "2026-01-11T12:00": "subscription change acme --quantity platform=8",
+        },
+        until="2026-02-01",
+        documents="""
+            acme opening 2026-01-01 50.00
+            acme closing 2026-02-01 0.00 = -80.00 + -20.32 + 20.32 + 80.00
+        """,
+    ),
 ]
 
 

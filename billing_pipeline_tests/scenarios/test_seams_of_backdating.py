@@ -7,6 +7,7 @@ import pytest
 from billing_pipeline_tests.scenarios.short_history import (
     CALLS,
     History,
+    arrears,
     each_way,
     fee,
     plan,
@@ -78,6 +79,16 @@ HISTORIES = [
             acme opening 2026-01-20 11.90
             acme closing 2026-02-01 10.71 = -1.19 + 11.90
         """,
+    ),
+    # The closing of 31.00 in arrears waits for the customer's three days: until it locks, January may still change.
+    History(
+        "a plan with arrears alone is in grace until its closing locks",
+        plans=[plan("arrears", arrears("31")), plan("free")],
+        subscriptions=[subscription("arrears", "2026-01-01")],
+        more={"customers": [{"id": "acme", "grace": "3 days"}]},
+        steps={"2026-02-02T12:00": "plan assign acme free --start previous-period"},
+        until="2026-02-04",
+        documents="",
     ),
 ]
 

@@ -61,6 +61,8 @@ def _in_grace(
         return True  # its documents wait for their time, a source or a hold
     if closed:
         return False
+    if any(plan.identity.kind is DocumentKind.CLOSING for plan in _all_plans(billing, stored, customer, period)):
+        return True  # arrears have grace: the closing document is a draft
     versions = {(plan.id, plan.version): plan for plan in catalog.plans.values()}
     changed = CatalogView(0, catalog, {**versions, **stored.plan_versions})
     locks = [plan.lock_at for plan in _plans(billing, changed, customer, period)]
@@ -69,8 +71,11 @@ def _in_grace(
 
 def _plans(billing: Billing, view: CatalogView, customer: str, period: BillingPeriod) -> list[DocumentPlan]:
     """The period's documents with usage that a catalog calls for."""
+    return [plan for plan in _all_plans(billing, view, customer, period) if plan.has_usage]
+
+
+def _all_plans(billing: Billing, view: CatalogView, customer: str, period: BillingPeriod) -> list[DocumentPlan]:
     if view.catalog is None or customer not in view.catalog.customers:
         return []
     terms = view.terms(customer)
-    plans = document_plans(terms, period, billing.calendar, segments(terms, period))
-    return [plan for plan in plans if plan.has_usage]
+    return document_plans(terms, period, billing.calendar, segments(terms, period))

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import groupby
 
 from billing_pipeline.catalog.subscription import first_difference
 from billing_pipeline.catalog.terms import CatalogView, Terms
@@ -317,11 +318,11 @@ class _Again:
         lines: list[Keyed] = [(segment_key(line), line) for line in usage]
         later: list[Keyed] = []
         then = self._fees_then(period, final, terms) if terms is not self._terms[code] else None
-        for due in fees:
-            for line in due.lines:
-                before, more = (line, None) if then is None else _split(line, then)
-                lines += [(due.key, before)] if before else []
-                later += [(due.key, more)] if more else []
+        if then is None:
+            lines += [(due.key, line) for due in fees for line in due.lines]
+        else:
+            before, more = _split_all([(due.key, line) for due in fees for line in due.lines], then)
+            lines, later = [*lines, *before], more
         covers = final.plan.covers | {due.key for due in fees}
         return Standing(replace(final.plan, covers=covers), terms, lines, later)
 
@@ -410,16 +411,46 @@ class _Again:
         return None if identity in billed.documents else period.first_day
 
 
+def _split_all(now: Sequence[Keyed], then: Sequence[RatedLine]) -> tuple[list[Keyed], list[Keyed]]:
+    """Fee lines in two: what of them was due then, and what is due besides, which add up to the cent.
+
+    Five seats at 10.00 were 50.00; eight from the 11th on are 16.13 + 54.19. Of 54.19 five eighths, 33.87, were due:
+    with 16.13 that is the 50.00, and 20.32 are more.
+    """
+    lines, later = list[Keyed](), list[Keyed]()
+    for fee, same in groupby(sorted(now, key=lambda keyed: _fee(keyed[1])), key=lambda keyed: _fee(keyed[1])):
+        split = [(key, *_split(line, then)) for key, line in same]
+        # What was due then was rounded as it was then: where the parts miss it by cents, the greatest has them.
+        cents = sum(line.amount.minor for line in then if _fee(line) == fee)
+        cents -= sum(line.amount.minor for _, line, _ in split if line is not None)
+        both = [place for place, (_, line, more) in enumerate(split) if line is not None and more is not None]
+        if both and 0 < abs(cents) <= len(split):
+            place = max(both, key=lambda place: split[place][2].amount.minor)  # type: ignore[union-attr]
+            key, line, more = split[place]
+            assert line is not None, "chosen so"  # noqa: S101
+            assert more is not None, "chosen so"  # noqa: S101
+            moved = Money(cents, line.amount.currency)
+            split[place] = (
+                key, line._replace(amount=line.amount + moved), more._replace(amount=more.amount - moved)
+            )  # fmt: skip
+        lines += [(key, line) for key, line, _ in split if line is not None]
+        later += [(key, more) for key, _, more in split if more is not None]
+    return lines, later
+
+
+def _fee(line: RatedLine) -> tuple[str, str, str]:
+    return line.subscription or "", line.plan or "", line.price or ""
+
+
 def _split(line: RatedLine, then: Iterable[RatedLine]) -> tuple[RatedLine | None, RatedLine | None]:
     """A fee line in two: what of it was due then, and what is due besides. Of three seats that were two, one."""
     assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
-    fee = (line.subscription, line.plan, line.price)
     quantity = line.quantity or Decimal(1)
     before = max(
         (
             other.quantity or Decimal(1)
             for other in then
-            if (other.subscription, other.plan, other.price) == fee
+            if _fee(other) == _fee(line)
             and other.service_start is not None
             and other.service_end is not None
             and other.service_start <= line.service_start < other.service_end
