@@ -8,6 +8,8 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
+from billing_pipeline.core import process
+
 if TYPE_CHECKING:
     import typer
 
@@ -19,6 +21,7 @@ _OBJECTS = 100_000  # made and kept before cycles among them are looked for; Pyt
 
 def main() -> None:
     """Run the command that the process was started with."""
+    process.own = True
     gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
     words = sys.argv[1:]
     if words in (["--version"], ["--help"], ["-h"]):

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute
 
+from billing_pipeline.core import process
+
 
 class _Absent:
     """A finder of modules that says pandas is not installed."""
@@ -23,10 +25,10 @@ class _Absent:
 def _settle() -> None:
     """Arrow imports pandas at the first list it is given, to ask whether that is a series: a third of a short command.
 
-    It asks once. Where nobody has imported pandas yet it hears that there is none, and lists are lists; a frame that is
-    converted later (``from_pandas``, ``to_pandas``) imports it all the same.
+    It asks once, for the whole process. In one of our own, where nobody hands it a series, it hears that there is no
+    pandas, and lists are lists. In anybody else's it must know: else it reads a series by its index.
     """
-    if "pandas" in sys.modules:
+    if not process.own or "pandas" in sys.modules:
         return
     sys.meta_path.insert(0, _Absent)
     try:

@@ -21,7 +21,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from fsspec import filesystem
 
-import billing_pipeline.usage.arrow  # noqa: F401 - settles that Arrow's lists need no pandas
+import billing_pipeline.usage.arrow  # noqa: F401 - settles whether Arrow's lists need pandas
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.core.private_files import make_private_folder
 from billing_pipeline.usage.event import DIMENSION_PREFIX, LakeFile, dimension_column, lake_schema

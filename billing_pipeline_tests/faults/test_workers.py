@@ -65,9 +65,12 @@ def test_workers_and_their_sessions_end_with_their_parent(
     command = [sys.executable, "-m", "billing_pipeline_tests.faults.workers", str(tmp_path)]
     environment = with_our_code() | sandbox.environment | {"BILLING_WORKERS": "2"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as parent:
-        until(lambda: parent.poll() is not None or len(list(tmp_path.glob("worker *"))) == 2, "no workers")
-        parent.send_signal(number)
-        until(lambda: parent.poll() is not None, "the parent goes on")
+        try:
+            until(lambda: parent.poll() is not None or len(list(tmp_path.glob("worker *"))) == 2, "no workers")
+            parent.send_signal(number)
+            until(lambda: parent.poll() is not None, "the parent goes on")
+        finally:
+            parent.kill()  # what goes on must not keep the tests waiting for ever
     assert parent.returncode != 0
     pids = [int(path.name.split()[1]) for path in tmp_path.glob("worker *")]
     assert len(pids) == 2

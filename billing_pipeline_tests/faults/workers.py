@@ -48,4 +48,7 @@ def stay_in_a_transaction(billing: Billing, folder: str, buckets: Unit) -> None:
 
 
 if __name__ == "__main__":
+    # Whoever runs the tests in the background has a shell that ignores interrupts, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     run_units(Billing.open(actor="ended"), stay_in_a_transaction, SMALL + 1, sys.argv[1])

@@ -1,5 +1,7 @@
 """Parquet, FOCUS and frames: typed columns as text, exactly."""
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from billing_pipeline.core.errors import UsageError
 from billing_pipeline.usage.arrow import Array
 from billing_pipeline.usage.sources.frame import frame_hash, frame_table, read_frame
+from billing_pipeline_tests.servers import with_our_code
 from billing_pipeline_tests.usage.sources.delivered import read, read_bytes
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -80,6 +83,20 @@ def test_the_hash_of_a_frame_is_of_its_content() -> None:
     assert frame_hash(one) == frame_hash(frame_table(same)) == frame_hash(pa.concat_tables([one[:1], one[1:]]))
     assert frame_hash(one) != frame_hash(one.rename_columns(["a", "c"]))
     assert frame_hash(one) != frame_hash(pa.table({"a": ["1", "2"], "b": ["x", ""]}))
+
+
+def test_a_frame_is_read_alike_where_pandas_is_imported_last() -> None:
+    """A program that uses the product as a library may import either first; an index is no data."""
+    code = """
+from billing_pipeline.usage.sources.frame import frame_hash, frame_table
+import pandas, pyarrow
+frame = pandas.DataFrame({"a": [1, 2], "b": ["x", None]}, index=[7, 8])
+print(frame_hash(frame_table(frame)) == frame_hash(pyarrow.table({"a": ["1", "2"], "b": ["x", None]})))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=with_our_code(), capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "True\n"
 
 
 @pytest.mark.parametrize("delivered", [[1, 2], {"a": 1}, None])
