@@ -55,14 +55,17 @@ def checked(billing: Billing, period: BillingPeriod) -> CheckReport:
 
 
 def lock_checked(billing: Billing, period: BillingPeriod) -> StageReport:
-    """Close the period, check it where something has come since the last check, then lock it: what every face offers.
+    """Close the period, check what has come since the last check, then lock it: what every face offers.
+
+    Checked are also earlier periods: late usage of theirs, which this one's documents carry, locks no less unchecked.
 
     Raises:
         UsageError: the lake cannot be read; nothing is locked.
     """
     close(billing, period)
     with billing.ledger.begin() as connection:
-        unchecked = period.first_day in overview.unchecked(connection)
-    if unchecked and billing.now() >= period.end:
-        checked(billing, period)
+        days = sorted(day for day in overview.unchecked(connection) if day <= period.first_day)
+    for other in (billing.calendar.period(day.isoformat()) for day in days):
+        if other.end <= billing.now():
+            checked(billing, other)
     return lock(billing, period)

@@ -12,7 +12,7 @@ from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.check_and_lock import lock_checked
 from billing_pipeline.operations.locking.holds import list_holds
 from billing_pipeline.operations.tick import tick
-from billing_pipeline_tests.sandbox import JANUARY, MONTH, Doc, Sandbox, open_sandbox, use
+from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, MONTH, Doc, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
 Face = Callable[[Sandbox], object]
@@ -31,6 +31,16 @@ def sandbox(postgres: Server, tmp_path: Path) -> Iterator[Sandbox]:
         tick(made.billing)
         made.at("2026-02-03T23:59:59").land(use("acme", "api", "2026-01-06", 1))
         yield made
+
+
+def test_late_usage_is_checked_where_the_document_that_carries_it_is_locked(sandbox: Sandbox) -> None:
+    tick(sandbox.at("2026-02-04").billing)
+    assert document(sandbox).status == "finalized"
+    sandbox.at("2026-02-20").land(use("acme", "api", "2026-01-07", 30))
+    sandbox.at("2026-03-05")
+    assert lock_checked(sandbox.billing, sandbox.period(FEBRUARY)).counts["finalized"]
+    february = {doc.kind: doc for doc in sandbox.documents("acme", FEBRUARY)}["closing"]
+    assert (february.status, february.kinds) == ("finalized", ("adjustment",))
 
 
 def document(sandbox: Sandbox) -> Doc:
