@@ -165,10 +165,10 @@ def customer_codes(connection: Connection, bucket: int | None = None) -> dict[st
     return {row.id: row.code for row in connection.execute(query)}
 
 
-def customer_code(connection: Connection, customer_id: str) -> int:
-    """Code of one customer, who must be recorded."""
-    code: int = connection.execute(select(customer.c.code).where(customer.c.id == customer_id)).scalar_one()
-    return code
+def codes_of(connection: Connection, customers: Collection[str]) -> dict[str, int]:
+    """Code of each of these customers, by id; who is not recorded has none."""
+    query = select(customer.c.id, customer.c.code).where(among(customer.c.id, customers))
+    return {row.id: row.code for row in connection.execute(query)}
 
 
 def meter_codes(connection: Connection) -> dict[str, int]:

@@ -102,7 +102,7 @@ def preview(
         since: from when the change bills otherwise.
         changes: numbers of the change before and of the one in question.
     """
-    codes = {customer: ledger_catalog.customer_code(connection, customer)}
+    codes = ledger_catalog.codes_of(connection, [customer])
     concerned = list(_periods(billing.calendar, since, billing.now(connection)))
     watch = billing.watch(f"documents of {customer}")
     units = _units(billing, connection, codes, concerned)
@@ -116,10 +116,10 @@ def preview_all(
 
     Args and order as of :func:`preview`, one customer after the other.
     """
-    now, known = billing.now(connection), ledger_catalog.customer_codes(connection)
+    now, codes = billing.now(connection), ledger_catalog.codes_of(connection, customers)
     not_final = (billing.calendar.period(day.isoformat()) for day in periods.not_final(connection))
     concerned = [period for period in not_final if period.start <= now]
-    units = _units(billing, connection, {customer: known[customer] for customer in customers}, concerned)
+    units = _units(billing, connection, codes, concerned)
     return tuple(sorted(_differences(units, changes, billing.watch("documents")), key=_order))
 
 

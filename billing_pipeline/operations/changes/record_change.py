@@ -85,20 +85,21 @@ def _ask_again(
 
     From the period before the first difference, whose closing documents bill fees of the next, through the current one.
     """
-    visits: list[tuple[date, int, int | None]] = []
-    known = {day: billing.calendar.period(day.isoformat()) for day in periods.computed(connection)}
+    computed, calendar = periods.computed(connection), billing.calendar
+    if not computed:
+        return
+    visits: list[tuple[date, str]] = []
     for change in changes:
-        if change.kind == "subscription" and known:
-            new = catalog.subscriptions[change.id]
-            since = subscription.first_difference(existing.subscriptions.get(change.id) if existing else None, new)
-            if since is None:
-                continue
-            first = billing.calendar.period_of(max(since, billing.calendar.midnight(min(known))))
-            if first is not None:
-                first = billing.calendar.previous(first) or first
-                code = ledger_catalog.customer_code(connection, new.customer)
-                visits += ((day, code, None) for day in sorted(known) if first.first_day <= day)
-    revisits.ask_again(connection, visits)
+        if change.kind != "subscription":
+            continue
+        new, old = catalog.subscriptions[change.id], existing.subscriptions.get(change.id) if existing else None
+        since = subscription.first_difference(old, new)
+        first = since and calendar.period_of(max(since, calendar.midnight(computed[0])))
+        if first:
+            before = calendar.previous(first) or first
+            visits += ((day, new.customer) for day in computed if before.first_day <= day)
+    codes = ledger_catalog.codes_of(connection, {customer for _, customer in visits})
+    revisits.ask_again(connection, [(day, codes[customer], None) for day, customer in visits])
 
 
 def _entry(catalog: Catalog, change: ObjectChange) -> CatalogEntry:

@@ -89,7 +89,7 @@ def find_unsettled(
         # Cut off on the 1st with 3.00 of credit, locked on the 9th: if another document took 2.00 meanwhile, 1.00.
         left = customer_credit.credit(connection, list(credit))
         credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
-    beside = _sharing(work, terms)
+    beside = _beside(work, terms)
     finals = final_documents.finals(connection, differing | beside, as_of.batch, at)
     for key in unwritten.cut_off.keys() & (differing | beside):
         finals[key] = [*finals.get(key, ()), *unwritten.cut_off[key]]
@@ -135,7 +135,7 @@ def _with_unwritten(written: Sequence[OtherDocument], open_: Mapping[Order, date
     return [*written, *(OtherDocument(order, 0) for order in more)]
 
 
-def _sharing(work: Work, terms: Mapping[int, Terms]) -> set[CustomerPeriod]:
+def _beside(work: Work, terms: Mapping[int, Terms]) -> set[CustomerPeriod]:
     """The periods whose final documents these share bounds and allowances with, where there are any.
 
     A fixed amount off a month is one allowance for the fees in advance, which the month before bills, and its usage.
@@ -143,8 +143,12 @@ def _sharing(work: Work, terms: Mapping[int, Terms]) -> set[CustomerPeriod]:
     calendar, period = work.billing.calendar, work.period
     around = [near.first_day for near in (calendar.previous(period), calendar.next(period)) if near is not None]
     pairs = {(code, work.first_day) for code in terms}
-    fixed = [code for code, of in terms.items() if any(discount.amount is not None for discount in of.discounts)]
-    return pairs | {(code, day) for code in fixed for day in around}
+    return pairs | {(code, day) for code, of in terms.items() if _has_allowance(of) for day in around}
+
+
+def _has_allowance(terms: Terms) -> bool:
+    """Whether a fixed amount is off each month: only that can be used up."""
+    return any(discount.amount is not None for discount in terms.discounts)
 
 
 def sharing(work: Work, codes: Mapping[str, int]) -> set[int]:
@@ -153,7 +157,7 @@ def sharing(work: Work, codes: Mapping[str, int]) -> set[int]:
     return {
         codes[customer]
         for customer, terms in terms_of(view, codes).items()
-        if any(discount.amount is not None for discount in terms.discounts)
+        if _has_allowance(terms)
         or any(plan.minimum is not None or plan.maximum is not None for plan in terms.plans.values())
     }
 
@@ -335,18 +339,15 @@ class _Again:
         now = self._terms[code]
         if final.terms == now.fingerprint:
             return now
-        if final.change not in self._views:
-            customers = sorted(
-                {
-                    self._terms[of].customer.id
-                    for (of, _), finals in self._finals.items()
-                    if any(other.change == final.change for other in finals)
-                }
-            )
-            self._views[final.change] = self._work.billing.view(
-                self._work.connection, final.change, customers=customers
-            )
-        return terms_of(self._views[final.change], [now.customer.id]).get(now.customer.id, now)
+        return terms_of(self._view(final.change), [now.customer.id]).get(now.customer.id, now)
+
+    def _view(self, change: int) -> CatalogView:
+        """The catalog as known at a cutoff, as far as it concerns those who have a document of that cutoff."""
+        if change not in self._views:
+            of = {code for (code, _), finals in self._finals.items() if any(final.change == change for final in finals)}
+            customers = sorted(self._terms[code].customer.id for code in of)
+            self._views[change] = self._work.billing.view(self._work.connection, change, customers=customers)
+        return self._views[change]
 
     def _rated_in(self, period: BillingPeriod) -> dict[tuple[int, int], tuple[RatedLine, ...]]:
         """The usage of documents that some came late for, under the terms of each: by customer and change."""
@@ -358,7 +359,7 @@ class _Again:
                         by_change[final.change][self._terms[code].customer.id] = code
             work, rated = replace(self._work, period=period), {}
             for change, codes in sorted(by_change.items()):
-                view = work.billing.view(work.connection, change, customers=sorted(codes))
+                view = self._view(change)
                 buckets = tuple(sorted({work.billing.facts.bucket_of(code) for code in codes.values()}))
                 metering = meter_customers(replace(work, buckets=buckets), view, codes, self._as_of.batch)
                 for customer, code in codes.items():
