@@ -68,7 +68,8 @@ def pytest_collection_finish() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What asks for its turn is a fault or a race: there is more than one way for it to go wrong."""
-    times = EFFORTS[Tier(metafunc.config.option.tier)].times
+    effort = EFFORTS[Tier(metafunc.config.option.tier)]
+    times = effort.times_large if metafunc.definition.get_closest_marker("thorough") else effort.times
     if "turn" in metafunc.fixturenames and times > 1:
         metafunc.parametrize("turn", range(times), ids=lambda turn: f"turn {turn}")
 

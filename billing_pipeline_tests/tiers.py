@@ -34,11 +34,13 @@ class Effort:
     Attributes:
         examples: of a property that asks for 100. 'make test' runs two tiers: half of all examples are always the same.
         times: how often each fault strikes.
+        times_large: how often one strikes that takes a large case, and so minutes.
         fresh: whether examples are new in each run; else a red build is red again.
     """
 
     examples: int
     times: int = 1
+    times_large: int = 1
     fresh: bool = False
 
 
@@ -46,7 +48,7 @@ EFFORTS: Mapping[Tier, Effort] = {
     Tier.QUICK: Effort(examples=10),
     Tier.TEST: Effort(examples=50),
     Tier.FRESH: Effort(examples=50, fresh=True),
-    Tier.THOROUGH: Effort(examples=1000, times=10, fresh=True),
+    Tier.THOROUGH: Effort(examples=1000, times=10, times_large=2, fresh=True),
 }
 
 
