@@ -99,9 +99,12 @@ _CONCERN_NOBODY = ("plan", "source")
 
 
 def concerning(
-    connection: Connection, after: int, through: int
+    connection: Connection, after: int, through: int, customers: Collection[str] | None = None
 ) -> tuple[list[tuple[int, datetime]], dict[str, list[tuple[int, datetime]]]]:
-    """Changes in ``(after, through]``, oldest first: those that may concern everyone, and those of each customer."""
+    """Changes in ``(after, through]``, oldest first: those that may concern everyone, and those of each customer.
+
+    Of all customers, or of some.
+    """
     query = (
         select(catalog_change.c.number, catalog_change.c.recorded_at, catalog_entry.c.customer)
         .join(catalog_entry, catalog_entry.c.change == catalog_change.c.number)
@@ -110,6 +113,8 @@ def concerning(
         .distinct()
         .order_by(catalog_change.c.number)
     )
+    if customers is not None:
+        query = query.where(catalog_entry.c.customer.is_(None) | among(catalog_entry.c.customer, customers))
     everyone: list[tuple[int, datetime]] = []
     own: dict[str, list[tuple[int, datetime]]] = {}
     for row in connection.execute(query):

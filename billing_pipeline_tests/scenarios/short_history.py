@@ -76,6 +76,7 @@ class History:
         start: when the catalog is applied.
         runs: when the product runs, where the history is about that; it is played so once more.
         more: of the catalog: account, customers, discounts.
+        files: other catalog files, by the name by which steps apply them.
         now: what comes out today, where that is not what must be.
         fails: the ways of playing in which it does.
     """
@@ -89,6 +90,7 @@ class History:
     start: str = "2026-01-01"
     runs: Sequence[str] = ()
     more: Mapping[str, object] = field(default_factory=dict)
+    files: Mapping[str, Content] = field(default_factory=dict)
     now: str = ""
     fails: Sequence[str] = (PUNCTUALLY, AFTER_AN_OUTAGE, AS_SAID)
 
@@ -104,7 +106,8 @@ class History:
     def scenario(self, folder: Path, way: str = PUNCTUALLY) -> Scenario:
         """It, written down as a golden month."""
         folder.mkdir()
-        _write(folder / "catalog.yaml", {**_SHARED, **self._catalog()})
+        for name, content in {**self.files, "catalog.yaml": {**_SHARED, **self._catalog()}}.items():
+            _write(folder / name, content)
         ticks = {"ticks": [*self.runs]} if way == AS_SAID else {"ticks": [*self._punctual()]}
         steps = [{"at": at, "do": self._command(folder, number, do)} for number, (at, do) in self._numbered()]
         _write(folder / "script.yaml", {"start": self.start, "until": self.until, "steps": steps, **ticks})

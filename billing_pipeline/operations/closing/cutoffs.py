@@ -13,6 +13,9 @@ cutoff is the first instant at or after that at which nothing held it, by the ca
 
 Whoever asks on 20 February finds the same as a run on time: each step is what the catalog called for after a change,
 and counts until the next one. A document found at a step is billed for the later ones.
+
+What is cut off stays, though nothing calls for it any more. A subscription is recorded to start on 10 January; on the
+12th, before any run, its start is moved to March: January has an opening document of the 10th, and no other.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,19 +39,36 @@ _Changes = Mapping[str, Sequence[tuple[int, datetime]]]  # number and instant of
 
 
 class Cutoffs:
-    """The cutoffs of a period's documents at ``now``, with what they follow from read once."""
+    """The cutoffs of a period's documents at ``now``, with what they follow from read once.
 
-    def __init__(self, work: Work, now: datetime) -> None:
+    Args:
+        work: names the period.
+        now: the ledger's clock.
+        only: ids of the only customers who will be asked for; None: anyone may be.
+    """
+
+    def __init__(self, work: Work, now: datetime, only: Collection[str] | None = None) -> None:
         self._work, self._now = work, now
         connection = work.connection
         self._at_start = ledger_catalog.change_before(connection, work.period.start)
         self._at_end = ledger_catalog.change_before(connection, work.period.end)
         newest = ledger_catalog.newest_change(connection)
-        self._everyone, self._own = ledger_catalog.concerning(connection, self._at_start, newest)
+        self._everyone, self._own = ledger_catalog.concerning(connection, self._at_start, newest, only)
 
     def may_have_come(self, document: StoredDocument) -> bool:
         """Whether the document's cutoff may have come: False where it says itself that it is still to come."""
         return document.lock_at <= self._now or bool(self._everyone) or document.customer in self._own
+
+    def of_superseded(self, customers: Mapping[str, int], billed: Mapping[int, Billed]) -> list[Cut]:
+        """Those of the documents that are cut off which the customers' terms of now alone may not tell of.
+
+        Of most customers they do: since the period's start there was no change of their own, or only their first.
+        """
+        several = {customer for customer in customers if len(self._own.get(customer, ())) > 1}
+        once = sorted(customer for customer in customers if len(self._own.get(customer, ())) == 1)
+        if once and self._at_start:
+            several |= terms_of(self._work.view(self._at_start, once), once).keys()
+        return self.of({customer: code for customer, code in customers.items() if customer in several}, billed)
 
     def of(self, customers: Mapping[str, int], billed: Mapping[int, Billed]) -> list[Cut]:
         """The documents whose cutoff has come, in the order of customer and issue date.

@@ -56,11 +56,15 @@ def invoice_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
 
 def _draft(work: Work, waiting: Mapping[str, CustomerState], as_of: AsOf, now: datetime) -> Mapping[str, int]:
     """While the period runs: drafts, each in the place of the one before."""
-    codes = codes_of(waiting).values()
-    documents = _documents(work, as_of, waiting, finalization.billed(work.connection, work.first_day, codes))
-    present = document_states.current(work.connection, work.first_day, codes)
-    counts = DocumentWriter(work, waiting, present, now).write_drafts(DocumentsAsOf(as_of, documents))
-    periods.forget_causes(work.connection, work.first_day, codes)
+    connection, codes = work.connection, codes_of(waiting)
+    billed = finalization.billed(connection, work.first_day, codes.values())
+    # An opening that was cut off stands, and waits for its lock, though nothing may call for it any more.
+    cuts = Cutoffs(work, now, waiting).of_superseded(codes, billed)
+    at_cutoffs = documents_at_cutoffs(work, cuts, codes, billed)
+    documents = _documents(work, as_of, waiting, billed_with(billed, cuts, codes))
+    present = document_states.current(connection, work.first_day, codes.values())
+    counts = DocumentWriter(work, waiting, present, now).write_drafts([*at_cutoffs, DocumentsAsOf(as_of, documents)])
+    periods.forget_causes(connection, work.first_day, codes.values())
     return {"customers": len(waiting), **counts}
 
 
@@ -75,11 +79,13 @@ def _write_versions(work: Work, waiting: Mapping[str, CustomerState], as_of: AsO
     writer = DocumentWriter(work, waiting, present, now)
     at_end = _at_period_end(writer, billed)
     versioned = {document.customer for document in present.values() if not document.replaceable}
-    # For all others what is known now is what was known at the period's end.
+    # For all others what is known now is what was known at the period's end, but for what was cut off before that.
     differing = {
         customer: code for customer, code in codes.items() if customer in versioned or customer in at_end.documents
     }
-    cuts = Cutoffs(work, now).of(differing, billed)
+    cutoffs = Cutoffs(work, now)
+    cuts = cutoffs.of(differing, billed)
+    cuts += cutoffs.of_superseded({customer: codes[customer] for customer in codes.keys() - differing.keys()}, billed)
     # What is cut off counts as billed: what is known now says nothing about it, and no other document bills it.
     documents = _documents(work, as_of, waiting, billed_with(billed, cuts, codes))
     writer = replace(writer, cut=frozenset(cut.document for cut in cuts))

@@ -12,7 +12,7 @@ from functools import partial
 
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.document import bills_usage
+from billing_pipeline.invoicing.document import Billed, bills_usage
 from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import finalization, late_usage, revisits
@@ -21,6 +21,7 @@ from billing_pipeline.ledger.periods.periods import CustomerState, Stage
 from billing_pipeline.ledger.usage import lasting_usage, manifest
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing import lake_files
+from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.lasting_usage import by_batch, lasting_meters, touched_before
 from billing_pipeline.operations.closing.measure_customers import engine, in_lake, meter_customers
 from billing_pipeline.operations.context import Billing
@@ -106,7 +107,9 @@ def _dirty(
     revisited = revisits.take_asked(work.connection, work.first_day, list(ids))
     changed, numbers = set[int](), tuple[int, ...]()
     if through.change > after.change:
-        changed = _changed(work, work.view(through.change), codes, states)
+        view = work.view(through.change)
+        changed = _changed(work, view, codes, states)
+        changed |= _withdrawn(work, view, codes, states, changed, now)
         recorded = ledger_catalog.recorded_at(work.connection, after.change, through.change)
         numbers = tuple(number for number, _ in recorded)
     return {
@@ -172,6 +175,29 @@ def _changed(work: Work, view: CatalogView, codes: Mapping[str, int], states: Ma
         if differs:
             changed.add(codes[customer])
     return changed
+
+
+def _withdrawn(
+    work: Work,
+    view: CatalogView,
+    codes: Mapping[str, int],
+    states: Mapping[str, CustomerState],
+    changed: Collection[int],
+    now: datetime,
+) -> set[int]:
+    """Codes of the customers for whom no run has written anything, and whose terms call for nothing any more.
+
+    What they called for before may have been cut off then: it is final, though only this run locks it.
+    """
+    unseen = {
+        customer: codes[customer]
+        for customer in view.subscribers()
+        if customer in codes and customer not in states and codes[customer] not in changed
+    }
+    if not unseen:
+        return set()
+    cuts = Cutoffs(work, now, unseen).of_superseded(unseen, dict.fromkeys(unseen.values(), Billed()))
+    return {codes[cut.customer] for cut in cuts}
 
 
 def _measure(work: Work, view: CatalogView, codes: Mapping[str, int], batch: int) -> dict[str, int]:

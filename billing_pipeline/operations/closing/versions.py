@@ -131,17 +131,18 @@ class DocumentWriter:
     now: datetime
     cut: frozenset[UUID] = field(default_factory=frozenset)
 
-    def write_drafts(self, moment: DocumentsAsOf) -> dict[str, int]:
+    def write_drafts(self, moments: Iterable[DocumentsAsOf]) -> dict[str, int]:
         """While the period runs: a draft is simply replaced, where it differs; one called for no more is gone."""
         states, unchanged, called_for = list[NewState](), 0, set[UUID]()
-        for customer, computed in moment.documents.items():
-            for document in computed.documents:
-                called_for.add(document.id)
-                before = self.present.get(document.id)
-                if before and before.content == document.content:
-                    unchanged += 1
-                else:
-                    states.append(self._state(customer, document, 1, moment.as_of, {"first": before is None}))
+        for moment in moments:
+            for customer, computed in moment.documents.items():
+                for document in computed.documents:
+                    called_for.add(document.id)
+                    before = self.present.get(document.id)
+                    if before and before.content == document.content:
+                        unchanged += 1
+                    else:
+                        states.append(self._state(customer, document, 1, moment.as_of, {"first": before is None}))
         gone = [
             document.id
             for document in self.present.values()
