@@ -77,7 +77,7 @@ HISTORIES = [
         documents="""
             acme opening 2026-01-01 31.00
             acme closing 2026-02-01 31.00
-            acme delayed 2026-02-06 -62.00
+            acme adjustment 2026-03-01 -62.00
         """,
     ),
     History(
@@ -135,6 +135,21 @@ HISTORIES = [
         documents="""
             acme opening 2026-01-15 17.00
             acme closing 2026-02-01 -17.00
+        """,
+    ),
+    # No document follows before July: an adjustment, at the end of the month of the recording.
+    History(
+        "a start is moved to a far month",
+        plans=[PRO],
+        subscriptions=[subscription("pro", "2026-01-01")],
+        more=IN_GRACE,
+        steps={"2026-01-07T06:00": "catalog apply later.yaml"},
+        files={"later.yaml": {"subscriptions": [subscription("pro", "2026-06-01")]}},
+        runs=["2026-03-01T12:00"],
+        until="2026-03-02",
+        documents="""
+            acme opening 2026-01-01 31.00
+            acme adjustment 2026-02-01 -31.00
         """,
     ),
     History(

@@ -21,20 +21,36 @@ def to_visit(
 ) -> list[tuple[date, int, int | None]]:
     """The periods to be computed again: those of the customers' documents that are not final.
 
-    Where there are none, those in which late usage was received that no final document carries, or the running one.
+    Where there are none, those in which late usage was received that no final document carries, or in which a
+    subscription was changed, and the running one.
 
     Returns:
         (period, customer, ``batch``): see :func:`ask_again`.
     """
     open_documents = final_documents.others(connection, codes, None)
     alone = [code for code in codes if code not in open_documents]
-    received = late_usage.late_received(connection, alone)
+    received, changed = late_usage.late_received(connection, alone), _changed(connection, alone)
     visits: list[tuple[date, int, int | None]] = []
     for code in sorted(codes):
         days = {document.order[-1] for document in open_documents.get(code, ())}
-        days = days or {_period_of(calendar, at) for at in received.get(code, ()) or (now,)}
+        days = days or {_period_of(calendar, at) for at in received.get(code) or {*changed.get(code, ()), now}}
         visits += ((day, code, batch) for day in sorted(days))
     return visits
+
+
+def _changed(connection: Connection, codes: Collection[int]) -> dict[int, set[datetime]]:
+    """When subscriptions of customers were changed, after something of theirs was cut off."""
+    query = """
+        SELECT c.code, g.recorded_at FROM customer AS c
+        JOIN catalog_entry AS e ON e.customer = c.id AND e.kind = 'subscription'
+        JOIN catalog_change AS g ON g.number = e.change
+        WHERE c.code = ANY(:codes)
+          AND g.number > (SELECT min(f.change) FROM final_document AS f WHERE f.customer = c.code)
+    """
+    instants: dict[int, set[datetime]] = defaultdict(set)
+    for row in fetch(connection, query, codes=codes):
+        instants[row.code].add(row.recorded_at)
+    return instants
 
 
 def _period_of(calendar: BillingCalendar, at: datetime) -> date:

@@ -104,12 +104,14 @@ def find_unsettled(
             again.differences[code].problems.append(f"{day}: {error}")
     others = final_documents.others(connection, concerned, work.first_day, at)
     final_now = {(code, final.plan.order) for (code, _), waiting in unwritten.cut_off.items() for final in waiting}
-    # Where nothing carries late usage, it gets a document of its own in the period in which it was received.
+    # Where nothing carries what came late, it gets a document of its own in the period in which it was received; other
+    # fees, in that in which the change was recorded.
     receipts = final_documents.receipts(connection, concerned, work.first_day) | {
         code
         for code, instants in late_usage.late_received(connection, concerned).items()
         if any(work.period.start <= received_at < work.period.end for received_at in instants)
     }
+    receipts |= _changed_in_period(work, terms, as_of, finals)
     return {
         terms[code].customer.id: Unsettled(
             adjustments=tuple(again.differences[code].adjustments),
@@ -125,6 +127,24 @@ def find_unsettled(
             final={day: again.standing(code, day) for of, day in beside & finals.keys() if of == code},
         )
         for code in sorted(concerned)
+    }
+
+
+def _changed_in_period(
+    work: Work, terms: Mapping[int, Terms], as_of: AsOf, finals: Mapping[CustomerPeriod, Sequence[FinalDocument]]
+) -> set[int]:
+    """The customers with final documents of whom something was recorded in the period, after one was cut off."""
+    cut_off: dict[int, int] = {}
+    for (code, _), documents in finals.items():
+        cut_off[code] = min([*(final.change for final in documents), cut_off.get(code, as_of.change)])
+    if not cut_off:
+        return set()
+    of = {terms[code].customer.id: code for code in cut_off}
+    _, own = ledger_catalog.concerning(work.connection, min(cut_off.values()), as_of.change, of.keys())
+    return {
+        of[customer]
+        for customer, changes in own.items()
+        if any(number > cut_off[of[customer]] and work.period.start <= at < work.period.end for number, at in changes)
     }
 
 
