@@ -113,12 +113,12 @@ def stored_keys(keys: Iterable[Key]) -> list[StoredKey]:
 
 def _stored_key(key: Key) -> StoredKey:
     if isinstance(key, FeeKey):
-        return key.subscription, key.due.isoformat(), f"{_FEE}:{key.every}:{key.timing}"
+        return key.subscription, key.day.isoformat(), f"{_FEE}:{key.every}:{key.timing}"
     return key.subscription, key.phase_start.isoformat(), key.price
 
 
 def keys_from(stored: Iterable[Sequence[str]]) -> frozenset[Key]:
-    """The keys of a document as they were kept. A fee falls due on a day, a phase starts at an instant."""
+    """The keys of a document as they were kept. A day names what a fee pays for, a phase starts at an instant."""
     return frozenset(_key_from(*key) for key in stored)
 
 

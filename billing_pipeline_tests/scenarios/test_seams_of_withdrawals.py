@@ -1,4 +1,4 @@
-"""What was billed before it was withdrawn: it stays under its date and is given back, also where no run saw it stand."""
+"""What was billed, and then withdrawn: it stays under its date and is given back, also where no run saw it stand."""
 
 from pathlib import Path
 

@@ -20,8 +20,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, pairwise
 
+from billing_pipeline.catalog.plan import Fee, FeeCadence
 from billing_pipeline.catalog.subscription import first_difference
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import RatingError
@@ -345,7 +346,7 @@ class _Again:
         if then is None:
             lines += [(due.key, line) for due in fees for line in due.lines]
         else:
-            before, more = _split_all([(due.key, line) for due in fees for line in due.lines], then)
+            before, more = _split_all(self._terms[code], [(due.key, line) for due in fees for line in due.lines], then)
             lines, later = [*lines, *before], more
         covers = final.plan.covers | {due.key for due in fees}
         return Standing(replace(final.plan, covers=covers), terms, lines, later)
@@ -432,30 +433,30 @@ class _Again:
         return None if identity in billed.documents else period.first_day
 
 
-def _split_all(now: Sequence[Keyed], then: Sequence[RatedLine]) -> tuple[list[Keyed], list[Keyed]]:
+def _split_all(terms: Terms, now: Sequence[Keyed], then: Sequence[RatedLine]) -> tuple[list[Keyed], list[Keyed]]:
     """Fee lines in two: what of them was due then, and what is due besides, which add up to the cent.
 
     Five seats at 10.00 were 50.00; eight from the 11th on are 16.13 + 54.19. Of 54.19 five eighths, 33.87, were due:
-    with 16.13 that is the 50.00, and 20.32 are more.
+    with 16.13 that is the 50.00, and 20.32 are more. Of a fee of 31.00 for January 12.00 were due for the days from
+    the 20th; where the start is moved to the 1st, 19.00 are more.
     """
     lines, later = list[Keyed](), list[Keyed]()
     for fee, same in groupby(sorted(now, key=lambda keyed: _fee(keyed[1])), key=lambda keyed: _fee(keyed[1])):
-        split = [(key, *_split(line, then)) for key, line in same]
+        due_now = list(same)
+        was = [line for line in then if _fee(line) == fee]
+        if _is_once(terms, due_now[0][1]):  # due for its plan, whichever day that begins
+            first, end = _days(due_now[0][1])
+            was = [line._replace(service_start=first, service_end=end) for line in was]
+        pieces = [(key, piece) for key, line in due_now for piece in _pieces(terms, line, was)]
+        before = [(key, part) for key, piece in pieces if (part := _due_before(piece, was)) is not None]
+        more = [(key, rest) for key, piece in pieces if (rest := _due_besides(piece, was)) is not None]
         # What was due then was rounded as it was then: where the parts miss it by cents, the greatest has them.
-        cents = sum(line.amount.minor for line in then if _fee(line) == fee)
-        cents -= sum(line.amount.minor for _, line, _ in split if line is not None)
-        both = [place for place, (_, line, more) in enumerate(split) if line is not None and more is not None]
-        if both and 0 < abs(cents) <= len(split):
-            place = max(both, key=lambda place: split[place][2].amount.minor)  # type: ignore[union-attr]
-            key, line, more = split[place]
-            assert line is not None, "chosen so"  # noqa: S101
-            assert more is not None, "chosen so"  # noqa: S101
-            moved = Money(cents, line.amount.currency)
-            split[place] = (
-                key, line._replace(amount=line.amount + moved), more._replace(amount=more.amount - moved)
-            )  # fmt: skip
-        lines += [(key, line) for key, line, _ in split if line is not None]
-        later += [(key, more) for key, _, more in split if more is not None]
+        cents = sum(line.amount.minor for line in was) - sum(line.amount.minor for _, line in before)
+        if before and more and 0 < abs(cents) <= len(pieces):
+            _move(before, cents)
+            _move(more, -cents)
+        lines += before
+        later += more
     return lines, later
 
 
@@ -463,29 +464,73 @@ def _fee(line: RatedLine) -> tuple[str, str, str]:
     return line.subscription or "", line.plan or "", line.price or ""
 
 
-def _split(line: RatedLine, then: Iterable[RatedLine]) -> tuple[RatedLine | None, RatedLine | None]:
-    """A fee line in two: what of it was due then, and what is due besides. Of three seats that were two, one."""
-    assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
-    quantity = line.quantity or Decimal(1)
-    before = max(
-        (
-            other.quantity or Decimal(1)
-            for other in then
-            if _fee(other) == _fee(line)
-            and other.service_start is not None
-            and other.service_end is not None
-            and other.service_start <= line.service_start < other.service_end
-        ),
-        default=Decimal(0),
-    )
-    if before >= quantity:
-        return line, None
+def _fee_of(terms: Terms, line: RatedLine) -> Fee:
+    plan = terms.plans[line.plan or "", line.plan_version or 0]
+    return next(fee for fee in plan.fees if fee.id == line.price)
+
+
+def _is_once(terms: Terms, line: RatedLine) -> bool:
+    return _fee_of(terms, line).every is FeeCadence.ONCE
+
+
+def _move(lines: list[Keyed], cents: int) -> None:
+    """Add cents to the greatest of some lines."""
+    place = max(range(len(lines)), key=lambda place: lines[place][1].amount.minor)
+    key, line = lines[place]
+    lines[place] = key, line._replace(amount=line.amount + Money(cents, line.amount.currency))
+
+
+def _pieces(terms: Terms, line: RatedLine, was: Sequence[RatedLine]) -> Iterator[RatedLine]:
+    """A fee line, cut where what was due then began, ended or had another quantity; they add up to it.
+
+    What is not prorated is the same for however many days: it is in one piece.
+    """
+    first, end = _days(line)
+    days = {first, end}
+    if _fee_of(terms, line).prorate:
+        days |= {day for other in was for day in _days(other) if first < day < end}
+    left = line.amount.minor
+    for day, following in pairwise(sorted(days)):
+        minor = left if following == end else line.amount.minor * (following - day).days // (end - first).days
+        left -= minor
+        amount = Money(minor, line.amount.currency)
+        yield line._replace(service_start=day, service_end=following, amount=amount)
+
+
+def _due_before(line: RatedLine, was: Sequence[RatedLine]) -> RatedLine | None:
+    """What of a piece of a fee was due then: of three seats that were two, two. It counts from when it did."""
+    quantity, before = line.quantity or Decimal(1), _quantity_then(line, was)
     if not before:
-        return None, line
+        return None
+    start = next((other.start for other in was if _days(other)[0] == _days(line)[0]), line.start)
+    if before >= quantity:
+        return line._replace(start=start)
     minor = int(Decimal(line.amount.minor) * before / quantity)
-    amount = Money(minor, line.amount.currency)
-    rest = line._replace(amount=line.amount - amount, quantity=quantity - before)
-    return line._replace(amount=amount, quantity=before), rest
+    return line._replace(amount=Money(minor, line.amount.currency), quantity=before, start=start)
+
+
+def _due_besides(line: RatedLine, was: Sequence[RatedLine]) -> RatedLine | None:
+    """What of a piece of a fee is due besides."""
+    before = _due_before(line, was)
+    if before is None:
+        return line
+    quantity = (line.quantity or Decimal(1)) - (before.quantity or Decimal(1))
+    if not quantity:
+        return None
+    return line._replace(amount=line.amount - before.amount, quantity=quantity)
+
+
+def _quantity_then(line: RatedLine, was: Sequence[RatedLine]) -> Decimal:
+    """How many of a fee were due then for the days of a piece."""
+    first, end = _days(line)
+    during = (other for other in was if _days(other)[0] < end and first < _days(other)[1])
+    return max((other.quantity or Decimal(1) for other in during), default=Decimal(0))
+
+
+def _days(line: RatedLine) -> tuple[date, date]:
+    assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
+    assert line.service_end is not None, "a fee line says what it pays for"  # noqa: S101
+    return line.service_start, line.service_end
 
 
 def _is_usage(line: RatedLine) -> bool:

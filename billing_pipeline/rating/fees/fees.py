@@ -33,7 +33,6 @@ from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.core.plain_text import plain
-from billing_pipeline.rating.fees.periods import ONE_DAY
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Part, Schedule, fee_amount
 from billing_pipeline.rating.line import LineDetail, LineKind, RatedLine
 
@@ -78,7 +77,8 @@ def fees_due(terms: Terms, calendar: BillingCalendar, first: date, last: date) -
                     by_day[schedule.due(timing, period, part.stay)].append(part)
                 for due, parts in by_day.items():
                     if first <= due <= last:
-                        lines, key = tuple(schedule.lines(parts, period)), schedule.key(every, due, timing)
+                        lines = tuple(schedule.lines(parts, period))
+                        key = schedule.key(every, timing, period, parts[0].stay)
                         starts, known = due == schedule.first_day, schedule.known_on(due, parts)
                         yield FeesDue(key, due, timing == IN_ADVANCE, starts, known, lines)
 
@@ -90,11 +90,14 @@ def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[Rated
         KeyError: the customer has no such subscription.
     """
     schedule = _schedule(terms, calendar, key.subscription)
-    # What is due in arrears on a day paid for the days until the day before, also where the subscription ended then.
-    period = schedule.rhythm(key.every).holding(key.due if key.timing == IN_ADVANCE else key.due - ONE_DAY)
+    period = schedule.named(key)
     parts = schedule.parts(key.every, key.timing, period)
-    due = (part for part in parts if key.timing != IN_ADVANCE or schedule.due(IN_ADVANCE, period, part.stay) == key.due)
-    return tuple(schedule.lines(due, period))
+    of_key = (
+        part
+        for part in parts
+        if key.timing != IN_ADVANCE or schedule.key(key.every, IN_ADVANCE, period, part.stay) == key
+    )
+    return tuple(schedule.lines(of_key, period))
 
 
 def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan | None = None) -> FeeKey:
@@ -115,7 +118,7 @@ def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan
     plan = plan or terms.plans[line.plan or "", line.plan_version or 0]
     fee = next(fee for fee in plan.fees if fee.id == line.price)
     period = schedule.rhythm(fee.every).holding(line.service_start)
-    return schedule.key(fee.every, schedule.due(fee.timing, period, schedule.stay_of(line)), fee.timing)
+    return schedule.key(fee.every, fee.timing, period, schedule.stay_of(line))
 
 
 def _schedule(terms: Terms, calendar: BillingCalendar, subscription_id: str | None) -> Schedule:

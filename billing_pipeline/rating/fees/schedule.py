@@ -34,15 +34,20 @@ from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import end_day
 
 IN_ADVANCE, IN_ARREARS = "in_advance", "in_arrears"
+FIRST_PLAN = date(1, 1, 1)  # names what is due once for the plan that a subscription starts with, whenever that is
 _ONE = Decimal(1)
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)  # an end from here on means 'never'; local days near the last one overflow
 
 
 class FeeKey(NamedTuple):
-    """The fees of a subscription, of one cadence and timing, for one service period: named by the day they fall due."""
+    """The fees of a subscription, of one cadence and timing, for one service period.
+
+    Attributes:
+        day: names the service period: see :meth:`Schedule.key`.
+    """
 
     subscription: str
-    due: date
+    day: date
     every: FeeCadence
     timing: str
 
@@ -130,9 +135,26 @@ class Schedule:
             return max(first, stay.first_day) if stay is not None and stay.scheduled else first
         return self.next_day if period.first_day < self.next_day < period.next_day else period.next_day
 
-    def key(self, every: FeeCadence, due: date, timing: str) -> FeeKey:
-        """The name of what falls due on a day."""
-        return FeeKey(self.subscription.id, due, every, timing)
+    def key(self, every: FeeCadence, timing: str, period: ServicePeriod, stay: Stay | None = None) -> FeeKey:
+        """The name of the fees of a service period, or of one stay in it.
+
+        What is due in advance keeps its name where the subscription's start is moved, and with it the day on which it
+        falls due: it is the first day of the whole service period, or that of a stay that was scheduled. In arrears it
+        is the day on which it falls due.
+        """
+        day = self.due(timing, period, stay)
+        if timing == IN_ADVANCE and every is FeeCadence.ONCE:
+            day = FIRST_PLAN if day == self.first_day else day
+        elif timing == IN_ADVANCE and day == self.first_day:
+            day = period.first_day
+        return FeeKey(self.subscription.id, day, every, timing)
+
+    def named(self, key: FeeKey) -> ServicePeriod:
+        """The service period that a key names."""
+        if key.timing != IN_ADVANCE:
+            # What is due on a day paid for the days until the day before, also where the subscription ended then.
+            return self.rhythm(key.every).holding(key.day - ONE_DAY)
+        return self.rhythm(key.every).holding(self.first_day if key.day == FIRST_PLAN else key.day)
 
     def stay_of(self, line: RatedLine) -> Stay | None:
         """The stay whose fee a line is; None where the subscription is scheduled otherwise by now."""
