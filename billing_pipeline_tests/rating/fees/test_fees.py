@@ -491,5 +491,16 @@ def test_a_line_names_its_service_period_also_when_nothing_of_it_is_due_any_more
     assert fee_key(replaced, UTC_MONTHS, february, plan) == FEBRUARY
 
 
+@pytest.mark.parametrize("every", ["week", "month", "quarter", "year", "once"])
+def test_a_service_period_keeps_its_name_where_the_start_moves_in_it(every: str) -> None:
+    fees = f"{{id: f, amount: 100, every: {every}}}"
+    begun, moved = (fee_terms(fees, f"start: {start}") for start in ("2026-01-22", "2026-01-20"))
+    (was,) = (due_then for due_then in due(begun, days=("2026-01-22", "2026-01-22")))
+    (now,) = (due_then for due_then in due(moved, days=("2026-01-20", "2026-01-20")))
+    assert now.key == was.key
+    assert fees_of(moved, UTC_MONTHS, was.key) == now.lines
+    assert {fee_key(moved, UTC_MONTHS, line) for line in now.lines} == {was.key}
+
+
 def test_a_plan_without_fees_costs_nothing() -> None:
     assert due(fee_terms("", "start: 2026-01-01")) == []
