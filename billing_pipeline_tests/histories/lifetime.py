@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
@@ -126,7 +126,7 @@ class Lifetime:
         one = self._subscription(given[0])
         if one is None:
             return
-        extend = given[2] == "previous-period, extended"
+        extend = given[2].endswith(", extended")
         plan, start = given[1], self._instant(given[2].removesuffix(", extended"))
         start = start if extend else max(start, one.start)
         if one.end is not None and one.end <= start:
@@ -177,6 +177,17 @@ class Lifetime:
             one.end = end
             one.phases = [phase for phase in one.phases if phase[0] < end] or one.phases[:1]
             one.quantities = [each for each in one.quantities if each[0] < end]
+            one.note(self.now)
+
+    def _postpone(self, given: tuple[int, str]) -> None:
+        """Its start is moved to a later instant, by applying it anew: as it is written, with a plan and no more."""
+        one = self._subscription(given[0])
+        start = self._instant(given[1])
+        if one is None or one.end or one.quantities or len(one.phases) > 1 or start <= one.start:
+            return
+        moved = replace(one, start=start, phases=[(start, one.phases[0][1])])
+        if self._accepted(one.start, lambda: self.sandbox.apply(moved.yaml)):
+            one.start, one.phases = moved.start, moved.phases
             one.note(self.now)
 
     def _discount(self, given: tuple[str, str, str | None, str | None, int | None, tuple[str, ...]]) -> None:

@@ -22,7 +22,10 @@ _WHEN = st.sampled_from(["now", "now", "current-period", "previous-period", "soo
 # Few instants, so that reports meet: both ends of months and of phases, and the middle.
 _HOURS_USED = [0, 12, 24 * 9 + 12, 24 * 20, 24 * 31 - 1, 24 * 31, 24 * 40 + 12, 24 * 59 - 1, 24 * 59, 24 * 75, 24 * 89]
 _ASSIGNED = st.sampled_from(
-    ["now", "now", "current-period", "previous-period", "previous-period, extended", "soon", "next", "tenth"]
+    [
+        *("now", "now", "current-period", "current-period, extended", "previous-period", "previous-period, extended"),
+        *("soon", "next", "tenth"),
+    ]
 )
 _EVENTS = st.builds(
     Event,
@@ -47,6 +50,7 @@ _CHANGE = st.one_of(
     steps(_HOURS, "seats", st.tuples(_ANY, _ANY, _WHEN)),
     steps(_HOURS, "seats", st.tuples(_ANY, _ANY, _WHEN)),
     steps(_HOURS, "cancel", st.tuples(_ANY, _WHEN)),
+    steps(_HOURS, "postpone", st.tuples(_ANY, st.sampled_from(["soon", "next", "tenth"]))),
     _SUBSCRIBE,
 )
 _DISCOUNT = st.one_of(

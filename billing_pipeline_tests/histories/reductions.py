@@ -19,16 +19,21 @@ def reductions(
     period: tuple[datetime, datetime],
     cutoffs: "Mapping[Home, datetime]",
 ) -> "Iterator[tuple[Home, str, int]]":
-    """Of one service period: document, discount and how much. A document knows what was recorded before its cutoff."""
+    """Of one service period: document, discount and how much. A document knows what was recorded before its cutoff.
+
+    What was not due then knows what is recorded now.
+    """
     left = [line.minor for line in lines]
     for discount in discounts:
         used = 0
         for home in dict.fromkeys(line.home for line in lines):
-            known = discount.known(cutoffs.get(home))
-            if known is None:
-                continue
             own = [n for n, line in enumerate(lines) if line.home == home]
-            eligible = [n for n in own if _lowered(discount, known, lines[n], period)]
+            eligible = [
+                n
+                for n in own
+                if (known := discount.known(None if lines[n].later else cutoffs.get(home)))
+                and _lowered(discount, known, lines[n], period)
+            ]
             rooms = _rooms(lines, left, own, eligible)
             whole = sum(left[n] for n in eligible)
             wanted = max(whole, 0) * Fraction(discount.percent or 0) / 100 / 100  # major units

@@ -44,7 +44,10 @@ Statement = tuple[Home, str, str | None, str | None, str | None]
 
 @dataclass
 class Line:
-    """One line, rounded; ``counts`` is the instant that decides which discounts it has."""
+    """One line, rounded; ``counts`` is the instant that decides which discounts it has.
+
+    ``later``: it was not due at its home's cutoff, and has all discounts that are known.
+    """
 
     home: Home
     kind: str
@@ -55,6 +58,7 @@ class Line:
     counts: datetime
     days: tuple[date, date]
     phase: datetime
+    later: bool = False
 
     @property
     def statement(self) -> Statement:
@@ -158,14 +162,39 @@ class _Bill:
                 lock = max(lock, _next_month(_midnight(home.period)) + self._life.rules.of(self._customer, None) * DAY)
             self._lock(home, max(lock, subscription.recorded_at))
             share = Fraction(len(same), whole) if fee.prorate else Fraction(1)
-            minor = _cents(Fraction(fee.amount) * _quantity(subscription, fee, same[0]) * share)
+            whole_minor = _cents(Fraction(fee.amount) * _quantity(subscription, fee, same[0]) * share)
             counts = max(_midnight(same[0]), phase)
-            yield Line(
-                home, "fee", subscription.id, fee.id, None, minor, counts, (same[0], same[-1] + DAY), phase
-            )  # fmt: skip
+            was = _cents(Fraction(whole_minor, 100) * self._due_then(subscription, fee, home, same))
+            span = same[0], same[-1] + DAY
+            for later, minor in ((False, was), (True, whole_minor - was)):
+                if minor or not later:
+                    yield Line(home, "fee", subscription.id, fee.id, None, minor, counts, span, phase, later)
+
+    def _due_then(self, subscription: Subscription, fee: Fee, home: Home, same: Sequence[date]) -> Fraction:
+        """How much of a fee's days and units was due at its home's cutoff (§7): the rest has today's discounts."""
+        cutoff = self._cutoffs.get(home)
+        if cutoff is None or not fee.in_advance:
+            return Fraction(1)
+        known = subscription.before(cutoff)
+        days, quantity = _charged(known), _quantity(subscription, fee, same[0])
+        if not quantity:
+            return Fraction(1)
+        plan = _charged(subscription)[same[0]][1]
+        units = [_quantity(known, fee, day) if day in days and days[day][1] == plan else 0 for day in same]
+        if not fee.prorate:
+            return min(Fraction(max(units), quantity), Fraction(1))
+        return Fraction(sum(min(number, quantity) for number in units), quantity * len(same))
 
     def _home_of_fee(self, subscription: Subscription, fee: Fee, service: tuple[date, date], phase: datetime) -> Home:
         due = _due(subscription, fee, service, phase)
+        if fee.in_advance and due == max(service[0], subscription.start.date()):
+            # A service period is one, whenever it began: what was final first is what the rest is added to (§5).
+            for _, known in subscription.known:
+                began = max(service[0], known.start.date())
+                opening = Home(self._customer, began.replace(day=1), began, "opening")
+                cutoff = self._cutoffs.get(opening)
+                if began < service[1] and cutoff and _was_due(subscription.before(cutoff), fee, began):
+                    return opening
         if fee.in_advance and (due.day > 1 or due == subscription.start.date()):
             opening = Home(self._customer, due.replace(day=1), due, "opening")
             cutoff = self._cutoffs.get(opening, max(_midnight(due), subscription.recorded_at))
