@@ -58,7 +58,7 @@ class Unsettled:
             it goes on that period's closing document, which is not final.
         others: documents of other periods that are not final.
         credit: minor units of customer credit that final documents have left.
-        receipt: whether late usage that nothing carries gets a document of its own in this period.
+        receipt: whether adjustments that nothing carries get a document of their own in this period.
         problems: late usage that has no rate: it holds the document that would carry it.
         final: its final documents of this period and those around it, as they would stand now.
     """
@@ -76,7 +76,7 @@ SETTLED = Unsettled()
 
 
 def adjustment_plan(customer: str, currency: str, period: BillingPeriod) -> DocumentPlan:
-    """The document of its own for late usage that nothing carries: issued at the end of the period of receipt."""
+    """The document of its own for what nothing carries: issued at the end of the period of receipt, or recording."""
     identity = DocumentIdentity(customer, DocumentKind.ADJUSTMENT, period.first_day, period.next_day)
     return DocumentPlan(identity, currency, period.end, frozenset())
 
@@ -121,8 +121,8 @@ def _adjusted(
         if elsewhere is None or adjusted[first].plan.order < elsewhere:
             adjusted[first] = with_adjustments(adjusted[first], unsettled.adjustments)
     elif unsettled.receipt:
-        # Where nothing else will carry them, late usage received in April stands on April's own document, whether or
-        # not May has one already.
+        # Where nothing else will carry them, late usage received in April, or fees changed then, stand on April's own
+        # document, whether or not May has one already.
         plan = adjustment_plan(terms.customer.id, terms.customer.currency, period)
         if all(other.own and plan.order < other.order for other in unsettled.others):
             adjusted.append(with_adjustments(Document(plan, ()), unsettled.adjustments))

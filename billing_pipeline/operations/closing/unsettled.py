@@ -112,7 +112,10 @@ def find_unsettled(
         for code, instants in late_usage.late_received(connection, concerned).items()
         if any(work.period.start <= received_at < work.period.end for received_at in instants)
     }
-    receipts |= _changed_in_period(work, terms, as_of, finals)
+    differing_now = {code for code, differences in again.differences.items() if differences.adjustments}
+    receipts |= _changed_in_period(
+        work, terms, as_of, {key: of for key, of in finals.items() if key[0] in differing_now}
+    )
     return {
         terms[code].customer.id: Unsettled(
             adjustments=tuple(again.differences[code].adjustments),
