@@ -20,7 +20,7 @@ from billing_pipeline.invoicing.document import (
     Key,
 )
 from billing_pipeline.metering.segments import Segment
-from billing_pipeline.rating.fees.fees import FeesDue, fees_due
+from billing_pipeline.rating.fees.fees import FeesDue, days_due, fees_due
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE
 
 _NOTHING = Billed()
@@ -44,6 +44,36 @@ def fees_in(terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> I
             inside = fees.due > period.first_day or fees.starts or first
         if inside:
             yield fees
+
+
+def periods_billing(terms: Terms, service: BillingPeriod, calendar: BillingCalendar) -> Iterator[BillingPeriod]:
+    """The periods whose documents may bill what counts in a service period: itself, and those of its fees.
+
+    A quarter's fee in arrears that starts in January is billed by March, or where its subscription ends; one a year in
+    advance, with a seat more from 10 March on, by the first period of the year.
+    """
+    found = {service.first_day: service}
+    for due in days_due(terms, calendar, service.first_day, service.next_day):
+        for day in (due - A_DAY, due):
+            period = calendar.period_of(calendar.midnight(day))
+            if period is not None:
+                found[period.first_day] = period
+    for _, period in sorted(found.items()):
+        yield period
+
+
+def sharing_periods(terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> Iterator[BillingPeriod]:
+    """The periods whose documents may use the same allowances as a period's do."""
+    services = {period.first_day: period}
+    for fees in fees_in(terms, period, calendar):
+        for line in fees.lines:
+            assert line.start is not None, "a fee line says from when it counts"  # noqa: S101
+            service = calendar.period_of(line.start)
+            if service is not None:
+                services[service.first_day] = service
+    found = {billing.first_day: billing for of in services.values() for billing in periods_billing(terms, of, calendar)}
+    for _, billing in sorted(found.items()):
+        yield billing
 
 
 def document_plans(

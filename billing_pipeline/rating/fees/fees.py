@@ -37,7 +37,7 @@ from billing_pipeline.rating.fees.periods import ONE_DAY
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Part, Schedule, fee_amount
 from billing_pipeline.rating.line import LineDetail, LineKind, RatedLine
 
-__all__ = ["FeeKey", "FeesDue", "fee_detail", "fee_key", "fees_due", "fees_of"]
+__all__ = ["FeeKey", "FeesDue", "days_due", "fee_detail", "fee_key", "fees_due", "fees_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,17 @@ def fees_due(terms: Terms, calendar: BillingCalendar, first: date, last: date) -
                         lines, key = tuple(schedule.lines(parts, period)), schedule.key(every, due, timing)
                         starts, known = due == schedule.first_day, schedule.known_on(due, parts)
                         yield FeesDue(key, due, timing == IN_ADVANCE, starts, known, lines)
+
+
+def days_due(terms: Terms, calendar: BillingCalendar, first: date, following: date) -> Iterator[date]:
+    """The days on which those fees fall due of which a part starts on the local days ``[first, following)``."""
+    for subscription in terms.subscriptions:
+        schedule = Schedule.of(subscription, terms, calendar)
+        for every, timing in schedule.kinds():
+            for period in schedule.periods(every, IN_ADVANCE, first, following - ONE_DAY):  # that touch these days
+                for part in schedule.parts(every, timing, period):
+                    if first <= part.first_day < following:
+                        yield schedule.due(timing, period, part.stay)
 
 
 def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[RatedLine, ...]:
