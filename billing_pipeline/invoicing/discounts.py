@@ -78,11 +78,11 @@ def discounts_taken(
                 versions[discount.id].append(discount)
     for same in sorted(versions.values(), key=lambda same: same[0].order):
         used = 0
-        # Versions that differ in how long they hold are one discount, rounded once on what either lowers.
+        # Versions that take the same are one discount, rounded once on all that either lowers: what was changed in it,
+        # how long it holds or which prices it is for, moves no cent of lines that have it before and after.
         alike: dict[tuple[object, ...], list[_Offer]] = defaultdict(list)
         for discount in same:
-            of = discount.percent, discount.amount, discount.prices
-            alike[of].append(_Offer(discount, terms, calendar, period))
+            alike[discount.percent, discount.amount].append(_Offer(discount, terms, calendar, period))
         for place, on_document in by_place.items():
             for offers in alike.values():
                 offer = offers[0]
