@@ -75,6 +75,7 @@ def documents(
     lines: Sequence[RatedLine],
     billed: Billed = _NOTHING,
     final: Final | None = None,
+    reissue: DocumentPlan | None = None,
 ) -> list[Document]:
     """The documents that are not final, each with its lines.
 
@@ -85,13 +86,16 @@ def documents(
         lines: all rated lines of the customer's, by today's terms.
         billed: what is final already.
         final: the final documents of this period, and of those that it shares allowances with, as they would stand now.
+        reissue: one that takes the place of a void one, whatever the terms say of its date: it is the first.
     """
     final = final or {}
-    plans = document_plans(terms, period, calendar, segments(terms, period), billed)
+    again = [] if reissue is None else [reissue]
+    billed = billed if reissue is None else billed.adding(reissue)
+    plans = [*again, *document_plans(terms, period, calendar, segments(terms, period), billed)]
     own = final.get(period.first_day, ())
     keyed = [(key_of(terms, calendar, line), line) for line in lines]
     # What was cut off a moment ago is billed, and not final yet: it stands as today's terms have it.
-    known = {key for standing in own for key in standing.plan.covers}
+    known = {key for plan in [*again, *(standing.plan for standing in own)] for key in plan.covers}
     rest = billed.keys - known
     just_cut = [
         replace(plan, covers=plan.covers & rest)
@@ -105,24 +109,6 @@ def documents(
 
 def _holding(plan: DocumentPlan, terms: Terms, keyed: Sequence[Keyed]) -> Standing:
     return Standing(plan, terms, [(key, line) for key, line in keyed if key in plan.covers])
-
-
-def lines_on(
-    terms: Terms, period: BillingPeriod, calendar: BillingCalendar, keyed: Sequence[Keyed], plan: DocumentPlan
-) -> tuple[RatedLine, ...]:
-    """The lines that would stand on one document, whatever the terms say of its date.
-
-    Args:
-        terms: those in force at its lock.
-        period: the document's.
-        calendar: gives local days.
-        keyed: all lines of the period, each with what it is a line of.
-        plan: the document; it has the lines of all that it covers.
-    """
-    whole = document_plans(terms, period, calendar, segments(terms, period))
-    others = [replace(other, covers=other.covers - plan.covers) for other in whole]
-    standing = [_holding(place, terms, keyed) for place in [plan, *others]]
-    return composed_lines(terms, period, calendar, standing, {})[0]
 
 
 def key_of(terms: Terms, calendar: BillingCalendar, line: RatedLine) -> Key:

@@ -10,7 +10,7 @@ import pytest
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod, calendar
-from billing_pipeline.invoicing.assemble import documents, lines_on, segment_key
+from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Key
 from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.metering.segments import segments
@@ -151,13 +151,16 @@ def test_lines_of_what_is_billed_are_on_none() -> None:
     assert (empty.lines, empty.subtotal) == ((), Money(0, "USD"))
 
 
-def test_a_final_document_has_the_lines_of_what_it_covers_whatever_the_terms_say_of_its_date() -> None:
+def test_a_reissue_has_the_lines_of_what_it_covers_whatever_the_terms_say_of_its_date() -> None:
     terms = terms_of(subscribed("mixed 2026-01-01"))
     closing, delayed = plans_of(terms)
-    keyed = [(segment_key(one), one) for one in (line(PHASE, "api", 5), line(PHASE, "gb", 7))]
-    both = replace(closing, covers=closing.covers | delayed.covers)
-    assert [one.price for one in lines_on(terms, JANUARY, UTC_MONTHS, keyed, closing)] == ["api"]
-    assert {one.price for one in lines_on(terms, JANUARY, UTC_MONTHS, keyed, both)} == {"api", "gb"}
+    lines = [line(PHASE, "api", 5), line(PHASE, "gb", 7)]
+    for covers, expected in ((closing.covers, [["api"], ["gb"]]), (closing.covers | delayed.covers, [["api", "gb"]])):
+        again = replace(closing, identity=replace(closing.identity, reissue=1), covers=covers)
+        billed = Billed(documents=frozenset({closing.identity}))
+        found = documents(terms, JANUARY, UTC_MONTHS, lines, billed, reissue=again)
+        assert [sorted(one.price or "" for one in document.lines) for document in found] == expected
+        assert found[0].plan == again
 
 
 def test_the_order_of_lines_is_given_by_what_they_say() -> None:

@@ -265,6 +265,40 @@ HISTORIES = [
             acme closing 2026-04-01 38.85
         """,
     ),
+    # January's allowance is the fee's, on whichever document is issued again.
+    History(
+        "what is issued again takes the allowance that it had and no more",
+        plans=[BASIC],
+        subscriptions=[subscription("basic", "2026-01-01")],
+        more=REBATE,
+        steps={
+            **JANUARYS_USAGE,
+            "2026-02-05T08:00": "tick",
+            "2026-02-05T09:00": "invoices void 2026-000001 --reissue --reason address",
+            "2026-02-05T10:00": "invoices void 2026-000002 --reissue --reason address",
+        },
+        until="2026-02-06",
+        documents=DISCOUNTED.rstrip() + DISCOUNTED,
+    ),
+    # The reissue carries January's 7 late ones; the closing document of January has no more discount than it had.
+    History(
+        "late usage on what is issued again finds the allowance of its period used",
+        plans=[BASIC],
+        subscriptions=[subscription("basic", "2026-01-01")],
+        more=REBATE,
+        steps={
+            **JANUARYS_USAGE,
+            "2026-02-03": "use 7 calls on 2026-01-25",
+            "2026-02-05T08:00": "tick",
+            "2026-02-05T09:00": "invoices void 2026-000001 --reissue --reason address",
+        },
+        until="2026-03-01",
+        documents=DISCOUNTED.rstrip()
+        + """
+            acme opening 2026-01-01 82.00 = -25.00 + 7.00 + 100.00
+            acme closing 2026-03-01 75.00 = -25.00 + 100.00
+        """,
+    ),
 ]
 
 
