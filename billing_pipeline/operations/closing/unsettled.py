@@ -27,7 +27,7 @@ from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.adjustment import FinalDocument, adjustments, billed_lines
+from billing_pipeline.invoicing.adjustment import FinalDocument, ServiceStarts, adjustments, billed_lines
 from billing_pipeline.invoicing.assemble import Keyed, Standing, composed_lines, segment_key
 from billing_pipeline.invoicing.complete import OtherDocument, Unsettled
 from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind, Order
@@ -38,7 +38,7 @@ from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.unit import AsOf, Work, terms_of
-from billing_pipeline.rating.fees.fees import FeesDue
+from billing_pipeline.rating.fees.fees import FeesDue, service_starts
 from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.rating.rate import rate
@@ -289,10 +289,15 @@ class _Again:
         around = self._around(code, period)
         now = composed_lines(terms, period, self._calendar, standing, around)
         for (final, _), lines in zip(pairs, now, strict=False):
-            self._keep(code, adjustments(lines, final, period))
+            self._keep(code, adjustments(lines, final, period, self._service_starts(code, final)))
         for final in self._finals[code, day]:
             if final.replaced:  # another was issued in its place: adjustments of it are taken back
-                self._keep(code, adjustments((), final, period))
+                self._keep(code, adjustments((), final, period, self._service_starts(code, final)))
+
+    def _service_starts(self, code: int, final: FinalDocument) -> ServiceStarts:
+        terms = self._terms[code]
+        plans = {**self._terms_at(code, final).plans, **terms.plans}
+        return lambda line: service_starts(terms, self._calendar, line, plans)
 
     def _around(self, code: int, period: BillingPeriod) -> dict[date, tuple[Standing, ...]]:
         """The final documents of other periods that a period's share allowances with."""
@@ -337,10 +342,10 @@ class _Again:
         covers = final.plan.covers | {due.key for due in fees}
         return Standing(replace(final.plan, covers=covers), terms, lines, later)
 
-    def _fees_then(self, period: BillingPeriod, final: FinalDocument, terms: Terms) -> list[RatedLine]:
+    def _fees_then(self, period: BillingPeriod, final: FinalDocument, terms: Terms) -> list[Keyed]:
         """The fee lines that were due on a document at its cutoff."""
         due = (fees for fees in fees_in(terms, period, self._calendar) if fees.key in final.plan.covers)
-        return [line for fees in due for line in fees.lines]
+        return [(fees.key, line) for fees in due for line in fees.lines]
 
     def _terms_at(self, code: int, final: FinalDocument) -> Terms:
         now = self._terms[code]
@@ -419,17 +424,18 @@ class _Again:
         return None if identity in billed.documents else period.first_day
 
 
-def _split_all(now: Sequence[Keyed], then: Sequence[RatedLine]) -> tuple[list[Keyed], list[Keyed]]:
+def _split_all(now: Sequence[Keyed], then: Sequence[Keyed]) -> tuple[list[Keyed], list[Keyed]]:
     """Fee lines in two: what of them was due then, and what is due besides, which add up to the cent.
 
     Five seats at 10.00 were 50.00; eight from the 11th on are 16.13 + 54.19. Of 54.19 five eighths, 33.87, were due:
     with 16.13 that is the 50.00, and 20.32 are more.
     """
     lines, later = list[Keyed](), list[Keyed]()
-    for fee, same in groupby(sorted(now, key=lambda keyed: _fee(keyed[1])), key=lambda keyed: _fee(keyed[1])):
-        split = [(key, *_split(line, then)) for key, line in same]
+    known = [line for _, line in then]
+    for fee, same in groupby(sorted(now, key=_of_fee), key=_of_fee):
+        split = [(key, *_split(line, known)) for key, line in same]
         # What was due then was rounded as it was then: where the parts miss it by cents, the greatest has them.
-        cents = sum(line.amount.minor for line in then if _fee(line) == fee)
+        cents = sum(keyed[1].amount.minor for keyed in then if _of_fee(keyed) == fee)
         cents -= sum(line.amount.minor for _, line, _ in split if line is not None)
         both = [place for place, (_, line, more) in enumerate(split) if line is not None and more is not None]
         if both and 0 < abs(cents) <= len(split):
@@ -444,6 +450,12 @@ def _split_all(now: Sequence[Keyed], then: Sequence[RatedLine]) -> tuple[list[Ke
         lines += [(key, line) for key, line, _ in split if line is not None]
         later += [(key, more) for key, _, more in split if more is not None]
     return lines, later
+
+
+def _of_fee(keyed: Keyed) -> tuple[object, ...]:
+    """A fee of a service period."""
+    key, line = keyed
+    return _fee(line), key
 
 
 def _fee(line: RatedLine) -> tuple[str, str, str]:
