@@ -15,6 +15,7 @@ from billing_pipeline.core.money import EXACT, Money, allocate, from_major, perc
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.rating.line import LineKind, RatedLine
 
+_NAMED = "Discount "
 Place = TypeVar("Place", bound=Hashable)  # a document, whatever stands for it
 Value = TypeVar("Value")
 
@@ -189,7 +190,7 @@ def _discount_line(discount: Discount, amount: Money, lines: Sequence[RatedLine]
         price=discount.prices[0] if len(discount.prices) == 1 else None,
         product=None,
         # The id stands in it: versions of a document, and what adjusts it, tell discounts apart by their descriptions.
-        description=f"Discount {discount.id} ({_words(discount, amount.currency)})",
+        description=f"{_NAMED}{discount.id} ({_words(discount, amount.currency)})",
         service_start=min(line.service_start for line in lines if line.service_start),
         service_end=max(line.service_end for line in lines if line.service_end),
         dimensions={},
@@ -197,6 +198,14 @@ def _discount_line(discount: Discount, amount: Money, lines: Sequence[RatedLine]
         amount=-amount,
         start=max(discount.start, period.start),
     )
+
+
+def discount_of(line: RatedLine) -> str | None:
+    """The id of the discount that a line states, or adjusts; None where it is of something else."""
+    if LineKind.DISCOUNT not in (line.kind, line.adjusts):
+        return None
+    _, _, named = line.description.partition(_NAMED)
+    return named.rpartition(" (")[0]
 
 
 def _common(values: Iterable[Value]) -> Value | None:
