@@ -9,6 +9,7 @@ and VAT of 20% on the 90.00 that are left. The document is final from 4 February
   its own.
 - That document is final, too, when on 10 March 20 calls are taken back: January would say 103.00 and −10.30. Billed for
   it are its own lines and their corrections, 105.00 and −10.50. So the next adjustments are −2.00 and 0.20.
+- A fee that its document bills for several weeks is adjusted week by week, each named by its first day.
 - Usage that changes no amount, as 20 calls less of one day and 20 more of another, gives no line.
 """
 

@@ -213,9 +213,7 @@ class _Discounting:
     def _service(self, line: RatedLine) -> BillingPeriod:
         start = self._placed(line).start
         assert start is not None, "a rated line says from when it counts"  # noqa: S101
-        service = self.calendar.period_of(start)
-        assert service is not None, "what is billed was used or provided in a period"  # noqa: S101
-        return service
+        return self.calendar.service_of(start)
 
     def _elsewhere(self, service: BillingPeriod) -> Iterator[tuple[Standing, Sequence[RatedLine]]]:
         """Other periods' documents, each with the lines of it that may use a service period's allowance, too."""

@@ -52,28 +52,22 @@ def periods_billing(terms: Terms, service: BillingPeriod, calendar: BillingCalen
     A quarter's fee in arrears that starts in January is billed by March, or where its subscription ends; one a year in
     advance, with a seat more from 10 March on, by the first period of the year.
     """
-    found = {service.first_day: service}
+    midnights = [calendar.midnight(service.first_day)]
     for due in days_due(terms, calendar, service.first_day, service.next_day):
-        for day in (due - A_DAY, due):
-            period = calendar.period_of(calendar.midnight(day))
-            if period is not None:
-                found[period.first_day] = period
-    for _, period in sorted(found.items()):
-        yield period
+        midnights += (calendar.midnight(due - A_DAY), calendar.midnight(due))
+    found = {period for midnight in midnights if (period := calendar.period_of(midnight)) is not None}
+    yield from sorted(found, key=lambda period: period.start)
 
 
 def sharing_periods(terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> Iterator[BillingPeriod]:
     """The periods whose documents may use the same allowances as a period's do."""
-    services = {period.first_day: period}
+    services = {period}
     for fees in fees_in(terms, period, calendar):
         for line in fees.lines:
             assert line.start is not None, "a fee line says from when it counts"  # noqa: S101
-            service = calendar.period_of(line.start)
-            if service is not None:
-                services[service.first_day] = service
-    found = {billing.first_day: billing for of in services.values() for billing in periods_billing(terms, of, calendar)}
-    for _, billing in sorted(found.items()):
-        yield billing
+            services.add(calendar.service_of(line.start))
+    found = {billing for service in services for billing in periods_billing(terms, service, calendar)}
+    yield from sorted(found, key=lambda period: period.start)
 
 
 def document_plans(

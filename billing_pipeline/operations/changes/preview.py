@@ -28,7 +28,6 @@ from billing_pipeline.operations.closing.versions import billed_with, documents_
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
 from billing_pipeline.operations.unit import AsOf, Work, terms_of
-from billing_pipeline.rating.line import RatedLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +156,12 @@ def lapses(
         ):
             for line in (line for document in found for line in document.lines):
                 if discount_of(line) == discount.id:
-                    left[_service(calendar, line).first_day] -= sign * line.amount.minor
+                    assert line.service_start is not None, "a discount says for which days it is"  # noqa: S101
+                    service = calendar.service_of(line.start or calendar.midnight(line.service_start))
+                    left[service.first_day] -= sign * line.amount.minor
     currency = terms.customer.currency
     days = [service.first_day for service in services]
     return tuple(Lapse(day, Money(left[day], currency)) for day in days if left[day] > 0)
-
-
-def _service(calendar: BillingCalendar, line: RatedLine) -> BillingPeriod:
-    assert line.service_start is not None, "a discount says for which days it is"  # noqa: S101
-    service = calendar.period_of(line.start or calendar.midnight(line.service_start))
-    assert service is not None, "what is billed was used or provided in a period"  # noqa: S101
-    return service
 
 
 def preview_all(
