@@ -219,6 +219,24 @@ HISTORIES = [
             acme closing 2026-05-01 7.00 = -7.00 + 7.00 + 7.00
         """,
     ),
+    # Held until 10 April, January's closing document still comes first: the quarter gives back 10 of its 25.
+    History(
+        "a document that was held has its part of an allowance that a later one took meanwhile",
+        plans=[plan("audited", AUDIT, CALLS)],
+        subscriptions=[subscription("audited", "2026-01-01")],
+        more=JANUARYS,
+        steps={
+            **JANUARYS_USAGE,
+            "2026-01-31T09:00": "hold place acme --period 2026-01-01 --reason disputed",
+            "2026-04-10T09:00": "hold release 1 --reason confirmed",
+        },
+        until="2026-05-01",
+        documents="""
+            acme closing 2026-02-01 0.00 = -10.00 + 10.00
+            acme closing 2026-04-01 65.00 = -25.00 + 90.00
+            acme closing 2026-05-01 10.00
+        """,
+    ),
     # The second seat counts from 10 March, and the adjustment of January that bills it takes all 25 of March.
     History(
         "more of a yearly fee takes the fixed discount of the month in which it begins",

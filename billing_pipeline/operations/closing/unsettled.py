@@ -187,6 +187,9 @@ def _differing(
     connection = work.connection
     fingerprints = {code: of.fingerprint for code, of in terms.items()}
     differing = final_documents.periods_with_late_usage(connection, terms.keys(), as_of.batch, at)
+    differing |= final_documents.out_of_order(
+        connection, {code for code, of in terms.items() if _has_allowance(of)}, at
+    )
     changed = final_documents.under_other_terms(connection, fingerprints, at)
     for (code, day), waiting in cut_off.items():
         differing |= {(code, day) for final in waiting if final.late}
@@ -342,10 +345,10 @@ class _Again:
         covers = final.plan.covers | {due.key for due in fees}
         return Standing(replace(final.plan, covers=covers), terms, lines, later)
 
-    def _fees_then(self, period: BillingPeriod, final: FinalDocument, terms: Terms) -> list[Keyed]:
+    def _fees_then(self, period: BillingPeriod, final: FinalDocument, terms: Terms) -> list[RatedLine]:
         """The fee lines that were due on a document at its cutoff."""
         due = (fees for fees in fees_in(terms, period, self._calendar) if fees.key in final.plan.covers)
-        return [(fees.key, line) for fees in due for line in fees.lines]
+        return [line for fees in due for line in fees.lines]
 
     def _terms_at(self, code: int, final: FinalDocument) -> Terms:
         now = self._terms[code]
@@ -424,18 +427,17 @@ class _Again:
         return None if identity in billed.documents else period.first_day
 
 
-def _split_all(now: Sequence[Keyed], then: Sequence[Keyed]) -> tuple[list[Keyed], list[Keyed]]:
+def _split_all(now: Sequence[Keyed], then: Sequence[RatedLine]) -> tuple[list[Keyed], list[Keyed]]:
     """Fee lines in two: what of them was due then, and what is due besides, which add up to the cent.
 
     Five seats at 10.00 were 50.00; eight from the 11th on are 16.13 + 54.19. Of 54.19 five eighths, 33.87, were due:
     with 16.13 that is the 50.00, and 20.32 are more.
     """
     lines, later = list[Keyed](), list[Keyed]()
-    known = [line for _, line in then]
-    for fee, same in groupby(sorted(now, key=_of_fee), key=_of_fee):
-        split = [(key, *_split(line, known)) for key, line in same]
+    for fee, same in groupby(sorted(now, key=lambda keyed: _fee(keyed[1])), key=lambda keyed: _fee(keyed[1])):
+        split = [(key, *_split(line, then)) for key, line in same]
         # What was due then was rounded as it was then: where the parts miss it by cents, the greatest has them.
-        cents = sum(keyed[1].amount.minor for keyed in then if _of_fee(keyed) == fee)
+        cents = sum(line.amount.minor for line in then if _fee(line) == fee)
         cents -= sum(line.amount.minor for _, line, _ in split if line is not None)
         both = [place for place, (_, line, more) in enumerate(split) if line is not None and more is not None]
         if both and 0 < abs(cents) <= len(split):
@@ -450,12 +452,6 @@ def _split_all(now: Sequence[Keyed], then: Sequence[Keyed]) -> tuple[list[Keyed]
         lines += [(key, line) for key, line, _ in split if line is not None]
         later += [(key, more) for key, _, more in split if more is not None]
     return lines, later
-
-
-def _of_fee(keyed: Keyed) -> tuple[object, ...]:
-    """A fee of a service period."""
-    key, line = keyed
-    return _fee(line), key
 
 
 def _fee(line: RatedLine) -> tuple[str, str, str]:
