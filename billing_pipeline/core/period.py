@@ -138,11 +138,11 @@ class BillingCalendar:
 
     def period_of(self, instant: datetime) -> BillingPeriod | None:
         """The period that holds ``instant``, or None before the first period."""
-        day = self.local_day(instant)
-        if day < self.first_day:
-            return None
-        index = self._index(day)
-        return self._nth(index)
+        return None if self.local_day(instant) < self.first_day else self.service_of(instant)
+
+    def service_of(self, instant: datetime) -> BillingPeriod:
+        """The service period of what counts at ``instant``, also before the first period, which bills nothing there."""
+        return self._nth(self._index(self.local_day(instant)))
 
     def next(self, period: BillingPeriod) -> BillingPeriod:
         """The period that starts where ``period`` ends."""

@@ -9,10 +9,11 @@ and VAT of 20% on the 90.00 that are left. The document is final from 4 February
   its own.
 - That document is final, too, when on 10 March 20 calls are taken back: January would say 103.00 and −10.30. Billed for
   it are its own lines and their corrections, 105.00 and −10.50. So the next adjustments are −2.00 and 0.20.
+- A fee that its document bills for several weeks is adjusted week by week, each named by its first day.
 - Usage that changes no amount, as 20 calls less of one day and 20 more of another, gives no line.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -27,6 +28,8 @@ from billing_pipeline.rating.line import LineKind, RatedLine
 _NOT_COMPARED = frozenset({LineKind.TAX, LineKind.CREDIT, LineKind.ADJUSTMENT})
 _PREFIX = "Adjustment of "
 _Subject = tuple[object, ...]
+ServiceStarts = Callable[[RatedLine], date | None]
+"""The first day of the service period that a fee line pays for: of several on one document each is adjusted alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,16 @@ def billed_lines(final: FinalDocument, period: BillingPeriod) -> list[RatedLine]
     return [billed.as_line(billed.line.kind) for billed in sums.values()]
 
 
-def adjustments(now: Iterable[RatedLine], final: FinalDocument, period: BillingPeriod) -> list[RatedLine]:
+def adjustments(
+    now: Iterable[RatedLine], final: FinalDocument, period: BillingPeriod, starts: ServiceStarts | None = None
+) -> list[RatedLine]:
     """The lines that adjust a document: by subject, the difference of rounded amounts; none where nothing differs.
 
     Args:
         now: what would stand on the document, had everything known now been known at its cutoff.
         final: the document.
         period: the document's.
+        starts: where it bills several service periods of one fee.
     """
     # What would stand there is added, what was billed is taken away: what is left is due, or is given back. A subject
     # that only one side knows stands with its whole amount. Rounded amounts are compared, so that all that the customer
@@ -92,8 +98,8 @@ def adjustments(now: Iterable[RatedLine], final: FinalDocument, period: BillingP
     sums: dict[_Subject, _Sum] = {}
     for line in now:
         if line.kind not in _NOT_COMPARED:
-            sums.setdefault(_subject(line), _Sum(line)).add(line, 1)
-    _add_billed(sums, final, period, sign=-1)
+            sums.setdefault(_subject(line, starts), _Sum(line)).add(line, 1)
+    _add_billed(sums, final, period, sign=-1, starts=starts)
     return [_adjustment(difference, final, period) for difference in sums.values() if difference.minor]
 
 
@@ -128,7 +134,14 @@ def _adjustment(difference: _Sum, final: FinalDocument, period: BillingPeriod) -
     return line._replace(description=description, adjusts=kind, adjusts_document=final.plan.identity.id, start=None)
 
 
-def _add_billed(sums: dict[_Subject, _Sum], final: FinalDocument, period: BillingPeriod, *, sign: int) -> None:
+def _add_billed(
+    sums: dict[_Subject, _Sum],
+    final: FinalDocument,
+    period: BillingPeriod,
+    *,
+    sign: int,
+    starts: ServiceStarts | None = None,
+) -> None:
     prefix = _prefix(period)
     own = (line for line in final.lines if line.kind not in _NOT_COMPARED)
     # A correction counts as a line of the kind that it corrects, and says what that line says without the prefix: so it
@@ -139,18 +152,19 @@ def _add_billed(sums: dict[_Subject, _Sum], final: FinalDocument, period: Billin
         if line.adjusts is not None
     )
     for line in (*own, *corrections):
-        sums.setdefault(_subject(line), _Sum(line)).add(line, sign)
+        sums.setdefault(_subject(line, starts), _Sum(line)).add(line, sign)
 
 
 def _prefix(period: BillingPeriod) -> str:
     return f"{_PREFIX}{period.key}: "
 
 
-def _subject(line: RatedLine) -> _Subject:
+def _subject(line: RatedLine, starts: ServiceStarts | None) -> _Subject:
     """What a line is a statement about: lines of one subject are compared with each other."""
     whose = (line.kind, line.subscription, line.price)
     if line.kind == LineKind.FEE:
-        return (*whose, line.plan)  # one line a fee, whatever parts its service period is split into
+        # One line a fee and service period, whatever parts that is split into.
+        return (*whose, line.plan, starts(line) if starts else None)
     if line.kind == LineKind.DISCOUNT:
         return line.kind, line.description  # its days follow the lines that it lowers
     # The phase as well: a plan that was left and taken again has the same price twice in a period.

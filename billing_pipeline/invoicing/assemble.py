@@ -10,7 +10,7 @@ not known at January's cutoffs: it takes nothing from these documents, and all o
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -25,11 +25,11 @@ from billing_pipeline.invoicing.document import (
     Key,
     Order,
 )
-from billing_pipeline.invoicing.document_plans import document_plans, fees_in
+from billing_pipeline.invoicing.document_plans import document_plans, fees_in, periods_billing
 from billing_pipeline.invoicing.plan_bounds import Phase, plan_true_ups
 from billing_pipeline.metering.segments import SegmentKey, segments
 from billing_pipeline.rating.fees.fees import fee_key
-from billing_pipeline.rating.fees.schedule import IN_ADVANCE, IN_ARREARS
+from billing_pipeline.rating.fees.schedule import IN_ARREARS, FeeKey
 from billing_pipeline.rating.line import LineKind, RatedLine
 
 _NOTHING = Billed()
@@ -75,6 +75,7 @@ def documents(
     lines: Sequence[RatedLine],
     billed: Billed = _NOTHING,
     final: Final | None = None,
+    reissue: DocumentPlan | None = None,
 ) -> list[Document]:
     """The documents that are not final, each with its lines.
 
@@ -84,14 +85,17 @@ def documents(
         calendar: gives local days.
         lines: all rated lines of the customer's, by today's terms.
         billed: what is final already.
-        final: the final documents of this period, and of those before and after it, as they would stand now.
+        final: the final documents of this period, and of those that it shares allowances with, as they would stand now.
+        reissue: one that takes the place of a void one, whatever the terms say of its date: it is the first.
     """
     final = final or {}
-    plans = document_plans(terms, period, calendar, segments(terms, period), billed)
+    again = [] if reissue is None else [reissue]
+    billed = billed if reissue is None else billed.adding(reissue)
+    plans = [*again, *document_plans(terms, period, calendar, segments(terms, period), billed)]
     own = final.get(period.first_day, ())
     keyed = [(key_of(terms, calendar, line), line) for line in lines]
     # What was cut off a moment ago is billed, and not final yet: it stands as today's terms have it.
-    known = {key for standing in own for key in standing.plan.covers}
+    known = {key for plan in [*again, *(standing.plan for standing in own)] for key in plan.covers}
     rest = billed.keys - known
     just_cut = [
         replace(plan, covers=plan.covers & rest)
@@ -105,24 +109,6 @@ def documents(
 
 def _holding(plan: DocumentPlan, terms: Terms, keyed: Sequence[Keyed]) -> Standing:
     return Standing(plan, terms, [(key, line) for key, line in keyed if key in plan.covers])
-
-
-def lines_on(
-    terms: Terms, period: BillingPeriod, calendar: BillingCalendar, keyed: Sequence[Keyed], plan: DocumentPlan
-) -> tuple[RatedLine, ...]:
-    """The lines that would stand on one document, whatever the terms say of its date.
-
-    Args:
-        terms: those in force at its lock.
-        period: the document's.
-        calendar: gives local days.
-        keyed: all lines of the period, each with what it is a line of.
-        plan: the document; it has the lines of all that it covers.
-    """
-    whole = document_plans(terms, period, calendar, segments(terms, period))
-    others = [replace(other, covers=other.covers - plan.covers) for other in whole]
-    standing = [_holding(place, terms, keyed) for place in [plan, *others]]
-    return composed_lines(terms, period, calendar, standing, {})[0]
 
 
 def key_of(terms: Terms, calendar: BillingCalendar, line: RatedLine) -> Key:
@@ -154,8 +140,19 @@ def composed_lines(
         period: the documents'.
         calendar: gives local days.
         standing: all documents of the period, final or not.
-        final: final documents of the periods before and after it, with which these share allowances.
+        final: those of other periods with which these share allowances: see :func:`sharing_periods`.
     """
+    lines = _with_bounds(period, calendar, standing)
+    if terms.discounts or any(document.terms.discounts for document in standing):
+        for place, line in _Discounting(terms, period, calendar, standing, final).lines(lines):
+            lines[place].append(line)
+    return [tuple(on_document) for on_document in lines]
+
+
+def _with_bounds(
+    period: BillingPeriod, calendar: BillingCalendar, standing: Sequence[Standing]
+) -> list[list[RatedLine]]:
+    """The lines of each document of a period with plans' true-ups, in their order."""
     lines = [[line for _, line in document.all] for document in standing]
     counted: dict[Phase, list[RatedLine]] = defaultdict(list)  # a plan's bounds look at usage and arrears
     for document in standing:
@@ -167,10 +164,7 @@ def composed_lines(
         lines[place].append(line)
     for on_document in lines:
         on_document.sort(key=_order)
-    if terms.discounts or any(document.terms.discounts for document in standing):
-        for place, line in _Discounting(terms, period, calendar, standing, final).lines(lines):
-            lines[place].append(line)
-    return [tuple(on_document) for on_document in lines]
+    return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +192,9 @@ class _Discounting:
         discounts: list[tuple[int, RatedLine]] = []
         for day, service in sorted(services.items()):
             standing, competing = [*self.standing], bases[day]
-            for elsewhere in self._elsewhere(service):
+            for elsewhere, counting in self._elsewhere(service):
                 standing.append(elsewhere)
-                competing += ((elsewhere.plan.order, len(standing) - 1, line) for _, line in elsewhere.all)
+                competing += ((elsewhere.plan.order, len(standing) - 1, line) for line in counting)
             competing.sort(key=lambda competitor: competitor[0])
             based = [(place, self._placed(line)) for _, place, line in competing]
 
@@ -219,38 +213,35 @@ class _Discounting:
     def _service(self, line: RatedLine) -> BillingPeriod:
         start = self._placed(line).start
         assert start is not None, "a rated line says from when it counts"  # noqa: S101
-        service = self.calendar.period_of(start)
-        assert service is not None, "what is billed was used or provided in a period"  # noqa: S101
-        return service
+        return self.calendar.service_of(start)
 
-    def _elsewhere(self, service: BillingPeriod) -> Iterator[Standing]:
-        """Other periods' documents with fees in advance for a service period: they may use its allowance first."""
+    def _elsewhere(self, service: BillingPeriod) -> Iterator[tuple[Standing, Sequence[RatedLine]]]:
+        """Other periods' documents, each with the lines of it that may use a service period's allowance, too."""
         discounts = [*self.terms.discounts, *(discount for of in self.standing for discount in of.terms.discounts)]
         if all(discount.amount is None for discount in discounts):
             return  # only a fixed amount can be used up
-        own = {key for document in self.standing for key in document.plan.covers}
-        for period in (self.calendar.previous(service), service):
-            if period is None or period == self.period:
+        # A fee is of one service period, whatever period bills it; the key of usage is the same in each.
+        own = {key for document in self.standing for key in document.plan.covers if not isinstance(key, SegmentKey)}
+        for period in periods_billing(self.terms, service, self.calendar):
+            if period == self.period:
                 continue
-            final = self.final.get(period.first_day, ())
+            final = [_without(document, own) for document in self.final.get(period.first_day, ())]
             covered = own.union(*(document.plan.covers for document in final))
             plans = document_plans(self.terms, period, self.calendar, segments(self.terms, period))
             keyed = [(fees.key, line) for fees in fees_in(self.terms, period, self.calendar) for line in fees.lines]
-            now = [replace(plan, covers=plan.covers - covered) for plan in plans]
-            for document in [*final, *(_holding(plan, self.terms, keyed) for plan in now)]:
-                lines, later = (
-                    [
-                        (key, line)
-                        for key, line in of
-                        if not isinstance(key, SegmentKey)
-                        and key.timing == IN_ADVANCE
-                        and key not in own
-                        and self._service(line) == service
-                    ]
-                    for of in (document.lines, document.later)
-                )
-                if lines or later:
-                    yield replace(document, lines=lines, later=later)
+            now = [_holding(replace(plan, covers=plan.covers - covered), self.terms, keyed) for plan in plans]
+            standing = [*final, *now]
+            for place, lines in enumerate(_with_bounds(period, self.calendar, standing)):
+                # Of what is not final only its fees are known here, and no plan's bound follows from them.
+                known = lines if place < len(final) else [line for _, line in standing[place].all]
+                if counting := [line for line in known if self._service(line) == service]:
+                    yield standing[place], counting
+
+
+def _without(document: Standing, keys: Collection[FeeKey]) -> Standing:
+    """A document without what others bill by now."""
+    lines, later = ([(key, line) for key, line in of if key not in keys] for of in (document.lines, document.later))
+    return replace(document, lines=lines, later=later)
 
 
 _RANKS = {LineKind.FEE: 0, LineKind.USAGE: 1}

@@ -15,6 +15,7 @@ from billing_pipeline.core.money import EXACT, Money, allocate, from_major, perc
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.rating.line import LineKind, RatedLine
 
+_NAMED = "Discount "
 Place = TypeVar("Place", bound=Hashable)  # a document, whatever stands for it
 Value = TypeVar("Value")
 
@@ -78,11 +79,11 @@ def discounts_taken(
                 versions[discount.id].append(discount)
     for same in sorted(versions.values(), key=lambda same: same[0].order):
         used = 0
-        # Versions that differ in how long they hold are one discount, rounded once on what either lowers.
+        # Versions that take the same are one discount, rounded once on all that either lowers: what was changed in it,
+        # how long it holds or which prices it is for, moves no cent of lines that have it before and after.
         alike: dict[tuple[object, ...], list[_Offer]] = defaultdict(list)
         for discount in same:
-            of = discount.percent, discount.amount, discount.prices
-            alike[of].append(_Offer(discount, terms, calendar, period))
+            alike[discount.percent, discount.amount].append(_Offer(discount, terms, calendar, period))
         for place, on_document in by_place.items():
             for offers in alike.values():
                 offer = offers[0]
@@ -189,7 +190,7 @@ def _discount_line(discount: Discount, amount: Money, lines: Sequence[RatedLine]
         price=discount.prices[0] if len(discount.prices) == 1 else None,
         product=None,
         # The id stands in it: versions of a document, and what adjusts it, tell discounts apart by their descriptions.
-        description=f"Discount {discount.id} ({_words(discount, amount.currency)})",
+        description=f"{_NAMED}{discount.id} ({_words(discount, amount.currency)})",
         service_start=min(line.service_start for line in lines if line.service_start),
         service_end=max(line.service_end for line in lines if line.service_end),
         dimensions={},
@@ -197,6 +198,14 @@ def _discount_line(discount: Discount, amount: Money, lines: Sequence[RatedLine]
         amount=-amount,
         start=max(discount.start, period.start),
     )
+
+
+def discount_of(line: RatedLine) -> str | None:
+    """The id of the discount that a line states, or adjusts; None where it is of something else."""
+    if LineKind.DISCOUNT not in (line.kind, line.adjusts):
+        return None
+    _, _, named = line.description.partition(_NAMED)
+    return named.rpartition(" (")[0]
 
 
 def _common(values: Iterable[Value]) -> Value | None:

@@ -20,7 +20,7 @@ from billing_pipeline.invoicing.document import (
     Key,
 )
 from billing_pipeline.metering.segments import Segment
-from billing_pipeline.rating.fees.fees import FeesDue, fees_due
+from billing_pipeline.rating.fees.fees import FeesDue, days_due, fees_due
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE
 
 _NOTHING = Billed()
@@ -44,6 +44,30 @@ def fees_in(terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> I
             inside = fees.due > period.first_day or fees.starts or first
         if inside:
             yield fees
+
+
+def periods_billing(terms: Terms, service: BillingPeriod, calendar: BillingCalendar) -> Iterator[BillingPeriod]:
+    """The periods whose documents may bill what counts in a service period: itself, and those of its fees.
+
+    A quarter's fee in arrears that starts in January is billed by March, or where its subscription ends; one a year in
+    advance, with a seat more from 10 March on, by the first period of the year.
+    """
+    midnights = [calendar.midnight(service.first_day)]
+    for due in days_due(terms, calendar, service.first_day, service.next_day):
+        midnights += (calendar.midnight(due - A_DAY), calendar.midnight(due))
+    found = {period for midnight in midnights if (period := calendar.period_of(midnight)) is not None}
+    yield from sorted(found, key=lambda period: period.start)
+
+
+def sharing_periods(terms: Terms, period: BillingPeriod, calendar: BillingCalendar) -> Iterator[BillingPeriod]:
+    """The periods whose documents may use the same allowances as a period's do."""
+    services = {period}
+    for fees in fees_in(terms, period, calendar):
+        for line in fees.lines:
+            assert line.start is not None, "a fee line says from when it counts"  # noqa: S101
+            services.add(calendar.service_of(line.start))
+    found = {billing for service in services for billing in periods_billing(terms, service, calendar)}
+    yield from sorted(found, key=lambda period: period.start)
 
 
 def document_plans(

@@ -10,9 +10,9 @@ import pytest
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod, calendar
-from billing_pipeline.invoicing.assemble import documents, lines_on, segment_key
+from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Key
-from billing_pipeline.invoicing.document_plans import document_plans
+from billing_pipeline.invoicing.document_plans import document_plans, fees_in
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.rating.fees.schedule import FeeKey
 from billing_pipeline.rating.line import LineKind, RatedLine
@@ -151,13 +151,36 @@ def test_lines_of_what_is_billed_are_on_none() -> None:
     assert (empty.lines, empty.subtotal) == ((), Money(0, "USD"))
 
 
-def test_a_final_document_has_the_lines_of_what_it_covers_whatever_the_terms_say_of_its_date() -> None:
+def test_a_reissue_has_the_lines_of_what_it_covers_whatever_the_terms_say_of_its_date() -> None:
     terms = terms_of(subscribed("mixed 2026-01-01"))
     closing, delayed = plans_of(terms)
-    keyed = [(segment_key(one), one) for one in (line(PHASE, "api", 5), line(PHASE, "gb", 7))]
-    both = replace(closing, covers=closing.covers | delayed.covers)
-    assert [one.price for one in lines_on(terms, JANUARY, UTC_MONTHS, keyed, closing)] == ["api"]
-    assert {one.price for one in lines_on(terms, JANUARY, UTC_MONTHS, keyed, both)} == {"api", "gb"}
+    lines = [line(PHASE, "api", 5), line(PHASE, "gb", 7)]
+    for covers, expected in ((closing.covers, [["api"], ["gb"]]), (closing.covers | delayed.covers, [["api", "gb"]])):
+        again = replace(closing, identity=replace(closing.identity, reissue=1), covers=covers)
+        billed = Billed(documents=frozenset({closing.identity}))
+        found = documents(terms, JANUARY, UTC_MONTHS, lines, billed, reissue=again)
+        assert [sorted(one.price or "" for one in document.lines) for document in found] == expected
+        assert found[0].plan == again
+
+
+def test_what_was_provided_before_the_first_period_takes_the_discount_of_its_own_time() -> None:
+    """A ledger begins in February with a subscription that runs since January: its quarter is billed by March."""
+    months = calendar("UTC", "month", date(2026, 2, 1))
+    quarterly = "  - {id: quarterly, fees: [{id: audit, amount: 90, every: quarter, timing: in_arrears}]}"
+    discounts = [f"{{id: {start}, customer: acme, amount: 5, start: {start}, periods: 1}}" for start in STARTS]
+    terms = terms_of(
+        "\n".join([subscribed("quarterly 2026-01-01"), f"discounts: [{', '.join(discounts)}]"]),
+        base=BASE.replace("plans:", f"plans:\n{quarterly}"),
+        months=months,
+    )
+    march = months.period("2026-03-01")
+    lines = [one for due in fees_in(terms, march, months) for one in due.lines]
+    (closing,) = documents(terms, march, months, lines)
+    assert [(one.kind, str(one.amount)) for one in closing.lines] == [("fee", "90.00"), ("discount", "-5.00")]
+    assert closing.lines[1].description == "Discount 2026-01-01 (5.00 USD)"
+
+
+STARTS = ("2026-01-01", "2026-02-01", "2026-03-01")
 
 
 def test_the_order_of_lines_is_given_by_what_they_say() -> None:

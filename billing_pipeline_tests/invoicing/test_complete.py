@@ -4,7 +4,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import pytest
+
 from billing_pipeline.catalog.customer import TaxRate
+from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.money import from_major
 from billing_pipeline.invoicing.complete import OtherDocument, Unsettled, complete
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
@@ -46,10 +49,14 @@ def minor(amount: str) -> int:
     return from_major(Decimal(amount), "USD").minor
 
 
+def taxed() -> Terms:
+    """Terms with VAT of 20%."""
+    terms = terms_of("")
+    return replace(terms, customer=replace(terms.customer, tax=(TaxRate("VAT", Decimal(20)),)))
+
+
 def completed(unsettled: Unsettled, *documents: Document) -> list[tuple[str, str, str, str, str]]:
     """Kind, subtotal, tax, total and amount due of each document, where VAT is 20%."""
-    terms = terms_of("")
-    taxed = replace(terms, customer=replace(terms.customer, tax=(TaxRate("VAT", Decimal(20)),)))
     return [
         (
             str(document.plan.identity.kind),
@@ -58,7 +65,7 @@ def completed(unsettled: Unsettled, *documents: Document) -> list[tuple[str, str
             str(document.total),
             str(document.amount_due),
         )
-        for document in complete(documents, taxed, FEBRUARY, unsettled, CatalogTax())
+        for document in complete(documents, taxed(), FEBRUARY, unsettled, CatalogTax())
     ]
 
 
@@ -93,3 +100,89 @@ def test_what_credits_an_advance_fee_stands_where_the_period_closes_in_which_the
     assert completed(here, of_february()) == [("closing", "34.00", "6.80", "40.80", "40.80")]
     elsewhere = replace(here, ended=((FIRST_OF_MARCH, credited),))
     assert completed(elsewhere, of_february()) == [("closing", "40.00", "8.00", "48.00", "48.00")]
+
+
+def other(kind: DocumentKind, lock_at: int, issued: int, period: date = FIRST_OF_MARCH) -> OtherDocument:
+    """A document of another period, that locks and is issued on these days of March."""
+    identity = DocumentIdentity("acme", kind, period, date(2026, 3, issued))
+    return OtherDocument(identity.order(march(lock_at)), 0, own=kind == DocumentKind.ADJUSTMENT)
+
+
+CLOSING = of_february()  # of 1 March, which locks on the 4th
+DELAYED = of_february(kind=DocumentKind.DELAYED, issued=date(2026, 3, 3))  # locks with it
+OWN = of_february(kind=DocumentKind.ADJUSTMENT)
+
+
+@pytest.mark.parametrize(
+    ("documents", "others", "carrier"),
+    [
+        pytest.param([CLOSING], [], "closing", id="the only one"),
+        pytest.param([DELAYED, CLOSING], [], "closing", id="of those that lock together the one issued first"),
+        pytest.param([CLOSING], [other(DocumentKind.OPENING, 3, 3)], None, id="another locks first"),
+        pytest.param([CLOSING], [other(DocumentKind.OPENING, 4, 2)], "closing", id="another is issued later"),
+        pytest.param([CLOSING], [other(DocumentKind.OPENING, 4, 1)], None, id="an opening comes before a closing"),
+        pytest.param([CLOSING], [other(DocumentKind.DELAYED, 4, 1)], "closing", id="and that before a delayed one"),
+        pytest.param(
+            [CLOSING], [other(DocumentKind.CLOSING, 4, 1, date(2026, 1, 1))], None, id="of two the earlier period's"
+        ),
+        pytest.param([CLOSING], [other(DocumentKind.ADJUSTMENT, 1, 1)], None, id="late usage has a document already"),
+        pytest.param([OWN], [], None, id="a document of its own carries no more"),
+        pytest.param([], [], None, id="there is none"),
+    ],
+)  # fmt: skip
+def test_one_document_carries_all_adjustments(
+    documents: list[Document], others: list[OtherDocument], carrier: str | None
+) -> None:
+    found = complete(
+        documents, terms_of(""), FEBRUARY, Unsettled(adjustments=(late(),), others=tuple(others)), CatalogTax()
+    )
+    assert len(found) == len(documents)
+    carriers = [str(one.plan.identity.kind) for one in found if any(line.adjusts for line in one.lines)]
+    assert carriers == ([carrier] if carrier else [])
+
+
+@pytest.mark.parametrize(
+    ("others", "issued"),
+    [
+        pytest.param([], True, id="nothing else carries it"),
+        pytest.param([other(DocumentKind.CLOSING, 20, 20)], False, id="a later document will"),
+        pytest.param([other(DocumentKind.ADJUSTMENT, 20, 20)], True, id="what came in a later month has its own"),
+        pytest.param(
+            [other(DocumentKind.ADJUSTMENT, 1, 1, date(2026, 1, 1))], False, id="an earlier month has it"
+        ),
+    ],
+)  # fmt: skip
+def test_late_usage_has_a_document_of_its_own_where_nothing_else_carries_it(
+    others: list[OtherDocument], *, issued: bool
+) -> None:
+    unsettled = Unsettled(adjustments=(late(),), others=tuple(others), receipt=True)
+    kinds = [kind for kind, *_ in completed(unsettled)]
+    assert kinds == (["adjustment"] if issued else [])
+
+
+@pytest.mark.parametrize(
+    ("credit", "amounts", "due"),
+    [
+        pytest.param("0.00", ["10.00"], ["12.00"], id="none"),
+        pytest.param("-5.00", ["10.00"], ["12.00"], id="owed, not given"),
+        pytest.param("12.00", ["10.00"], ["0.00"], id="all of a total with its tax"),
+        pytest.param("12.01", ["10.00", "10.00"], ["0.00", "11.99"], id="the rest for the next"),
+        pytest.param("50.00", ["10.00", "10.00"], ["0.00", "0.00"], id="more than there is to pay"),
+        pytest.param("5.00", ["-10.00", "10.00"], ["0.00", "7.00"], id="a negative total uses none"),
+    ],
+)
+def test_credit_pays_totals_in_the_order_of_their_documents(credit: str, amounts: list[str], due: list[str]) -> None:
+    documents = [of_february(amount, lock_at=march(4 + number)) for number, amount in enumerate(amounts)]
+    assert [found[-1] for found in completed(Unsettled(credit=minor(credit)), *documents)] == due
+
+
+def test_adjustments_come_after_a_documents_own_lines_oldest_first_and_are_taxed_with_them() -> None:
+    found = [late("-50.00", start=date(2026, 1, 9)), late("1.00", start=date(2025, 12, 1)), late("3.00")]
+    (document,) = complete([CLOSING], terms_of(""), FEBRUARY, Unsettled(adjustments=tuple(found)), CatalogTax())
+    assert [str(line.amount) for line in document.lines] == ["40.00", "1.00", "3.00", "-50.00"]
+    assert completed(Unsettled(adjustments=tuple(found)), CLOSING) == [("closing", "-6.00", "-1.20", "-7.20", "0.00")]
+
+
+def test_a_document_without_lines_is_not_taxed() -> None:
+    (empty,) = complete([replace(CLOSING, lines=())], taxed(), FEBRUARY, Unsettled(), CatalogTax())
+    assert empty.lines == ()

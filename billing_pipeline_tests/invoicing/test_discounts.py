@@ -1,6 +1,9 @@
 """Discounts by table: order, what they apply to, when they hold, how amounts round and documents compete."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -59,6 +62,24 @@ def test_lines_are_rounded_together_not_one_by_one() -> None:
     assert taken(discounts("percent: 10"), *[base("0.05", dimensions={"n": str(n)}) for n in range(10)]) == [
         ("closing", "d1", "-0.05")
     ]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"end": datetime(2026, 1, 23, 18, tzinfo=UTC)},
+        {"end": datetime(2026, 1, 23, 18, tzinfo=UTC), "prices": ("api", "gb")},
+        {"periods": 1, "prices": ()},
+    ],
+)
+def test_lines_are_rounded_together_though_the_discount_was_changed_between_them(changed: Mapping[str, Any]) -> None:
+    """2.26 was due before and 27.57 since: of the 29.83 a tenth is 2.98, not 0.23 + 2.76."""
+    terms = discounts("percent: 10, prices: [api]")
+    then, now = terms.discounts, [replace(terms.discounts[0], **changed)]
+    before, later = (base(amount) for amount in ("2.26", "27.57"))
+    offered = {id(before[1]): then, id(later[1]): now}
+    found = discount_lines(terms, UTC_MONTHS, JANUARY, [before, later], lambda _, line: offered[id(line)])
+    assert [str(line.amount) for _, line in found] == ["-2.98"]
 
 
 @pytest.mark.parametrize(

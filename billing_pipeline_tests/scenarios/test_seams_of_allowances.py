@@ -17,8 +17,10 @@ from billing_pipeline_tests.scenarios.short_history import (
 )
 from billing_pipeline_tests.servers import Server
 
+AUDIT = {"id": "audit", "amount": "90", "every": "quarter", "timing": "in_arrears"}
 BASIC, DEAR = plan("basic", fee("100"), CALLS), plan("dear", fee("200"), CALLS)
 REBATE = {"discounts": [{"id": "rebate", "customer": "acme", "amount": "25", "start": "2026-01-01"}]}
+JANUARYS = {"discounts": [{**REBATE["discounts"][0], "periods": 1}]}
 JANUARYS_USAGE = {"2026-01-20": "use 10 calls on 2026-01-19"}
 # The opening fee takes all 25 of January's allowance; of February's, the fee of February does.
 DISCOUNTED = """
@@ -174,6 +176,145 @@ HISTORIES = [
         documents="""
             acme opening 2026-01-01 50.00
             acme closing 2026-02-01 0.00 = -80.00 + -20.32 + 20.32 + 80.00
+        """,
+    ),
+    # A fee counts at the start of what it pays for: of January's 25, usage takes 10 and the quarter the other 15.
+    History(
+        "a quarter in arrears takes what its first month leaves of a fixed discount",
+        plans=[plan("audited", AUDIT, CALLS)],
+        subscriptions=[subscription("audited", "2026-01-01")],
+        more=JANUARYS,
+        steps=JANUARYS_USAGE,
+        until="2026-04-01",
+        documents="""
+            acme closing 2026-02-01 0.00 = -10.00 + 10.00
+            acme closing 2026-04-01 75.00 = -15.00 + 90.00
+        """,
+    ),
+    # January's fee was final before there was a discount, and those of later months have none.
+    History(
+        "a quarter in arrears takes the fixed discount of its first month, whose fee was final before",
+        plans=[plan("audited", fee("100"), AUDIT)],
+        subscriptions=[subscription("audited", "2026-01-01")],
+        steps={"2026-01-29T09:00": "discount add acme --id rebate --amount 25 --start current-period --periods 1"},
+        until="2026-04-01",
+        documents="""
+            acme opening 2026-01-01 100.00
+            acme closing 2026-02-01 100.00
+            acme closing 2026-03-01 100.00
+            acme closing 2026-04-01 165.00 = -25.00 + 90.00 + 100.00
+        """,
+    ),
+    # January's closing document comes before April's: the 7 late ones are free, and the quarter has 7 less off.
+    History(
+        "late usage takes back what a quarter in arrears had of its allowance",
+        plans=[plan("audited", AUDIT, CALLS)],
+        subscriptions=[subscription("audited", "2026-01-01")],
+        more=JANUARYS,
+        steps={**JANUARYS_USAGE, "2026-04-10": "use 7 calls on 2026-01-25"},
+        until="2026-05-01",
+        documents="""
+            acme closing 2026-02-01 0.00 = -10.00 + 10.00
+            acme closing 2026-04-01 75.00 = -15.00 + 90.00
+            acme closing 2026-05-01 7.00 = -7.00 + 7.00 + 7.00
+        """,
+    ),
+    # Held until 10 April, January's closing document still comes first: the quarter gives back 10 of its 25.
+    History(
+        "a document that was held has its part of an allowance that a later one took meanwhile",
+        plans=[plan("audited", AUDIT, CALLS)],
+        subscriptions=[subscription("audited", "2026-01-01")],
+        more=JANUARYS,
+        steps={
+            **JANUARYS_USAGE,
+            "2026-01-31T09:00": "hold place acme --period 2026-01-01 --reason disputed",
+            "2026-04-10T09:00": "hold release 1 --reason confirmed",
+        },
+        until="2026-05-01",
+        documents="""
+            acme closing 2026-02-01 0.00 = -10.00 + 10.00
+            acme closing 2026-04-01 65.00 = -25.00 + 90.00
+            acme closing 2026-05-01 10.00
+        """,
+    ),
+    # The second seat counts from 10 March, and the adjustment of January that bills it takes all 25 of March.
+    History(
+        "more of a yearly fee takes the fixed discount of the month in which it begins",
+        plans=[plan("yearly", fee("365", every="year"), CALLS)],
+        subscriptions=[subscription("yearly", "2026-01-01", quantities={"platform": 1})],
+        more={"discounts": [{"id": "rebate", "customer": "acme", "amount": "25", "start": "2026-03-01", "periods": 1}]},
+        steps={
+            "2026-01-05T09:00": "subscription change acme --quantity platform=2 --start 2026-03-10",
+            "2026-03-20": "use 30 calls on 2026-03-19",
+        },
+        until="2026-04-01",
+        documents="""
+            acme opening 2026-01-01 365.00
+            acme closing 2026-02-01 272.00 = -25.00 + 297.00
+            acme closing 2026-04-01 30.00
+        """,
+    ),
+    # March's 7.77 are final with −0.78; of four seats more from the 10th, 22.06, −2.20 are taken: 10% of 29.83.
+    History(
+        "the end of a discount moves no cent of fees that began before it",
+        plans=[plan("seats", fee("7.77"), CALLS), plan("other", fee("1", id="visit", every="week"))],
+        subscriptions=[
+            subscription("seats", "2026-03-01", quantities={"platform": 1}),
+            {**subscription("other", "2026-03-01"), "id": "visits"},
+        ],
+        more={
+            "discounts": [
+                {"id": "tenth", "customer": "acme", "percent": 10, "start": "2026-02-15", "prices": ["platform"]},
+            ]
+        },
+        start="2026-02-15",
+        steps={
+            "2026-03-12T18:00": "subscription change acme --quantity platform=5 --start 2026-03-10T12:00:00Z",
+            "2026-03-23T18:00": "discount end tenth",
+        },
+        until="2026-04-01",
+        documents="""
+            acme opening 2026-03-01 7.13 = -0.78 + 0.14 + 7.77
+            acme opening 2026-03-02 1.00
+            acme opening 2026-03-09 1.00
+            acme opening 2026-03-16 20.86 = -2.20 + 1.00 + 22.06
+            acme opening 2026-03-23 1.00
+            acme opening 2026-03-30 1.00
+            acme closing 2026-04-01 38.85
+        """,
+    ),
+    # January's allowance is the fee's, on whichever document is issued again.
+    History(
+        "what is issued again takes the allowance that it had and no more",
+        plans=[BASIC],
+        subscriptions=[subscription("basic", "2026-01-01")],
+        more=REBATE,
+        steps={
+            **JANUARYS_USAGE,
+            "2026-02-05T08:00": "tick",
+            "2026-02-05T09:00": "invoices void 2026-000001 --reissue --reason address",
+            "2026-02-05T10:00": "invoices void 2026-000002 --reissue --reason address",
+        },
+        until="2026-02-06",
+        documents=DISCOUNTED.rstrip() + DISCOUNTED,
+    ),
+    # The reissue carries January's 7 late ones; the closing document of January has no more discount than it had.
+    History(
+        "late usage on what is issued again finds the allowance of its period used",
+        plans=[BASIC],
+        subscriptions=[subscription("basic", "2026-01-01")],
+        more=REBATE,
+        steps={
+            **JANUARYS_USAGE,
+            "2026-02-03": "use 7 calls on 2026-01-25",
+            "2026-02-05T08:00": "tick",
+            "2026-02-05T09:00": "invoices void 2026-000001 --reissue --reason address",
+        },
+        until="2026-03-01",
+        documents=DISCOUNTED.rstrip()
+        + """
+            acme opening 2026-01-01 82.00 = -25.00 + 7.00 + 100.00
+            acme closing 2026-03-01 75.00 = -25.00 + 100.00
         """,
     ),
 ]

@@ -226,6 +226,24 @@ HISTORIES = [
         until="2026-02-01",
         documents="acme closing 2026-02-01 0.00",
     ),
+    # January's closing bills the four weeks that were due before they were known: two of them are dearer by 7.00 each,
+    # as are those of 26 January and 2 February.
+    History(
+        "several weeks of a fee on one document are adjusted each on its own",
+        plans=[FREE, plan("weekly", fee("7", id="visit", every="week"), SLOW_CALLS)],
+        subscriptions=[subscription("free", "2026-01-01")],
+        steps={
+            "2026-01-20T09:00": "plan assign acme weekly --start current-period",
+            "2026-02-03T09:00": "subscription change acme --quantity visit=2 --start 2026-01-12",
+        },
+        until="2026-02-06",
+        documents="""
+            acme opening 2026-01-26 7.00
+            acme closing 2026-02-01 25.00 = 4.00 + 7.00 + 7.00 + 7.00
+            acme opening 2026-02-02 7.00
+            acme delayed 2026-02-06 28.00 = 7.00 + 7.00 + 7.00 + 7.00
+        """,
+    ),
 ]
 
 

@@ -65,6 +65,29 @@ def periods_with_late_usage(
     return {(row.customer, row.period) for row in fetch(connection, query, codes=codes, batch=batch, at=at)}
 
 
+def out_of_order(connection: Connection, codes: Collection[int], at: datetime | None = None) -> set[CustomerPeriod]:
+    """Customers' periods with final documents that were cut off after others that come after them.
+
+    One was held, or issued again: what those others took of an allowance before it was there may be its own.
+
+    Args:
+        connection: of the ledger.
+        codes: the customers.
+        at: only what was final before this instant; None for all that is final.
+    """
+    if not codes:
+        return set()
+    query = f"""
+        SELECT DISTINCT customer, period FROM (
+            SELECT d.customer, d.period, d.cutoff, min(d.cutoff) OVER later AS first FROM final_document AS d
+            WHERE d.customer = ANY(:codes) AND d.kind IN ('opening', 'closing', 'delayed') AND {FINAL_BEFORE}
+            WINDOW later AS (
+                PARTITION BY d.customer ORDER BY d.lock_at RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+        ) AS d WHERE first < cutoff
+    """  # noqa: S608 - column names
+    return {(row.customer, row.period) for row in fetch(connection, query, codes=codes, at=at)}
+
+
 class UnderOtherTerms(NamedTuple):
     """Final documents of a customer and period that were cut off, or adjusted, under other terms than are known now.
 

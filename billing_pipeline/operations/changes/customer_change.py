@@ -25,7 +25,7 @@ from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.operations.changes.preview import DocumentChange, preview
+from billing_pipeline.operations.changes.preview import DocumentChange, Lapse, lapses, preview
 from billing_pipeline.operations.changes.record_change import CAN, record_change, refuse_locked_start
 from billing_pipeline.operations.changes.start import parse_start
 from billing_pipeline.operations.context import Billing
@@ -108,6 +108,7 @@ class ChangeResult:
         changes: what differs in the catalog; nothing where it was so already.
         documents: those that differ now, or would; None where they cannot be computed.
         notes: what a person should know.
+        lapses: what of a fixed discount that is new finds only what is final, by service period.
     """
 
     customer: str
@@ -117,6 +118,7 @@ class ChangeResult:
     changes: tuple[ObjectChange, ...]
     documents: tuple[DocumentChange, ...] | None = ()
     notes: tuple[str, ...] = ()
+    lapses: tuple[Lapse, ...] = ()
 
     @property
     def since(self) -> str:
@@ -138,7 +140,7 @@ class ChangeResult:
             **fields_json(self, "dry_run", "customer"),
             self.change.kind: self.change.object.id,
             "start": self.since,
-            **fields_json(self, "changes", "documents", "notes"),
+            **fields_json(self, "changes", "documents", "notes", "lapses"),
         }
 
 
@@ -171,7 +173,7 @@ def change_customer(billing: Billing, verb: CustomerVerb, *, dry_run: bool = Fal
             if dry_run:
                 # What is read of a change that is taken back, nobody may remember by its number.
                 apart = replace(billing, _views={})
-                result = replace(result, documents=_documents(apart, connection, result), number=None)
+                result = replace(_with_effects(apart, connection, result), number=None)
                 trial.rollback()
     return result if dry_run else _with_documents(billing, result)
 
@@ -247,13 +249,23 @@ def _with_documents(billing: Billing, result: ChangeResult) -> ChangeResult:
     """With the documents that changed. The change is recorded: what keeps them from being computed does not undo it."""
     try:
         with billing.ledger.begin() as connection:
-            return replace(result, documents=_documents(billing, connection, result))
+            return _with_effects(billing, connection, result)
     except BillingError as error:
         note = f"What this does to documents cannot be shown: {error}"
         return replace(result, documents=None, notes=(*result.notes, note))
 
 
-def _documents(billing: Billing, connection: Connection, result: ChangeResult) -> tuple[DocumentChange, ...]:
-    if result.number is None:
-        return ()
-    return preview(billing, connection, result.customer, result.change.since, (result.number - 1, result.number))
+def _with_effects(billing: Billing, connection: Connection, result: ChangeResult) -> ChangeResult:
+    number, customer, change = result.number, result.customer, result.change
+    if number is None:
+        return result
+    documents = preview(billing, connection, customer, change.since, (number - 1, number))
+    lapsed: tuple[Lapse, ...] = ()
+    if isinstance(change.object, Discount) and [one.action for one in result.changes] == ["add"]:
+        lapsed = lapses(billing, connection, customer, change.object, number)
+    notes = (
+        f"{one.amount} {one.amount.currency} of it for {one.period} would be of what is final: that lapses unless more "
+        "is billed for it."
+        for one in lapsed
+    )
+    return replace(result, documents=documents, lapses=lapsed, notes=(*result.notes, *notes))

@@ -1,17 +1,19 @@
-"""What a catalog change does to a customer's documents: each that it changes, and by how much."""
+"""What a catalog change does to a customer's documents: each that it changes, and by how much; what of it lapses."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from billing_pipeline.catalog import Discount
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
-from billing_pipeline.core.plain_json import Json, fields_json
+from billing_pipeline.core.plain_json import Json, JsonFields, fields_json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.invoicing.adjustment import FinalDocument
+from billing_pipeline.invoicing.discounts import discount_of
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Order
-from billing_pipeline.invoicing.document_plans import document_plans
+from billing_pipeline.invoicing.document_plans import document_plans, periods_billing
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization
@@ -109,6 +111,59 @@ def preview(
     return tuple(sorted(_differences(units, changes, watch), key=_order))
 
 
+@dataclass(frozen=True, slots=True)
+class Lapse(JsonFields):
+    """What of a new discount's allowance for a service period finds only what is final, as all stands.
+
+    Attributes:
+        period: first day of the service period.
+        amount: what it could have taken from that; it lapses unless more is billed for the period.
+    """
+
+    period: date
+    amount: Money
+
+
+def lapses(
+    billing: Billing, connection: Connection, customer: str, discount: Discount, change: int
+) -> tuple[Lapse, ...]:
+    """What lapses of a fixed discount, by service period: what it would take if nothing were final, less what it does.
+
+    Args:
+        billing: of the run.
+        connection: a transaction in which the change is recorded.
+        customer: whose discount.
+        discount: new with the change.
+        change: its number.
+    """
+    now, calendar = billing.now(connection), billing.calendar
+    ends, start = discount.ends(calendar), max(discount.start, calendar.midnight(calendar.first_day))
+    if discount.amount is None or start > now or (ends is not None and ends <= start):
+        return ()
+    terms = billing.view(connection, change, customers=[customer]).terms(customer)
+    services = [service for service in calendar.until(now) if start < service.end]
+    services = [service for service in services if ends is None or service.start < ends]
+    concerned = {period for service in services for period in periods_billing(terms, service, calendar)}
+    periods_ = sorted((period for period in concerned if period.start <= now), key=lambda period: period.start)
+    ((codes, works),) = _units(billing, connection, ledger_catalog.codes_of(connection, [customer]), periods_)
+    known = [_Known.of(work, codes) for work in works]
+    unwritten = Unwritten(_cut_off(known, codes), _open(known, codes, change))
+    left: Counter[date] = Counter()
+    for period in known:
+        for sign, found in (
+            (1, period.if_none_were_final(codes, change)),
+            (-1, period.computed(codes, change, unwritten)),
+        ):
+            for line in (line for document in found for line in document.lines):
+                if discount_of(line) == discount.id:
+                    assert line.service_start is not None, "a discount says for which days it is"  # noqa: S101
+                    service = calendar.service_of(line.start or calendar.midnight(line.service_start))
+                    left[service.first_day] -= sign * line.amount.minor
+    currency = terms.customer.currency
+    days = [service.first_day for service in services]
+    return tuple(Lapse(day, Money(left[day], currency)) for day in days if left[day] > 0)
+
+
 def preview_all(
     billing: Billing, connection: Connection, customers: Collection[str], changes: tuple[int, int]
 ) -> tuple[DocumentChange, ...]:
@@ -144,10 +199,7 @@ def _differences(
     in_all, done = sum(len(works) for _, works in units), 0
     for codes, works in units:
         known = [_Known.of(work, codes) for work in works]
-        cut_off: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
-        for period in known:
-            for final in period.cut_off:
-                cut_off[codes[final.plan.identity.customer], period.work.first_day].append(final)
+        cut_off = _cut_off(known, codes)
         # Open documents share adjustments whether or not a run has written them: one carries them.
         unwritten = [Unwritten(cut_off, _open(known, codes, change)) for change in changes]
         for period in known:
@@ -155,6 +207,14 @@ def _differences(
             yield from _differing(*both)
             done += 1
             progress(done, in_all)
+
+
+def _cut_off(known: Iterable["_Known"], codes: Mapping[str, int]) -> dict[CustomerPeriod, list[FinalDocument]]:
+    cut_off: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
+    for period in known:
+        for final in period.cut_off:
+            cut_off[codes[final.plan.identity.customer], period.work.first_day].append(final)
+    return cut_off
 
 
 def _order(change: DocumentChange) -> tuple[str, date, str, date]:
@@ -206,6 +266,13 @@ class _Known:
         """The documents as a change calls for them."""
         as_of = AsOf(self.batch, change)
         computed = recompute(self.work, codes, as_of, self.billed, unwritten=unwritten)
+        return [document for of in computed.values() for document in of.documents]
+
+    def if_none_were_final(self, codes: Mapping[str, int], change: int) -> list[Document]:
+        """The documents as a change would call for them if all of the customer's could still be changed."""
+        calendar, nothing = self.work.billing.calendar, dict.fromkeys(codes.values(), Billed())
+        at = calendar.midnight(calendar.first_day)  # before anything is final
+        computed = recompute(self.work, codes, AsOf(self.batch, change), nothing, at=at)
         return [document for of in computed.values() for document in of.documents]
 
 

@@ -28,18 +28,18 @@ from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingPeriod
-from billing_pipeline.invoicing.adjustment import FinalDocument, adjustments, billed_lines
+from billing_pipeline.invoicing.adjustment import FinalDocument, ServiceStarts, adjustments, billed_lines
 from billing_pipeline.invoicing.assemble import Keyed, Standing, composed_lines, segment_key
 from billing_pipeline.invoicing.complete import OtherDocument, Unsettled
 from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind, Order
-from billing_pipeline.invoicing.document_plans import document_plans, fee_home, fees_in
+from billing_pipeline.invoicing.document_plans import document_plans, fee_home, fees_in, sharing_periods
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import customer_credit, final_documents, finalization, late_usage
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.unit import AsOf, Work, terms_of
-from billing_pipeline.rating.fees.fees import FeesDue
+from billing_pipeline.rating.fees.fees import FeesDue, service_starts
 from billing_pipeline.rating.line import LineKind, RatedLine
 from billing_pipeline.rating.pricing import parsed
 from billing_pipeline.rating.rate import rate
@@ -90,9 +90,11 @@ def find_unsettled(
         # Cut off on the 1st with 3.00 of credit, locked on the 9th: if another document took 2.00 meanwhile, 1.00.
         left = customer_credit.credit(connection, list(credit))
         credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
-    beside = _beside(work, terms)
-    finals = final_documents.finals(connection, differing | beside, as_of.batch, at)
-    for key in unwritten.cut_off.keys() & (differing | beside):
+    beside = _beside(work, terms, {(code, work.first_day) for code in terms})
+    differing |= _beside(work, terms, differing)  # where one uses more of an allowance, others have less of it
+    known = beside | _beside(work, terms, differing)
+    finals = final_documents.finals(connection, known, as_of.batch, at)
+    for key in unwritten.cut_off.keys() & known:
         finals[key] = [*finals.get(key, ()), *unwritten.cut_off[key]]
     concerned = {code for code, _ in differing} | credit.keys() | {code for code, _ in finals}
     if not concerned:
@@ -159,15 +161,19 @@ def _with_unwritten(written: Sequence[OtherDocument], open_: Mapping[Order, date
     return [*written, *(OtherDocument(order, 0) for order in more)]
 
 
-def _beside(work: Work, terms: Mapping[int, Terms]) -> set[CustomerPeriod]:
-    """The periods whose final documents these share bounds and allowances with, where there are any.
+def _beside(work: Work, terms: Mapping[int, Terms], of: Iterable[CustomerPeriod]) -> set[CustomerPeriod]:
+    """Customers' periods, with those whose documents share allowances with theirs, where there are any.
 
-    A fixed amount off a month is one allowance for the fees in advance, which the month before bills, and its usage.
+    A fixed amount off a month is one allowance for its usage, the fees in advance that the month before bills, and a
+    quarter's fee in arrears that starts in it.
     """
-    calendar, period = work.billing.calendar, work.period
-    around = [near.first_day for near in (calendar.previous(period), calendar.next(period)) if near is not None]
-    pairs = {(code, work.first_day) for code in terms}
-    return pairs | {(code, day) for code, of in terms.items() if _has_allowance(of) for day in around}
+    calendar, beside = work.billing.calendar, set[CustomerPeriod]()
+    for code, day in of:
+        beside.add((code, day))
+        if _has_allowance(terms[code]):
+            period = calendar.period(day.isoformat())
+            beside |= {(code, other.first_day) for other in sharing_periods(terms[code], period, calendar)}
+    return beside
 
 
 def _has_allowance(terms: Terms) -> bool:
@@ -205,6 +211,9 @@ def _differing(
     connection = work.connection
     fingerprints = {code: of.fingerprint for code, of in terms.items()}
     differing = final_documents.periods_with_late_usage(connection, terms.keys(), as_of.batch, at)
+    differing |= final_documents.out_of_order(
+        connection, {code for code, of in terms.items() if _has_allowance(of)}, at
+    )
     changed = final_documents.under_other_terms(connection, fingerprints, at)
     for (code, day), waiting in cut_off.items():
         differing |= {(code, day) for final in waiting if final.late}
@@ -307,16 +316,22 @@ class _Again:
         around = self._around(code, period)
         now = composed_lines(terms, period, self._calendar, standing, around)
         for (final, _), lines in zip(pairs, now, strict=False):
-            self._keep(code, adjustments(lines, final, period))
+            self._keep(code, adjustments(lines, final, period, self._service_starts(code, final)))
         for final in self._finals[code, day]:
             if final.replaced:  # another was issued in its place: adjustments of it are taken back
-                self._keep(code, adjustments((), final, period))
+                self._keep(code, adjustments((), final, period, self._service_starts(code, final)))
+
+    def _service_starts(self, code: int, final: FinalDocument) -> ServiceStarts:
+        terms = self._terms[code]
+        plans = {**self._terms_at(code, final).plans, **terms.plans}
+        return lambda line: service_starts(terms, self._calendar, line, plans)
 
     def _around(self, code: int, period: BillingPeriod) -> dict[date, tuple[Standing, ...]]:
-        """The final documents before and after a period's, as far as they are known here."""
-        near = (self._calendar.previous(period), self._calendar.next(period))
-        days = [other.first_day for other in near if other is not None and (code, other.first_day) in self._finals]
-        return {day: self.standing(code, day) for day in days}
+        """The final documents of other periods that a period's share allowances with."""
+        if not _has_allowance(self._terms[code]):
+            return {}
+        others = (other.first_day for other in sharing_periods(self._terms[code], period, self._calendar))
+        return {day: self.standing(code, day) for day in others if day != period.first_day}
 
     def _period(self, code: int, day: date) -> list[_Pair]:
         if (code, day) not in self._pairs:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money
 from billing_pipeline.core.plain_json import JsonFields
-from billing_pipeline.invoicing.assemble import Keyed, key_of, lines_on
+from billing_pipeline.invoicing.adjustment import FinalDocument
+from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete, with_adjustments
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.invoicing.document_plans import fee_home, fees_in
@@ -17,7 +18,7 @@ from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, payments, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.closing.recompute import rated_lines
-from billing_pipeline.operations.closing.unsettled import find_unsettled
+from billing_pipeline.operations.closing.unsettled import WRITTEN, Unwritten, find_unsettled
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.corrections.by_hand import ByHand
 
@@ -111,12 +112,19 @@ def _computed(hand: ByHand, plan: DocumentPlan) -> Document:
     metering = meter_customers(work, view, codes, hand.as_of.batch)
     quantities = metering.quantities.get(stored.customer, ())
     rated = rated_lines(work, terms, metering.segments[stored.customer], quantities)
-    unsettled = find_unsettled(work, view, codes, hand.as_of).get(stored.customer, SETTLED)
+
+    def unsettled_with(unwritten: Unwritten) -> Unsettled:
+        return find_unsettled(work, view, codes, hand.as_of, unwritten=unwritten).get(stored.customer, SETTLED)
+
+    final = unsettled_with(WRITTEN).final
+    billed = finalization.billed(work.connection, work.first_day, [stored.code])[stored.code]
+    own, *_ = documents(terms, work.period, work.billing.calendar, rated.lines, billed, final, plan)
+    # What others would say now, they say beside this one: it has its part of the allowances that it shares with them.
+    as_final = FinalDocument(plan, own.lines, (), hand.as_of.batch, hand.as_of.change, terms.fingerprint, late=False)
+    unsettled = unsettled_with(Unwritten({(stored.code, work.first_day): [as_final]}))
     if problems := [*rated.problems, *unsettled.problems]:
         raise Refused(f"Invoice {hand.number} cannot be computed again: {'; '.join(problems)}.", hint="Give it a rate.")
-    keyed: list[Keyed] = [(key_of(terms, work.billing.calendar, line), line) for line in rated.lines]
-    own = lines_on(terms, work.period, work.billing.calendar, keyed, plan)
-    corrected = with_adjustments(Document(plan, own), unsettled.adjustments)
+    corrected = with_adjustments(own, unsettled.adjustments)
     # It is issued now: it comes before all that is not final, also for the customer's credit.
     credit = Unsettled(credit=unsettled.credit)
     (document,) = complete([corrected], terms, work.period, credit, work.billing.taxes)

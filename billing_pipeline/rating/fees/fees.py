@@ -24,19 +24,19 @@ with 7.75: its key names another day than before.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan
+from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan, PlanVersion
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.core.plain_text import plain
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Part, Schedule, fee_amount
 from billing_pipeline.rating.line import LineDetail, LineKind, RatedLine
 
-__all__ = ["FeeKey", "FeesDue", "fee_detail", "fee_key", "fees_due", "fees_of"]
+__all__ = ["FeeKey", "FeesDue", "days_due", "fee_detail", "fee_key", "fees_due", "fees_of", "service_starts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,17 @@ def fees_due(terms: Terms, calendar: BillingCalendar, first: date, last: date) -
                         yield FeesDue(key, due, timing == IN_ADVANCE, starts, known, lines)
 
 
+def days_due(terms: Terms, calendar: BillingCalendar, first: date, following: date) -> Iterator[date]:
+    """The days on which those fees fall due of which a part starts on the local days ``[first, following)``."""
+    for subscription in terms.subscriptions:
+        schedule = Schedule.of(subscription, terms, calendar)
+        for every, timing in schedule.kinds():
+            for period in schedule.periods(every, IN_ADVANCE, first, following - ONE_DAY):  # that touch these days
+                for part in schedule.parts(every, timing, period):
+                    if first <= part.first_day < following:
+                        yield schedule.due(timing, period, part.stay)
+
+
 def fees_of(terms: Terms, calendar: BillingCalendar, key: FeeKey) -> tuple[RatedLine, ...]:
     """The fee lines of a service period as they are due now: nothing where the subscription ended before.
 
@@ -119,6 +130,27 @@ def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan
     fee = next(fee for fee in plan.fees if fee.id == line.price)
     period = schedule.rhythm(fee.every).holding(line.service_start)
     return schedule.key(fee.every, fee.timing, period, schedule.stay_of(line))
+
+
+def service_starts(
+    terms: Terms, calendar: BillingCalendar, line: RatedLine, plans: Mapping[PlanVersion, Plan]
+) -> date | None:
+    """The first day of the service period that a fee line pays for; None where no plan knows the fee.
+
+    Args:
+        terms: of the line's customer.
+        calendar: gives local days.
+        line: of kind fee.
+        plans: those known; another version tells how often a fee recurs where the line's own is not among them.
+    """
+    assert line.service_start is not None, "a fee line says what it pays for"  # noqa: S101
+    own, known = (line.plan or "", line.plan_version or 0), [version for version in plans if version[0] == line.plan]
+    for version in sorted(known, key=lambda version: (version != own, version)):
+        for fee in plans[version].fees:
+            if fee.id == line.price:
+                schedule = _schedule(terms, calendar, line.subscription)
+                return schedule.rhythm(fee.every).holding(line.service_start).first_day
+    return None
 
 
 def _schedule(terms: Terms, calendar: BillingCalendar, subscription_id: str | None) -> Schedule:

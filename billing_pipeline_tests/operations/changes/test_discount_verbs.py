@@ -144,3 +144,50 @@ def test_an_end_before_its_start_and_an_unknown_one_are_refused(sandbox: Sandbox
     with pytest.raises(Refused, match="no discount 'lunch'") as raised:
         change_customer(sandbox.billing, EndDiscount("lunch"))
     assert raised.value.hint == "Did you mean 'launch'?"
+
+
+PAID = MONTH.replace("  - id: basic\n", "  - id: basic\n    fees: [{id: platform, amount: 20}]\n")
+
+
+@pytest.mark.parametrize(
+    ("gift", "lapses"),
+    [
+        (AddDiscount("acme", "gift", amount="25", start="current-period"), "15.00"),  # the usage has 10.00 of it
+        (AddDiscount("acme", "gift", amount="8", start="current-period"), None),
+        (AddDiscount("acme", "gift", amount="25", start="current-period", prices=["platform"]), "20.00"),
+        (AddDiscount("acme", "gift", amount="25", start="current-period", prices=["api"]), None),
+        (AddDiscount("acme", "gift", percent="50", start="current-period"), None),
+        (AddDiscount("acme", "gift", amount="25", start="2026-02-01"), None),
+        (AddDiscount("acme", "gift", amount="25", end="2026-01-16"), None),
+    ],
+)
+def test_what_of_an_allowance_finds_only_what_is_final_is_said(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gift: AddDiscount, lapses: str | None
+) -> None:
+    """January's fee of 20.00 is final since the 1st, and its usage is 10.00 so far."""
+    use_plain_metering(monkeypatch)
+    with open_sandbox(postgres, tmp_path, PAID) as sandbox:
+        sandbox.land(use("acme", "api", "2026-01-05", 100))
+        sandbox.at("2026-01-16").close()
+        sandbox.lock()
+        dry = change_customer(sandbox.billing, gift, dry_run=True)
+        done = change_customer(sandbox.billing, gift)
+        assert dry.to_json()["lapses"] == done.to_json()["lapses"]
+        assert done.to_json()["lapses"] == ([{"period": "2026-01-01", "amount": lapses}] if lapses else [])
+        assert done.notes == dry.notes
+        said = f"{lapses} USD of it for 2026-01-01 would be of what is final: that lapses unless more is billed for it."
+        assert done.notes == ((said,) if lapses else ())
+
+
+def test_what_lapses_is_of_each_period_that_has_ended_too(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On 2 February January is in grace: its fee of 20.00 and February's are final, its usage is not."""
+    use_plain_metering(monkeypatch)
+    with open_sandbox(postgres, tmp_path, PAID) as sandbox:
+        sandbox.land(use("acme", "api", "2026-01-05", 100))
+        sandbox.at("2026-02-02").close()
+        sandbox.lock()
+        gift = AddDiscount("acme", "gift", amount="25", start="previous-period")
+        lapses = [(f"{one.period}", str(one.amount)) for one in change_customer(sandbox.billing, gift).lapses]
+        assert lapses == [("2026-01-01", "15.00")], "February's fee is on January's closing document, a draft"
