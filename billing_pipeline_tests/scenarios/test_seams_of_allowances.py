@@ -64,6 +64,31 @@ HISTORIES = [
         until="2026-03-01",
         documents=DISCOUNTED + "acme closing 2026-03-01 225.00",
     ),
+    # 93 for April and the weeks from the 6th on are final when the allowance of April is given: only the week of the
+    # 27th can take it, 10 of 25. That a document of May looks at April again changes nothing. May's fee, twice as much,
+    # takes all of May's allowance.
+    History(
+        "a fixed discount that a week took is not looked for again where the month before has the fee",
+        plans=[plan("weekly", fee("93"), {"id": "visit", "amount": "10", "every": "week"})],
+        subscriptions=[subscription("weekly", "2026-03-30")],
+        start="2026-03-30",
+        steps={
+            "2026-04-21T12:00": "discount add acme --id rebate --amount 25.00 --start current-period",
+            "2026-04-22T09:00": "subscription change acme --quantity platform=2 --start 2026-05-01",
+        },
+        until="2026-05-11",
+        documents="""
+            acme opening 2026-03-30 16.00 = 6.00 + 10.00
+            acme closing 2026-04-01 93.00
+            acme opening 2026-04-06 10.00
+            acme opening 2026-04-13 10.00
+            acme opening 2026-04-20 10.00
+            acme opening 2026-04-27 0.00 = -10.00 + 10.00
+            acme closing 2026-05-01 161.00 = -25.00 + 186.00
+            acme opening 2026-05-04 10.00
+            acme opening 2026-05-11 10.00
+        """,
+    ),
     # 14 of 28 days are given back; the allowance of 25 stays with the 14 that are kept.
     History(
         "a cancellation gives back half a fee and leaves the allowance with the other half",

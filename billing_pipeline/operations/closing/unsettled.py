@@ -89,9 +89,10 @@ def find_unsettled(
         # Cut off on the 1st with 3.00 of credit, locked on the 9th: if another document took 2.00 meanwhile, 1.00.
         left = customer_credit.credit(connection, list(credit))
         credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
-    beside = _beside(work, terms)
-    finals = final_documents.finals(connection, differing | beside, as_of.batch, at)
-    for key in unwritten.cut_off.keys() & (differing | beside):
+    beside = _beside(work, terms, ((code, work.first_day) for code in terms))
+    looked_at = differing | beside | _beside(work, terms, differing)
+    finals = final_documents.finals(connection, looked_at, as_of.batch, at)
+    for key in unwritten.cut_off.keys() & looked_at:
         finals[key] = [*finals.get(key, ()), *unwritten.cut_off[key]]
     concerned = {code for code, _ in differing} | credit.keys() | {code for code, _ in finals}
     if not concerned:
@@ -135,15 +136,18 @@ def _with_unwritten(written: Sequence[OtherDocument], open_: Mapping[Order, date
     return [*written, *(OtherDocument(order, 0) for order in more)]
 
 
-def _beside(work: Work, terms: Mapping[int, Terms]) -> set[CustomerPeriod]:
-    """The periods whose final documents these share bounds and allowances with, where there are any.
+def _beside(work: Work, terms: Mapping[int, Terms], of: Iterable[CustomerPeriod]) -> set[CustomerPeriod]:
+    """These periods, and those whose final documents they share bounds and allowances with.
 
     A fixed amount off a month is one allowance for the fees in advance, which the month before bills, and its usage.
     """
-    calendar, period = work.billing.calendar, work.period
-    around = [near.first_day for near in (calendar.previous(period), calendar.next(period)) if near is not None]
-    pairs = {(code, work.first_day) for code in terms}
-    return pairs | {(code, day) for code, of in terms.items() if _has_allowance(of) for day in around}
+    calendar, pairs = work.billing.calendar, set(of)
+    for code, day in sorted(pairs):
+        if _has_allowance(terms[code]):
+            period = calendar.period(day.isoformat())
+            around = (calendar.previous(period), calendar.next(period))
+            pairs |= {(code, near.first_day) for near in around if near is not None}
+    return pairs
 
 
 def _has_allowance(terms: Terms) -> bool:
