@@ -19,6 +19,7 @@ from billing_pipeline_tests.servers import Server
 
 BASIC, DEAR = plan("basic", fee("100"), CALLS), plan("dear", fee("200"), CALLS)
 REBATE = {"discounts": [{"id": "rebate", "customer": "acme", "amount": "25", "start": "2026-01-01"}]}
+WEEKLY = {"id": "visit", "amount": "7", "every": "week"}
 JANUARYS_USAGE = {"2026-01-20": "use 10 calls on 2026-01-19"}
 # The opening fee takes all 25 of January's allowance; of February's, the fee of February does.
 DISCOUNTED = """
@@ -87,6 +88,36 @@ HISTORIES = [
             acme closing 2026-05-01 161.00 = -25.00 + 186.00
             acme opening 2026-05-04 10.00
             acme opening 2026-05-11 10.00
+        """,
+    ),
+    # The allowance is given on 8 February, after the cutoff of January's closing with February's fee: the weeks take
+    # it, 7 and 3. That January's closing is held since the 10th, and final only later, changes nothing. March's is
+    # taken by its week of 2 March, 7, and by its fee, 3.
+    History(
+        "a fixed discount passes by a fee that was cut off before and is held",
+        plans=[plan("weekly", fee("31"), WEEKLY, CALLS)],
+        subscriptions=[subscription("weekly", "2026-01-05")],
+        more={"account": {"name": "Example", "currency": "USD", "grace": "5 days"}},
+        start="2026-01-05",
+        steps={
+            "2026-02-08T09:00": "discount add acme --id rebate --amount 10.00 --start current-period",
+            "2026-02-10T09:00": "hold place acme --period 2026-01-01 --reason disputed",
+            "2026-03-04T09:00": "hold release 1 --reason settled",
+        },
+        runs=["2026-02-12", "2026-03-03", "2026-03-05"],
+        until="2026-03-06",
+        documents="""
+            acme opening 2026-01-05 34.00 = 7.00 + 27.00
+            acme opening 2026-01-12 7.00
+            acme opening 2026-01-19 7.00
+            acme opening 2026-01-26 7.00
+            acme closing 2026-02-01 31.00 cut 2026-02-06
+            acme opening 2026-02-02 7.00
+            acme opening 2026-02-09 0.00 = -7.00 + 7.00
+            acme opening 2026-02-16 4.00 = -3.00 + 7.00
+            acme opening 2026-02-23 7.00
+            acme opening 2026-03-02 0.00 = -7.00 + 7.00
+            acme closing 2026-03-01 28.00 = -3.00 + 31.00
         """,
     ),
     # 14 of 28 days are given back; the allowance of 25 stays with the 14 that are kept.

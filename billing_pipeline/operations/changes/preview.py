@@ -9,20 +9,19 @@ from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.plain_text import instant
-from billing_pipeline.invoicing.adjustment import FinalDocument
+from billing_pipeline.invoicing.cutoff import Cut
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Order
 from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization
-from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.recompute import recompute
 from billing_pipeline.operations.closing.unsettled import Unwritten
-from billing_pipeline.operations.closing.versions import billed_with, documents_at_cutoffs
+from billing_pipeline.operations.closing.versions import billed_with, documents_cut_off
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
 from billing_pipeline.operations.unit import AsOf, Work, terms_of
@@ -144,11 +143,9 @@ def _differences(
     in_all, done = sum(len(works) for _, works in units), 0
     for codes, works in units:
         known = [_Known.of(work, codes) for work in works]
-        cut_off: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
-        for period in known:
-            for final in period.cut_off:
-                cut_off[codes[final.plan.identity.customer], period.work.first_day].append(final)
         # Open documents share adjustments whether or not a run has written them: one carries them.
+        cuts = [cut for period in known for cut in period.cuts]
+        cut_off = documents_cut_off(works, cuts, codes, _open(known, codes, changes[0]))
         unwritten = [Unwritten(cut_off, _open(known, codes, change)) for change in changes]
         for period in known:
             both = (period.computed(codes, *then) for then in zip(changes, unwritten, strict=True))
@@ -177,30 +174,20 @@ class _Known:
 
     Attributes:
         billed: what is final, and what is cut off.
-        cut_off: what waits for the run that locks it, as of its cutoff.
+        cuts: what waits for what locks it.
     """
 
     work: Work
     billed: Mapping[int, Billed]
     batch: int
-    cut_off: Sequence[FinalDocument]
+    cuts: Sequence[Cut]
 
     @classmethod
     def of(cls, work: Work, codes: Mapping[str, int]) -> "_Known":
         """Found from what is recorded, whenever runs came."""
         final = finalization.billed(work.connection, work.first_day, codes.values())
         cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
-        terms, batch = {cut.document: cut.terms for cut in cuts}, manifest.newest_batch(work.connection)
-        waiting = [
-            FinalDocument(
-                document.plan, document.lines, (), moment.as_of.batch, moment.as_of.change, terms[document.id],
-                late=document.plan.has_usage and batch > moment.as_of.batch,
-            )
-            for moment in documents_at_cutoffs(work, cuts, codes, final)
-            for computed in moment.documents.values()
-            for document in computed.documents
-        ]  # fmt: skip
-        return cls(work, billed_with(final, cuts, codes), batch, waiting)
+        return cls(work, billed_with(final, cuts, codes), manifest.newest_batch(work.connection), cuts)
 
     def computed(self, codes: Mapping[str, int], change: int, unwritten: Unwritten) -> list[Document]:
         """The documents as a change calls for them."""

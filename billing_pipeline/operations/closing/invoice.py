@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from billing_pipeline.invoicing.document import Billed, DocumentKind
+from billing_pipeline.invoicing.document import Billed, DocumentKind, DocumentStatus
 from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.ledger.documents import states as document_states
 from billing_pipeline.ledger.periods import periods, results
@@ -57,8 +57,12 @@ def invoice_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
 def _draft(work: Work, waiting: Mapping[str, CustomerState], as_of: AsOf, now: datetime) -> Mapping[str, int]:
     """While the period runs: drafts, each in the place of the one before."""
     codes = codes_of(waiting).values()
-    documents = _documents(work, as_of, waiting, finalization.billed(work.connection, work.first_day, codes))
     present = document_states.current(work.connection, work.first_day, codes)
+    billed = finalization.billed(work.connection, work.first_day, codes)
+    for document in present.values():  # what was cut off, and is held since, has a version, and is no draft any more
+        if document.status == DocumentStatus.DRAFT and not document.replaceable:
+            billed[document.code] = billed[document.code].adding(document.plan)
+    documents = _documents(work, as_of, waiting, billed)
     counts = DocumentWriter(work, waiting, present, now).write_drafts(DocumentsAsOf(as_of, documents))
     periods.forget_causes(work.connection, work.first_day, codes)
     return {"customers": len(waiting), **counts}
