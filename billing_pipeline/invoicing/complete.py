@@ -41,11 +41,13 @@ class OtherDocument:
     Attributes:
         credit: minor units of customer credit that it uses as it stands.
         own: it is a document of its own for late usage, which no other would carry.
+        cut_off: its cutoff has passed, and what it carries is settled: what came up since, others carry.
     """
 
     order: Order
     credit: int
     own: bool = False
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ def _adjusted(
     # All other adjustments stand on one document: the first in the order in which documents compete. Where that one is
     # of another period, it carries them when its own period is computed; carried here, too, they would be billed twice.
     places = [place for place, document in enumerate(adjusted) if document.plan.identity.kind in MAY_ADJUST]
-    elsewhere = min((other.order for other in unsettled.others), default=None)
+    others = [other for other in unsettled.others if not other.cut_off]
+    elsewhere = min((other.order for other in others), default=None)
     if places:
         first = min(places, key=lambda place: adjusted[place].plan.order)
         if elsewhere is None or adjusted[first].plan.order < elsewhere:
@@ -124,7 +127,7 @@ def _adjusted(
         # Where nothing else will carry them, late usage received in April, or fees changed then, stand on April's own
         # document, whether or not May has one already.
         plan = adjustment_plan(terms.customer.id, terms.customer.currency, period)
-        if all(other.own and plan.order < other.order for other in unsettled.others):
+        if all(other.own and plan.order < other.order for other in others):
             adjusted.append(with_adjustments(Document(plan, ()), unsettled.adjustments))
     return adjusted
 

@@ -94,6 +94,13 @@ def test_the_document_that_locks_first_carries_all_of_it_and_uses_credit_first()
     ]
 
 
+def test_a_document_that_is_cut_off_keeps_the_credit_it_uses_and_carries_nothing_more() -> None:
+    cut_off = replace(opening_of_march(credit="5.00"), cut_off=True)
+    unsettled = Unsettled(adjustments=(late(),), credit=minor("8.00"), others=(cut_off,))
+    assert completed(unsettled, of_february()) == [("closing", "44.50", "8.90", "53.40", "50.40")]
+    assert completed(replace(unsettled, receipt=True)) == [("adjustment", "4.50", "0.90", "5.40", "2.40")]
+
+
 def test_what_credits_an_advance_fee_stands_where_the_period_closes_in_which_the_subscription_ends() -> None:
     credited = late("-6.00")
     here = Unsettled(ended=((FEBRUARY.first_day, credited),), others=(opening_of_march(credit="0.00"),))

@@ -21,6 +21,7 @@ AUDIT = {"id": "audit", "amount": "90", "every": "quarter", "timing": "in_arrear
 BASIC, DEAR = plan("basic", fee("100"), CALLS), plan("dear", fee("200"), CALLS)
 REBATE = {"discounts": [{"id": "rebate", "customer": "acme", "amount": "25", "start": "2026-01-01"}]}
 JANUARYS = {"discounts": [{**REBATE["discounts"][0], "periods": 1}]}
+WEEKLY = {"id": "visit", "amount": "7", "every": "week"}
 JANUARYS_USAGE = {"2026-01-20": "use 10 calls on 2026-01-19"}
 # The opening fee takes all 25 of January's allowance; of February's, the fee of February does.
 DISCOUNTED = """
@@ -65,6 +66,61 @@ HISTORIES = [
         steps={**JANUARYS_USAGE, "2026-02-15T09:00": "plan assign acme dear"},
         until="2026-03-01",
         documents=DISCOUNTED + "acme closing 2026-03-01 225.00",
+    ),
+    # 93 for April and the weeks from the 6th on are final when the allowance of April is given: only the week of the
+    # 27th can take it, 10 of 25. That a document of May looks at April again changes nothing. May's fee, twice as much,
+    # takes all of May's allowance.
+    History(
+        "a fixed discount that a week took is not looked for again where the month before has the fee",
+        plans=[plan("weekly", fee("93"), {"id": "visit", "amount": "10", "every": "week"})],
+        subscriptions=[subscription("weekly", "2026-03-30")],
+        start="2026-03-30",
+        steps={
+            "2026-04-21T12:00": "discount add acme --id rebate --amount 25.00 --start current-period",
+            "2026-04-22T09:00": "subscription change acme --quantity platform=2 --start 2026-05-01",
+        },
+        until="2026-05-11",
+        documents="""
+            acme opening 2026-03-30 16.00 = 6.00 + 10.00
+            acme closing 2026-04-01 93.00
+            acme opening 2026-04-06 10.00
+            acme opening 2026-04-13 10.00
+            acme opening 2026-04-20 10.00
+            acme opening 2026-04-27 0.00 = -10.00 + 10.00
+            acme closing 2026-05-01 161.00 = -25.00 + 186.00
+            acme opening 2026-05-04 10.00
+            acme opening 2026-05-11 10.00
+        """,
+    ),
+    # The allowance is given on 8 February, after the cutoff of January's closing with February's fee: the weeks take
+    # it, 7 and 3. That January's closing is held since the 10th, and final only later, changes nothing. March's is
+    # taken by its week of 2 March, 7, and by its fee, 3.
+    History(
+        "a fixed discount passes by a fee that was cut off before and is held",
+        plans=[plan("weekly", fee("31"), WEEKLY, CALLS)],
+        subscriptions=[subscription("weekly", "2026-01-05")],
+        more={"account": {"name": "Example", "currency": "USD", "grace": "5 days"}},
+        start="2026-01-05",
+        steps={
+            "2026-02-08T09:00": "discount add acme --id rebate --amount 10.00 --start current-period",
+            "2026-02-10T09:00": "hold place acme --period 2026-01-01 --reason disputed",
+            "2026-03-04T09:00": "hold release 1 --reason settled",
+        },
+        runs=["2026-02-12", "2026-03-03", "2026-03-05"],
+        until="2026-03-06",
+        documents="""
+            acme opening 2026-01-05 34.00 = 7.00 + 27.00
+            acme opening 2026-01-12 7.00
+            acme opening 2026-01-19 7.00
+            acme opening 2026-01-26 7.00
+            acme closing 2026-02-01 31.00 cut 2026-02-06
+            acme opening 2026-02-02 7.00
+            acme opening 2026-02-09 0.00 = -7.00 + 7.00
+            acme opening 2026-02-16 4.00 = -3.00 + 7.00
+            acme opening 2026-02-23 7.00
+            acme opening 2026-03-02 0.00 = -7.00 + 7.00
+            acme closing 2026-03-01 28.00 = -3.00 + 31.00
+        """,
     ),
     # 14 of 28 days are given back; the allowance of 25 stays with the 14 that are kept.
     History(

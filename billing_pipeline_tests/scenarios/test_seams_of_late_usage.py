@@ -16,6 +16,13 @@ from billing_pipeline_tests.scenarios.short_history import (
 )
 from billing_pipeline_tests.servers import Server
 
+GRACE = {"account": {"name": "Example", "currency": "USD", "grace": "5 days"}}
+WEEKLY = {"id": "visit", "amount": "7", "every": "week"}
+YEARLY = {"id": "card", "amount": "365", "every": "year"}
+FEBRUARY_IS_HELD = {
+    "2026-02-24T09:00": "hold place acme --period 2026-02-01 --reason disputed",
+    "2026-03-07T09:00": "hold release 1 --reason settled",
+}
 P0, P1 = plan("p0", fee("100"), SLOW_CALLS), plan("p1", fee("10"), CALLS)
 
 HISTORIES = [
@@ -54,7 +61,7 @@ HISTORIES = [
         "usage that has lost its delay stands on a delayed document of the next day",
         plans=[P0, P1],
         subscriptions=[subscription("p0", "2026-01-01")],
-        more={"account": {"name": "Example", "currency": "USD", "grace": "5 days"}},
+        more=GRACE,
         steps={
             "2026-02-01T09:00": "plan assign acme p1 --start previous-period",
             "2026-02-04": "use 10 calls on 2026-01-20",
@@ -97,6 +104,113 @@ HISTORIES = [
         steps={"2026-02-12": "use 5 calls on 2026-01-20"},
         until="2026-03-06",
         documents="acme closing 2026-03-01 5.00",
+    ),
+    # 365 − 31 days. The opening of 2 March is cut off first, but an end is credited where its month closes; that the
+    # opening is held since the 7th, and final after that closing, does not credit it twice.
+    History(
+        "an end is credited once though an opening before it is held",
+        plans=[plan("yearly", YEARLY), plan("weekly", WEEKLY, CALLS)],
+        subscriptions=[
+            {**subscription("yearly", "2026-01-01"), "id": "card"},
+            subscription("weekly", "2026-02-23"),
+        ],
+        more=GRACE,
+        steps={
+            "2026-02-07T09:00": "subscription cancel card --end 2026-02-01",
+            "2026-03-07T09:00": "hold place acme --period 2026-03-01 --reason disputed",
+            "2026-03-08T12:00": "hold release 1 --reason settled",
+        },
+        runs=["2026-03-08", "2026-03-09"],
+        until="2026-03-09",
+        documents="""
+            acme opening 2026-01-01 365.00
+            acme opening 2026-02-23 7.00
+            acme closing 2026-03-01 -334.00 cut 2026-03-06
+            acme opening 2026-03-02 7.00 cut 2026-03-02
+            acme opening 2026-03-09 7.00
+        """,
+    ),
+    # What came by the 16th, the 23rd and 2 March stands on the openings of these days; those of February are held since
+    # the 24th and are final after that of 2 March.
+    History(
+        "late usage stands on the first document after it, though those before that are held",
+        plans=[plan("weekly", WEEKLY, CALLS)],
+        subscriptions=[subscription("weekly", "2026-01-05")],
+        more=GRACE,
+        steps={
+            "2026-01-20": "use 10 calls on 2026-01-19",
+            "2026-02-10": "use 5 calls on 2026-01-20",
+            "2026-02-18": "use 3 calls on 2026-01-21",
+            "2026-02-25": "use 2 calls on 2026-01-22",
+            **FEBRUARY_IS_HELD,
+        },
+        runs=["2026-03-03", "2026-03-08"],
+        until="2026-03-09",
+        documents="""
+            acme opening 2026-01-05 7.00
+            acme opening 2026-01-12 7.00
+            acme opening 2026-01-19 7.00
+            acme opening 2026-01-26 7.00
+            acme closing 2026-02-01 10.00 cut 2026-02-06
+            acme opening 2026-02-02 7.00
+            acme opening 2026-02-09 7.00
+            acme opening 2026-02-16 12.00 = 5.00 + 7.00
+            acme opening 2026-02-23 10.00 = 3.00 + 7.00
+            acme opening 2026-03-02 9.00 = 2.00 + 7.00
+            acme opening 2026-03-09 7.00
+        """,
+    ),
+    # Two from the 26th on: 4 days of the opening of the 23rd, 4.00 on that of 2 March, which is final before it. One
+    # again: −4.00 and −7.00 on February's closing, which locks before the opening of 9 March.
+    History(
+        "a fee of a document that is cut off and held is adjusted as if that were final",
+        plans=[plan("weekly", WEEKLY, CALLS)],
+        subscriptions=[subscription("weekly", "2026-02-23")],
+        more=GRACE,
+        start="2026-02-20",
+        steps={
+            **FEBRUARY_IS_HELD,
+            "2026-02-25T09:00": "subscription change acme --quantity visit=2 --start 2026-02-26",
+            "2026-03-04T09:00": "subscription change acme --quantity visit=1 --start 2026-02-26",
+        },
+        runs=["2026-03-03", "2026-03-05", "2026-03-08"],
+        until="2026-03-09",
+        documents="""
+            acme opening 2026-02-23 7.00
+            acme opening 2026-03-02 18.00 = 4.00 + 14.00
+            acme closing 2026-03-01 -11.00 = -7.00 + -4.00 cut 2026-03-07
+            acme opening 2026-03-09 7.00 due 0.00
+        """,
+    ),
+    # The reissue of 20 February carries the 4 that came on the 18th; the 5 are the opening's of the 16th, which no run
+    # has made final by then, or which is held.
+    History(
+        "a reissue leaves late usage to the document that is cut off before it",
+        plans=[plan("weekly", WEEKLY, CALLS)],
+        subscriptions=[subscription("weekly", "2026-01-05")],
+        more=GRACE,
+        steps={
+            "2026-01-20": "use 10 calls on 2026-01-19; tick",
+            "2026-02-10": "use 5 calls on 2026-01-20",
+            "2026-02-17T09:00": "hold place acme --period 2026-02-01 --reason disputed",
+            "2026-02-18": "use 4 calls on 2026-01-21",
+            "2026-02-20T09:00": "invoices void ${acme opening 2026-01-12} --reissue --reason wrong",
+            "2026-02-21T09:00": "hold release 1 --reason settled",
+        },
+        runs=["2026-02-03", "2026-02-19", "2026-02-23"],
+        until="2026-02-23",
+        documents="""
+            acme opening 2026-01-05 7.00
+            acme opening 2026-01-12 7.00
+            acme opening 2026-01-12 11.00 = 4.00 + 7.00 cut 2026-02-20
+            acme opening 2026-01-19 7.00
+            acme opening 2026-01-26 7.00
+            acme closing 2026-02-01 10.00
+            acme opening 2026-02-02 7.00
+            acme opening 2026-02-09 7.00
+            acme opening 2026-02-16 12.00 = 5.00 + 7.00 cut 2026-02-16
+            acme opening 2026-02-23 7.00
+        """,
     ),
 ]
 

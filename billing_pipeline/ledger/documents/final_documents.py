@@ -156,6 +156,12 @@ def finals(
     return finals
 
 
+def periods_of(connection: Connection, ids: Collection[UUID]) -> dict[UUID, CustomerPeriod]:
+    """The customer and period of these documents."""
+    query = "SELECT id, customer, period FROM document WHERE id = ANY(:ids)"
+    return {row.id: (row.customer, row.period) for row in fetch(connection, query, ids=ids)} if ids else {}
+
+
 def finals_by_id(connection: Connection, ids: Collection[UUID]) -> list[FinalDocument]:
     """These final documents, of any kind, with what was billed for each so far."""
     query = f"SELECT {_FINAL}, false AS late FROM final_document AS d {_OF_DOCUMENT} WHERE d.id = ANY(:ids)"  # noqa: S608
@@ -185,12 +191,12 @@ _FINALS = f"""
 
 def _with_lines(connection: Connection, rows: Sequence[Any], at: datetime | None) -> list[FinalDocument]:
     own = _own_lines(connection, [row.id for row in rows if not row.replaced])
-    corrections = _corrections(connection, [row.id for row in rows], at)
+    corrected = corrections(connection, [row.id for row in rows], at)
     finals = []
     for row in rows:
         plan = DocumentPlan(identity_of(row), row.currency, row.lock_at, keys_from(row.covers))
-        lines, corrected = tuple(own.get(row.id, ())), tuple(corrections.get(row.id, ()))
-        finals.append(FinalDocument(plan, lines, corrected, row.batch, row.change, row.terms, row.late, row.replaced))
+        lines, by = tuple(own.get(row.id, ())), tuple(corrected.get(row.id, ()))
+        finals.append(FinalDocument(plan, lines, by, row.batch, row.change, row.terms, row.late, row.replaced))
     return finals
 
 
@@ -203,8 +209,8 @@ def _own_lines(connection: Connection, ids: Collection[UUID]) -> Mapping[UUID, l
     return _by_document(fetch(connection, query, ids=ids))
 
 
-def _corrections(connection: Connection, ids: Collection[UUID], at: datetime | None) -> Mapping[UUID, list[RatedLine]]:
-    """Adjustments on other final documents, and credit notes that correct."""
+def corrections(connection: Connection, ids: Collection[UUID], at: datetime | None) -> Mapping[UUID, list[RatedLine]]:
+    """The lines that correct these documents: adjustments on other final ones, and credit notes that correct."""
     query = f"""
         SELECT {_LINES}, l.adjusts_document, d.currency {_CORRECTING} AND l.adjusts_document = ANY(:ids)
         ORDER BY d.cutoff, l.document, l.line

@@ -115,17 +115,22 @@ def _take_numbers(connection: Connection, year: int, count: int) -> int:
     return int(fetch(connection, query, year=year, count=count)[0].first)
 
 
-def billed(connection: Connection, period: date, codes: Collection[int]) -> dict[int, Billed]:
-    """What of a period is final, by customer code. What a void document billed stays billed, unless issued again."""
-    query = """
+def billed(
+    connection: Connection, period: date, codes: Collection[int], at: datetime | None = None
+) -> dict[int, Billed]:
+    """What of a period is final, by customer code. What a void document billed stays billed, unless issued again.
+
+    With ``at``, only of what was final before that instant.
+    """
+    query = f"""
         SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue,
                CASE WHEN r.replaced_by IS NULL THEN d.covers ELSE '[]' END AS covers
         FROM final_document AS d JOIN customer AS c ON c.code = d.customer
         LEFT JOIN document_void AS r ON r.document = d.id
-        WHERE d.period = :period AND d.customer = ANY(:codes)
-    """
+        WHERE d.period = :period AND d.customer = ANY(:codes) AND {FINAL_BEFORE}
+    """  # noqa: S608 - a condition on a column
     by_customer = dict.fromkeys(codes, Billed())
-    for row in fetch(connection, query, period=period, codes=codes):
+    for row in fetch(connection, query, period=period, codes=codes, at=at):
         before = by_customer[row.customer]
         by_customer[row.customer] = Billed(before.keys | keys_from(row.covers), before.documents | {identity_of(row)})
     return by_customer

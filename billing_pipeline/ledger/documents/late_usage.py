@@ -67,17 +67,26 @@ def note_late(connection: Connection, period: date, late: Iterable[tuple[int, in
         connection.execute(upsert(late_usage).on_conflict_do_nothing(), rows)
 
 
-def mark_carried(connection: Connection, carriers: Mapping[int, tuple[UUID, int]]) -> None:
-    """Note that late usage is on a final document: (document, the last batch before its cutoff), by customer."""
+def mark_carried(
+    connection: Connection, carriers: Mapping[int, tuple[UUID, int]], waiting: Mapping[int, int] | None = None
+) -> None:
+    """Note that late usage is on a final document.
+
+    Args:
+        connection: of the ledger.
+        carriers: (document, the last batch before its cutoff), by customer.
+        waiting: the last batch that a document carries which is cut off and not final yet, by customer.
+    """
     query = text("""
         UPDATE late_usage AS l SET settled_by = c.document
-        FROM unnest(CAST(:codes AS int[]), CAST(:documents AS uuid[]), CAST(:batches AS bigint[]))
-            AS c (customer, document, batch)
-        WHERE l.customer = c.customer AND l.batch <= c.batch AND l.settled_by IS NULL
+        FROM unnest(CAST(:codes AS int[]), CAST(:documents AS uuid[]), CAST(:batches AS bigint[]),
+                    CAST(:waiting AS bigint[])) AS c (customer, document, batch, waiting)
+        WHERE l.customer = c.customer AND l.batch <= c.batch AND l.batch > c.waiting AND l.settled_by IS NULL
     """)
     if carriers:
         documents, batches = zip(*carriers.values(), strict=True)
-        values = {"codes": list(carriers), "documents": list(documents), "batches": list(batches)}
+        taken = [(waiting or {}).get(code, 0) for code in carriers]
+        values = {"codes": list(carriers), "documents": list(documents), "batches": list(batches), "waiting": taken}
         connection.execute(query, values)
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, Table, delete, select, text
@@ -14,6 +14,7 @@ from billing_pipeline.invoicing.document import (
     Document,
     DocumentIdentity,
     DocumentKind,
+    DocumentPlan,
     DocumentStatus,
     Key,
     keys_from,
@@ -60,6 +61,11 @@ class StoredDocument:
         """Id of the customer whose document it is."""
         return self.identity.customer
 
+    @property
+    def plan(self) -> DocumentPlan:
+        """The document without its lines."""
+        return DocumentPlan(self.identity, self.currency, self.lock_at, self.covers)
+
 
 def identity_of(row: Any) -> DocumentIdentity:
     """The identity of a document whose columns a row has, with ``customer_id``."""
@@ -93,6 +99,11 @@ def current(connection: Connection, period: date, codes: Collection[int]) -> dic
         ORDER BY d.customer_id, d.issue_date, d.kind
     """
     return {row.id: _stored(row) for row in fetch(connection, query, period=period, codes=codes)}
+
+
+def newest_period(connection: Connection, code: int) -> date:
+    """The last period that a customer has a document of; of one that has some."""
+    return cast(date, fetch(connection, "SELECT max(period) FROM document WHERE customer = :code", code=code)[0][0])
 
 
 def _stored(row: Any) -> StoredDocument:

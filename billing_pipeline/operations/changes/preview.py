@@ -10,21 +10,20 @@ from billing_pipeline.core.money import Money
 from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.core.plain_json import Json, JsonFields, fields_json
 from billing_pipeline.core.plain_text import instant
-from billing_pipeline.invoicing.adjustment import FinalDocument
+from billing_pipeline.invoicing.cutoff import Cut
 from billing_pipeline.invoicing.discounts import discount_of
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Order
 from billing_pipeline.invoicing.document_plans import document_plans, periods_billing
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import finalization
-from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.recompute import recompute
 from billing_pipeline.operations.closing.unsettled import Unwritten
-from billing_pipeline.operations.closing.versions import billed_with, documents_at_cutoffs
+from billing_pipeline.operations.closing.versions import billed_with, documents_cut_off
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
 from billing_pipeline.operations.unit import AsOf, Work, terms_of
@@ -147,7 +146,7 @@ def lapses(
     periods_ = sorted((period for period in concerned if period.start <= now), key=lambda period: period.start)
     ((codes, works),) = _units(billing, connection, ledger_catalog.codes_of(connection, [customer]), periods_)
     known = [_Known.of(work, codes) for work in works]
-    unwritten = Unwritten(_cut_off(known, codes), _open(known, codes, change))
+    unwritten = _unwritten(known, codes, [change])[0]
     left: Counter[date] = Counter()
     for period in known:
         for sign, found in (
@@ -199,9 +198,7 @@ def _differences(
     in_all, done = sum(len(works) for _, works in units), 0
     for codes, works in units:
         known = [_Known.of(work, codes) for work in works]
-        cut_off = _cut_off(known, codes)
-        # Open documents share adjustments whether or not a run has written them: one carries them.
-        unwritten = [Unwritten(cut_off, _open(known, codes, change)) for change in changes]
+        unwritten = _unwritten(known, codes, changes)
         for period in known:
             both = (period.computed(codes, *then) for then in zip(changes, unwritten, strict=True))
             yield from _differing(*both)
@@ -209,12 +206,13 @@ def _differences(
             progress(done, in_all)
 
 
-def _cut_off(known: Iterable["_Known"], codes: Mapping[str, int]) -> dict[CustomerPeriod, list[FinalDocument]]:
-    cut_off: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
-    for period in known:
-        for final in period.cut_off:
-            cut_off[codes[final.plan.identity.customer], period.work.first_day].append(final)
-    return cut_off
+def _unwritten(known: Sequence["_Known"], codes: Mapping[str, int], changes: Sequence[int]) -> list[Unwritten]:
+    """What no run has written, or made final, yet: the same is cut off after each change, others are open."""
+    # Open documents share adjustments whether or not a run has written them: one carries them.
+    cuts = [cut for period in known for cut in period.cuts]
+    open_ = [_open(known, codes, change) for change in changes]
+    cut_off = documents_cut_off((period.work for period in known), cuts, codes, open_[0])
+    return [Unwritten(cut_off, of_change) for of_change in open_]
 
 
 def _order(change: DocumentChange) -> tuple[str, date, str, date]:
@@ -237,30 +235,20 @@ class _Known:
 
     Attributes:
         billed: what is final, and what is cut off.
-        cut_off: what waits for the run that locks it, as of its cutoff.
+        cuts: what waits for what locks it.
     """
 
     work: Work
     billed: Mapping[int, Billed]
     batch: int
-    cut_off: Sequence[FinalDocument]
+    cuts: Sequence[Cut]
 
     @classmethod
     def of(cls, work: Work, codes: Mapping[str, int]) -> "_Known":
         """Found from what is recorded, whenever runs came."""
         final = finalization.billed(work.connection, work.first_day, codes.values())
         cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
-        terms, batch = {cut.document: cut.terms for cut in cuts}, manifest.newest_batch(work.connection)
-        waiting = [
-            FinalDocument(
-                document.plan, document.lines, (), moment.as_of.batch, moment.as_of.change, terms[document.id],
-                late=document.plan.has_usage and batch > moment.as_of.batch,
-            )
-            for moment in documents_at_cutoffs(work, cuts, codes, final)
-            for computed in moment.documents.values()
-            for document in computed.documents
-        ]  # fmt: skip
-        return cls(work, billed_with(final, cuts, codes), batch, waiting)
+        return cls(work, billed_with(final, cuts, codes), manifest.newest_batch(work.connection), cuts)
 
     def computed(self, codes: Mapping[str, int], change: int, unwritten: Unwritten) -> list[Document]:
         """The documents as a change calls for them."""

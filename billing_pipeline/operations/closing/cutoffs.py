@@ -18,9 +18,10 @@ What is cut off stays, though nothing calls for it any more. A subscription is r
 12th, before any run, its start is moved to March: January has an opening document of the 10th, and no other.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 
 from billing_pipeline.catalog.terms import CatalogView
@@ -120,6 +121,17 @@ class Cutoffs:
         if any(plan.identity.kind == DocumentKind.OPENING for plan in plans_then):
             return self._at_start
         return self._at_end if over else newest
+
+
+def in_turn(cuts: Iterable[Cut]) -> Iterator[tuple[date, list[Cut]]]:
+    """Documents of one period that can be locked at once, oldest cutoff first; of one instant, in their order."""
+    groups: dict[tuple[datetime, int, date, date], list[Cut]] = defaultdict(list)
+    for cut in cuts:
+        identity = cut.plan.identity
+        rank = identity.order(cut.cutoff)[2]
+        groups[cut.cutoff, rank, identity.issue_date, identity.period].append(cut)
+    for (_, _, _, day), same in sorted(groups.items()):
+        yield day, same
 
 
 class _CatalogThen:

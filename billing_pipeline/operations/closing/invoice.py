@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from billing_pipeline.invoicing.document import Billed, DocumentKind
+from billing_pipeline.invoicing.document import Billed, DocumentKind, DocumentStatus
 from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.ledger.documents import states as document_states
 from billing_pipeline.ledger.periods import periods, results
@@ -58,11 +58,14 @@ def _draft(work: Work, waiting: Mapping[str, CustomerState], as_of: AsOf, now: d
     """While the period runs: drafts, each in the place of the one before."""
     connection, codes = work.connection, codes_of(waiting)
     billed = finalization.billed(connection, work.first_day, codes.values())
+    present = document_states.current(connection, work.first_day, codes.values())
+    for document in present.values():  # what was cut off, and is held since, has a version, and is no draft any more
+        if document.status == DocumentStatus.DRAFT and not document.replaceable:
+            billed[document.code] = billed[document.code].adding(document.plan)
     # An opening that was cut off stands, and waits for its lock, though nothing may call for it any more.
     cuts = Cutoffs(work, now, waiting).of_superseded(codes, billed)
     at_cutoffs = documents_at_cutoffs(work, cuts, codes, billed)
     documents = _documents(work, as_of, waiting, billed_with(billed, cuts, codes))
-    present = document_states.current(connection, work.first_day, codes.values())
     counts = DocumentWriter(work, waiting, present, now).write_drafts([*at_cutoffs, DocumentsAsOf(as_of, documents)])
     periods.forget_causes(connection, work.first_day, codes.values())
     return {"customers": len(waiting), **counts}

@@ -16,11 +16,12 @@ another period comes before it. What of that it carries and uses is decided in `
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby, pairwise
+from uuid import UUID
 
 from billing_pipeline.catalog.plan import Fee, FeeCadence
 from billing_pipeline.catalog.subscription import first_difference
@@ -34,6 +35,7 @@ from billing_pipeline.invoicing.complete import OtherDocument, Unsettled
 from billing_pipeline.invoicing.document import Billed, DocumentIdentity, DocumentKind, Order
 from billing_pipeline.invoicing.document_plans import document_plans, fee_home, fees_in, sharing_periods
 from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import customer_credit, final_documents, finalization, late_usage
 from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.metering.segments import segments
@@ -47,10 +49,10 @@ from billing_pipeline.rating.rate import rate
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """Documents as they would be, had a run come just now: for who asks between runs.
+    """Documents as they would be, had all runs come in time: for who asks between runs, and while some are held.
 
     Attributes:
-        cut_off: those that wait for the run that locks them, as of their cutoffs: they are final.
+        cut_off: those that wait for what locks them, as of their cutoffs: they count as final.
         open: those that are not final, by customer code: their place among the customer's, and their period.
     """
 
@@ -80,11 +82,12 @@ def find_unsettled(
         as_of: the last batch and catalog change to include.
         at: as all stood before this instant; None: as it stands.
         cut: it is for documents cut off then and final only now: credit that others have used since is gone.
-        unwritten: what no run has written yet.
+        unwritten: what no run has written, or made final, yet.
     """
     connection = work.connection
     terms = {codes[customer]: customer_terms for customer, customer_terms in terms_of(view, codes).items()}
-    differing = _differing(work, terms, as_of, at, unwritten.cut_off)
+    waiting = _as_of(unwritten.cut_off, terms.keys(), as_of)
+    differing = _differing(work, terms, as_of, at, waiting)
     credit = customer_credit.credit(connection, list(terms), at)
     if cut and credit:
         # Cut off on the 1st with 3.00 of credit, locked on the 9th: if another document took 2.00 meanwhile, 1.00.
@@ -94,19 +97,19 @@ def find_unsettled(
     differing |= _beside(work, terms, differing)  # where one uses more of an allowance, others have less of it
     known = beside | _beside(work, terms, differing)
     finals = final_documents.finals(connection, known, as_of.batch, at)
-    for key in unwritten.cut_off.keys() & known:
-        finals[key] = [*finals.get(key, ()), *unwritten.cut_off[key]]
+    if waiting:
+        finals = _with_cut_off(connection, finals, waiting, known, at)
     concerned = {code for code, _ in differing} | credit.keys() | {code for code, _ in finals}
     if not concerned:
         return {}
-    again = _Again(work, terms, as_of, finals)
+    again = _Again(work, terms, as_of, finals, _Closed(work, waiting, at))
     for code, day in sorted(differing & finals.keys(), key=lambda pair: pair[::-1]):
         try:
             again.compare(code, day)
         except RatingError as error:  # holds this customer alone, whose usage no bill can be meant to have
             again.differences[code].problems.append(f"{day}: {error}")
     others = final_documents.others(connection, concerned, work.first_day, at)
-    final_now = {(code, final.plan.order) for (code, _), waiting in unwritten.cut_off.items() for final in waiting}
+    cut_off = places(waiting)
     # Where nothing carries what came late, it gets a document of its own in the period in which it was received; other
     # fees, in that in which the change was recorded.
     receipts = final_documents.receipts(connection, concerned, work.first_day) | {
@@ -123,9 +126,8 @@ def find_unsettled(
             adjustments=tuple(again.differences[code].adjustments),
             ended=tuple(again.differences[code].ended),
             others=tuple(
-                other
+                replace(other, cut_off=(code, other.order[1:]) in cut_off)
                 for other in _with_unwritten(others.get(code, ()), unwritten.open.get(code, {}), work.first_day)
-                if (code, other.order) not in final_now
             ),
             credit=credit.get(code, 0),
             receipt=code in receipts,
@@ -151,6 +153,48 @@ def _changed_in_period(
         of[customer]
         for customer, changes in own.items()
         if any(number > cut_off[of[customer]] and work.period.start <= at < work.period.end for number, at in changes)
+    }
+
+
+CutOff = Mapping[CustomerPeriod, Sequence[FinalDocument]]
+
+
+def places(cut_off: CutOff) -> set[tuple[int, tuple[date, int, date]]]:
+    """Customer code and place of each document, without the instant from which it locks, which may not be written."""
+    return {(code, final.plan.order[1:]) for (code, _), waiting in cut_off.items() for final in waiting}
+
+
+def _as_of(cut_off: CutOff, codes: Collection[int], as_of: AsOf) -> CutOff:
+    """These customers' documents, each saying whether usage that counts was received after its cutoff."""
+    return {
+        key: [replace(final, late=final.plan.has_usage and final.batch < as_of.batch) for final in waiting]
+        for key, waiting in cut_off.items()
+        if key[0] in codes
+    }
+
+
+def _with_cut_off(
+    connection: Connection,
+    finals: Mapping[CustomerPeriod, Sequence[FinalDocument]],
+    cut_off: CutOff,
+    looked_at: Iterable[CustomerPeriod],
+    at: datetime | None,
+) -> dict[CustomerPeriod, list[FinalDocument]]:
+    """Final documents, with those that are cut off: what corrects these, and what these correct, counts."""
+    waiting = [final for of_period in cut_off.values() for final in of_period]
+    corrections = defaultdict[UUID, list[RatedLine]](list)
+    corrections |= final_documents.corrections(connection, [final.plan.identity.id for final in waiting], at)
+    for line in (line for final in waiting for line in final.lines):
+        if line.adjusts_document is not None:
+            corrections[line.adjusts_document].append(line)
+    both = {key: [*finals.get(key, ()), *cut_off.get(key, ())] for key in looked_at}
+    return {
+        key: [
+            replace(final, corrections=(*final.corrections, *corrections[final.plan.identity.id]))
+            for final in of_period
+        ]
+        for key, of_period in both.items()
+        if of_period
     }
 
 
@@ -205,7 +249,7 @@ def _differing(
     terms: Mapping[int, Terms],
     as_of: AsOf,
     at: datetime | None,
-    cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = WRITTEN.cut_off,
+    cut_off: CutOff = WRITTEN.cut_off,
 ) -> set[CustomerPeriod]:
     """The customers' periods whose final documents may not say any more what was billed for them."""
     connection = work.connection
@@ -222,7 +266,27 @@ def _differing(
             for final in waiting
             if final.terms != fingerprints.get(code)
         ]
+    changed += _corrected_under_other_terms(connection, fingerprints, cut_off)
     return differing | set(_with_other_fees(work, terms, changed))
+
+
+def _corrected_under_other_terms(
+    connection: Connection, fingerprints: Mapping[int, str], cut_off: CutOff
+) -> list[final_documents.UnderOtherTerms]:
+    """The documents whose fees were corrected by one that is cut off, under other terms than are known now."""
+    corrected = {
+        (line.adjusts_document, final.change)
+        for (code, _), waiting in cut_off.items()
+        for final in waiting
+        for line in final.lines
+        if line.adjusts == LineKind.FEE and line.adjusts_document and final.terms != fingerprints.get(code)
+    }
+    days = {final.plan.identity.id: key for key, waiting in cut_off.items() for final in waiting}
+    days |= final_documents.periods_of(connection, {document for document, _ in corrected} - days.keys())
+    return [
+        final_documents.UnderOtherTerms(*days[document], change, None)
+        for document, change in sorted(corrected, key=str)
+    ]
 
 
 def _with_other_fees(
@@ -281,6 +345,7 @@ class _Again:
         terms: the customers' as known now, by code.
         as_of: the last batch and catalog change to include.
         finals: by customer code and period.
+        closed: which periods are closed already.
     """
 
     def __init__(
@@ -289,8 +354,9 @@ class _Again:
         terms: Mapping[int, Terms],
         as_of: AsOf,
         finals: Mapping[CustomerPeriod, Sequence[FinalDocument]],
+        closed: "_Closed",
     ) -> None:
-        self._work, self._terms, self._as_of, self._finals = work, terms, as_of, finals
+        self._work, self._terms, self._as_of, self._finals, self._closed = work, terms, as_of, finals, closed
         self._calendar = work.billing.calendar
         self._views: dict[int, CatalogView] = {}
         self._rated: dict[date, dict[tuple[int, int], tuple[RatedLine, ...]]] = {}
@@ -445,10 +511,29 @@ class _Again:
         period = self._calendar.period_of(end)
         if period is None:
             return None
-        customer = self._terms[code].customer.id
+        return None if self._closed.holds(code, self._terms[code].customer.id, period) else period.first_day
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """Which customers' periods have a closing document that nothing is added to.
+
+    Attributes:
+        cut_off: documents that count as final.
+        at: as all stood before this instant; None: as it stands.
+    """
+
+    work: Work
+    cut_off: CutOff
+    at: datetime | None
+
+    def holds(self, code: int, customer: str, period: BillingPeriod) -> bool:
+        """Whether a customer's period is closed: what ends in it is credited elsewhere."""
         identity = DocumentIdentity(customer, DocumentKind.CLOSING, period.first_day, period.next_day)
-        billed = finalization.billed(self._work.connection, period.first_day, [code])[code]
-        return None if identity in billed.documents else period.first_day
+        if any(final.plan.identity == identity for final in self.cut_off.get((code, period.first_day), ())):
+            return True
+        billed = finalization.billed(self.work.connection, period.first_day, [code], self.at)
+        return identity in billed[code].documents
 
 
 def _split_all(terms: Terms, now: Sequence[Keyed], then: Sequence[RatedLine]) -> tuple[list[Keyed], list[Keyed]]:

@@ -15,19 +15,27 @@ A run that comes later still writes the document as of its cutoff, and the custo
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from billing_pipeline.core.period import MOMENT
+from billing_pipeline.invoicing.adjustment import FinalDocument
 from billing_pipeline.invoicing.cutoff import Cut
-from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, DocumentStatus
+from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, DocumentStatus, Order
+from billing_pipeline.ledger.documents import finalization
 from billing_pipeline.ledger.documents import states as document_states
+from billing_pipeline.ledger.documents.final_documents import CustomerPeriod
 from billing_pipeline.ledger.documents.states import NewState, StoredDocument
 from billing_pipeline.ledger.periods.periods import CustomerState
 from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.operations.closing.cutoffs import in_turn
 from billing_pipeline.operations.closing.recompute import CustomerDocuments, recompute
+from billing_pipeline.operations.closing.unsettled import WRITTEN, CutOff, Unwritten
 from billing_pipeline.operations.context import code_version
 from billing_pipeline.operations.unit import AsOf, Work
+
+CutOffSoFar = defaultdict[CustomerPeriod, list[FinalDocument]]
+"""Documents that are cut off and not final, in the order of their cutoffs, being collected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +53,23 @@ class DocumentsAsOf:
 
 
 def documents_at_cutoffs(
-    work: Work, cuts: Sequence[Cut], codes: Mapping[str, int], billed: Mapping[int, Billed]
+    work: Work,
+    cuts: Sequence[Cut],
+    codes: Mapping[str, int],
+    billed: Mapping[int, Billed],
+    unwritten: Unwritten = WRITTEN,
 ) -> list[DocumentsAsOf]:
-    """The documents that are cut off, each as of its cutoff, oldest first.
+    """The documents that are cut off, each as of its cutoff, oldest first: for each, the ones before it are final.
 
     Args:
         work: holds the buckets' lock.
         cuts: of these customers.
         codes: the customers, id → code.
         billed: what is final already, by customer code.
+        unwritten: what no run has written, or made final, yet.
     """
     moments = []
+    before = CutOffSoFar(list, {key: [*finals] for key, finals in unwritten.cut_off.items()})
     for as_of, same in sorted(by_moment(work, cuts).items()):
         customers, due = {cut.customer for cut in same}, {cut.document for cut in same}
         # Cut off at another moment, they are documents of their own: what they bill is not on these.
@@ -69,6 +83,7 @@ def documents_at_cutoffs(
             billed_with(billed, others, codes),
             at=at,
             cut=True,
+            unwritten=replace(unwritten, cut_off=before),
         )
         by_id = {document.id: document for of_customer in computed.values() for document in of_customer.documents}
         documents = defaultdict[str, list[Document]](list)
@@ -79,7 +94,57 @@ def documents_at_cutoffs(
             customer: replace(computed[customer], documents=tuple(documents[customer])) for customer in computed
         }
         moments.append(DocumentsAsOf(as_of, only_due, whole=False))
+        count_final(before, moments[-1:], same, codes)
     return moments
+
+
+def count_final(
+    cut_off: CutOffSoFar, moments: Iterable[DocumentsAsOf], cuts: Iterable[Cut], codes: Mapping[str, int]
+) -> None:
+    """Add documents of one period as of their cutoffs to those that count as final for all that come after them."""
+    of = {cut.document: cut for cut in cuts}
+    for moment in moments:
+        batch, change = moment.as_of.batch, moment.as_of.change
+        for customer, computed in moment.documents.items():
+            for document in computed.documents:
+                plan, terms = document.plan, of[document.id].terms
+                final = FinalDocument(plan, document.lines, (), batch, change, terms, late=False)
+                cut_off[codes[customer], plan.identity.period].append(final)
+
+
+def documents_cut_off(
+    works: Iterable[Work],
+    cuts: Sequence[Cut],
+    codes: Mapping[str, int],
+    open_: Mapping[int, Mapping[Order, date]] | None = None,
+) -> CutOffSoFar:
+    """Documents of several periods that wait for what locks them, as of their cutoffs: as the lock would have them.
+
+    Args:
+        works: the periods, of the same buckets.
+        cuts: of these customers and periods.
+        codes: the customers, id → code.
+        open_: the documents that are not cut off, as of :class:`Unwritten`.
+    """
+    cut_off = CutOffSoFar(list)
+    of = {work.first_day: work for work in works}
+    billed = {day: finalization.billed(work.connection, day, codes.values()) for day, work in of.items()}
+    orders = defaultdict[int, dict[Order, date]](dict, {code: dict(of_code) for code, of_code in (open_ or {}).items()})
+    for cut in cuts:
+        orders[codes[cut.customer]][cut.plan.order] = cut.plan.identity.period
+    for day, same in in_turn(cuts):
+        moments = documents_at_cutoffs(of[day], same, codes, billed[day], Unwritten(cut_off, orders))
+        count_final(cut_off, moments, same, codes)
+        billed[day] = billed_with(billed[day], same, codes)
+    return cut_off
+
+
+def newest_batches(cut_off: CutOff) -> dict[int, int]:
+    """The last batch before any of the cutoffs, by customer code: late usage through it is theirs to carry."""
+    batches = defaultdict[int, int](int)
+    for (code, _), documents in cut_off.items():
+        batches[code] = max(batches[code], *(final.batch for final in documents))
+    return dict(batches)
 
 
 def by_moment(work: Work, cuts: Iterable[Cut]) -> dict[AsOf, list[Cut]]:
@@ -146,7 +211,7 @@ class DocumentWriter:
         gone = [
             document.id
             for document in self.present.values()
-            if document.id not in called_for and document.status == DocumentStatus.DRAFT
+            if document.id not in called_for and document.status == DocumentStatus.DRAFT and document.replaceable
         ]
         document_states.remove_drafts(self.work.connection, gone)
         document_states.replace_drafts(self.work.connection, states, self.now, code_version())
@@ -183,10 +248,9 @@ class DocumentWriter:
         newest = defaultdict[str, dict[UUID, _Newest]](dict)
         for document in self.present.values():
             if document.status == DocumentStatus.DRAFT and not document.replaceable:
-                plan = DocumentPlan(document.identity, document.currency, document.lock_at, document.covers)
                 as_of = AsOf(document.as_of_batch, document.as_of_change)
                 newest[document.customer][document.id] = _Newest(
-                    plan, document.version, document.content, as_of, document.code_version
+                    document.plan, document.version, document.content, as_of, document.code_version
                 )
         return newest
 

@@ -1,12 +1,13 @@
 """Documents that a person issues, final at once: what voids and credit notes share."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from billing_pipeline.catalog.terms import CatalogView, Terms
 from billing_pipeline.core.errors import Refused
 from billing_pipeline.core.money import Money
+from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentStatus
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
@@ -16,7 +17,9 @@ from billing_pipeline.ledger.documents.payments import PaymentDue
 from billing_pipeline.ledger.documents.states import NewState, StoredDocument
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.ledger.usage import manifest
+from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.inputs import keep_inputs
+from billing_pipeline.operations.closing.versions import CutOffSoFar, documents_cut_off
 from billing_pipeline.operations.context import Billing, code_version
 from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.operations.unit import AsOf, Work
@@ -81,6 +84,29 @@ class ByHand:
     def terms(self, change: int) -> Terms:
         """The customer's terms, as known through a catalog change."""
         return self.view(change).terms(self.stored.customer)
+
+    def cut_off(self) -> CutOffSoFar:
+        """The customer's documents that are cut off, and wait for a run or are held."""
+        connection, codes = self.work.connection, {self.stored.customer: self.stored.code}
+        works = [replace(self.work, period=period) for period in self._not_final()]
+        cuts = [
+            cut
+            for work in works
+            for cut in Cutoffs(work, self.now).of(
+                codes, finalization.billed(connection, work.first_day, codes.values())
+            )
+        ]
+        return documents_cut_off(works, cuts, codes)
+
+    def _not_final(self) -> Iterator[BillingPeriod]:
+        """Periods that have begun and may have documents that are not final, also where no run has written them yet."""
+        connection, calendar = self.work.connection, self.work.billing.calendar
+        last = states.newest_period(connection, self.stored.code)
+        yield from (calendar.period(day.isoformat()) for day in periods.not_final(connection) if day < last)
+        period = calendar.period(last.isoformat())
+        while period.first_day <= self.running:
+            yield period
+            period = calendar.next(period)
 
     def issue(self, document: Document, reason: Mapping[str, object]) -> str | None:
         """Write a document, finalize and number it, and queue it for payment; returns its number.

@@ -18,7 +18,8 @@ from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, payments, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.closing.recompute import rated_lines
-from billing_pipeline.operations.closing.unsettled import WRITTEN, Unwritten, find_unsettled
+from billing_pipeline.operations.closing.unsettled import CutOff, Unwritten, find_unsettled
+from billing_pipeline.operations.closing.versions import CutOffSoFar, newest_batches
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.corrections.by_hand import ByHand
 
@@ -61,8 +62,9 @@ def void(billing: Billing, name: str, *, reason: str, reissue: bool = False, dry
         hand = ByHand.of(billing, connection, name)
         _refuse(connection, hand)
         plan = _reissued(hand) if reissue else None
+        waiting = hand.cut_off() if plan else CutOffSoFar(list)  # while the void one is final, as it was for them
         voids.record(connection, hand.stored, plan.identity if plan else None, hand.now, billing.actor, reason)
-        number, total = _reissue(hand, plan) if plan else (None, None)
+        number, total = _reissue(hand, plan, waiting) if plan else (None, None)
         hand.pass_on()
         if dry_run:
             connection.rollback()
@@ -104,8 +106,11 @@ def _reissued(hand: ByHand) -> DocumentPlan:
     return DocumentPlan(identity, stored.currency, stored.lock_at, stored.covers | fees)
 
 
-def _computed(hand: ByHand, plan: DocumentPlan) -> Document:
-    """The document as all is known now; it carries the adjustments that the void one did."""
+def _computed(hand: ByHand, plan: DocumentPlan, waiting: CutOff) -> Document:
+    """The document as all is known now; it carries the adjustments that the void one did.
+
+    What a document carries that was cut off before, and waits for a run or is held, is none of this one's.
+    """
     work, stored, view = hand.work, hand.stored, hand.view(hand.as_of.change)
     codes = {stored.customer: stored.code}
     terms = view.terms(stored.customer)
@@ -113,15 +118,17 @@ def _computed(hand: ByHand, plan: DocumentPlan) -> Document:
     quantities = metering.quantities.get(stored.customer, ())
     rated = rated_lines(work, terms, metering.segments[stored.customer], quantities)
 
-    def unsettled_with(unwritten: Unwritten) -> Unsettled:
+    def unsettled_with(cut_off: CutOff) -> Unsettled:
+        unwritten = Unwritten(cut_off)
         return find_unsettled(work, view, codes, hand.as_of, unwritten=unwritten).get(stored.customer, SETTLED)
 
-    final = unsettled_with(WRITTEN).final
+    final = unsettled_with(waiting).final
     billed = finalization.billed(work.connection, work.first_day, [stored.code])[stored.code]
     own, *_ = documents(terms, work.period, work.billing.calendar, rated.lines, billed, final, plan)
     # What others would say now, they say beside this one: it has its part of the allowances that it shares with them.
     as_final = FinalDocument(plan, own.lines, (), hand.as_of.batch, hand.as_of.change, terms.fingerprint, late=False)
-    unsettled = unsettled_with(Unwritten({(stored.code, work.first_day): [as_final]}))
+    place = stored.code, work.first_day
+    unsettled = unsettled_with({**waiting, place: [*waiting.get(place, ()), as_final]})
     if problems := [*rated.problems, *unsettled.problems]:
         raise Refused(f"Invoice {hand.number} cannot be computed again: {'; '.join(problems)}.", hint="Give it a rate.")
     corrected = with_adjustments(own, unsettled.adjustments)
@@ -131,11 +138,12 @@ def _computed(hand: ByHand, plan: DocumentPlan) -> Document:
     return document
 
 
-def _reissue(hand: ByHand, plan: DocumentPlan) -> tuple[str | None, Money]:
+def _reissue(hand: ByHand, plan: DocumentPlan, waiting: CutOff) -> tuple[str | None, Money]:
     """Issue the document once more, with the late usage that the void one carried; returns its number and total."""
     connection, stored = hand.work.connection, hand.stored
     late_usage.mark_not_carried(connection, stored.id)
-    document = _computed(hand, plan)
+    document = _computed(hand, plan, waiting)
     number = hand.issue(document, {"reissue_of": hand.number})
-    late_usage.mark_carried(connection, {stored.code: (document.id, hand.as_of.batch)})
+    carrier = {stored.code: (document.id, hand.as_of.batch)}
+    late_usage.mark_carried(connection, carrier, newest_batches(waiting))
     return number, document.total

@@ -17,10 +17,10 @@ Calls at 1.00 each, 19% tax, no grace. January's document, 10.00 and tax, was lo
 Had the run come on 20 March, it would have locked the same: as of 5 March, 09:00, whatever arrived since.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from time import monotonic
 from uuid import UUID
 
@@ -39,16 +39,19 @@ from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.closing.close import close
-from billing_pipeline.operations.closing.cutoffs import Cutoffs
+from billing_pipeline.operations.closing.cutoffs import Cutoffs, in_turn
 from billing_pipeline.operations.closing.meter import touched
 from billing_pipeline.operations.closing.standings import standings
-from billing_pipeline.operations.closing.unsettled import may_be_unsettled, sharing
+from billing_pipeline.operations.closing.unsettled import Unwritten, may_be_unsettled, places, sharing
 from billing_pipeline.operations.closing.versions import (
+    CutOffSoFar,
     DocumentsAsOf,
     DocumentWriter,
     billed_with,
     by_moment,
+    count_final,
     documents_at_cutoffs,
+    newest_batches,
 )
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.finalize import finalize
@@ -175,22 +178,30 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
         lockings[period.first_day] = own
         if cuts:
             _refuse_unmetered(own, cuts)
-        for day, same in _in_turn(cuts):
-            counts.update(_lock(lockings[day], same))
+        waiting, turns = CutOffSoFar(list), list(in_turn(cuts))
+        for place, (day, same) in enumerate(turns):
+            counted, held = _lock(lockings[day], same, waiting)
+            counts.update(counted)
+            if held:
+                more = {cut.customer for _, later in turns[place + 1 :] for cut in later}
+                _wait(lockings[day], [cut for cut in held if cut.customer in more], waiting)
         standing = own.documents()
         counts.update(finalize(own.work, standing, withdrawn=_withdrawn(own, standing, own_cuts), now=now))
     return counts
 
 
-def _in_turn(cuts: Sequence[Cut]) -> Iterator[tuple[date, list[Cut]]]:
-    """Documents of one period that can be locked at once, oldest cutoff first; of one instant, in their order."""
-    groups: dict[tuple[datetime, int, date, date], list[Cut]] = defaultdict(list)
-    for cut in cuts:
-        identity = cut.plan.identity
-        rank = identity.order(cut.cutoff)[2]
-        groups[cut.cutoff, rank, identity.issue_date, identity.period].append(cut)
-    for (_, _, _, day), same in sorted(groups.items()):
-        yield day, same
+def _wait(locking: _Locking, cuts: Sequence[Cut], waiting: CutOffSoFar) -> None:
+    """Let documents whose turn has come, but which something holds by now, count as final for those after them.
+
+    The opening of 2 March is cut off then, and held from the 10th on; a run of the 12th locks February's closing, cut
+    off on the 6th. What the opening carries is settled, and what came up between the two the closing carries: as it
+    would have, had a run come on the 2nd.
+    """
+    codes = locking.codes(cuts)
+    moments = documents_at_cutoffs(locking.work, cuts, codes, locking.billed, Unwritten(waiting))
+    count_final(waiting, moments, cuts, codes)
+    locking.billed = billed_with(locking.billed, cuts, codes)
+    _note_late(locking, cuts)
 
 
 def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
@@ -205,15 +216,15 @@ def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
         )
 
 
-def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
-    """Finalize documents of one period and cutoff, but those of customers who are held."""
+def _lock(locking: _Locking, cuts: Sequence[Cut], waiting: CutOffSoFar) -> tuple[Counter[str], list[Cut]]:
+    """Finalize documents of one period and cutoff, but those of customers who are held: these are returned."""
     work, codes, in_all = locking.work, locking.codes(cuts), len(cuts)
     unread = holds.open_holds(work.connection, work.first_day, lake_files.CAUSE).keys()
     cuts = [cut for cut in cuts if codes[cut.customer] not in unread]
     if not cuts:
-        return Counter(held=in_all)
-    concerned = _concerned(locking, cuts)
-    unrated = _bring_to_cutoff(locking, cuts, concerned)
+        return Counter(held=in_all), []
+    concerned = _concerned(locking, cuts).union({code for code, _ in waiting} & {*codes.values()})
+    unrated = _bring_to_cutoff(locking, cuts, concerned, waiting)
     held = holds.open_holds(work.connection, work.first_day).keys() | unrated
     late = holds.late_since(work.connection, work.first_day, codes.values())
     unchecked = _unchecked(locking, cuts)
@@ -228,8 +239,10 @@ def _lock(locking: _Locking, cuts: Sequence[Cut]) -> Counter[str]:
     counts["held"] = in_all - len(ready)
     locking.billed = billed_with(locking.billed, ready, codes)
     _note_late(locking, ready)
-    _pass_on(locking, ready, concerned)
-    return counts
+    _pass_on(locking, ready, concerned, waiting)
+    # What has no rate is held since its cutoff, which thereby comes later: it has not come yet.
+    done = {cut.document for cut in ready}
+    return counts, [cut for cut in cuts if cut.document not in done and codes[cut.customer] not in unrated]
 
 
 def _unchecked(locking: _Locking, cuts: Sequence[Cut]) -> set[UUID]:
@@ -278,28 +291,31 @@ def _note_late(locking: _Locking, cuts: Sequence[Cut]) -> None:
             late_usage.note_late(work.connection, work.first_day, pairs)
 
 
-def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int]) -> None:
+def _pass_on(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int], waiting: CutOffSoFar) -> None:
     """Note which late usage these documents carry, and have the customers' other documents computed again."""
     work, codes = locking.work, locking.codes(cuts)
     late = late_usage.with_late_usage(work.connection, codes.values())
     if late:
-        others = final_documents.others(work.connection, late, None)
+        others, cut_off = final_documents.others(work.connection, late, None), places(waiting)
         carriers: dict[int, tuple[UUID, int]] = {}
         for cut in sorted(cuts, key=lambda cut: cut.plan.order):
             code = codes[cut.customer]
-            waiting = min((document.order for document in others.get(code, ())), default=None)
+            orders = (document.order for document in others.get(code, ()) if (code, document.order[1:]) not in cut_off)
+            before = min(orders, default=None)
             # A document of its own for late usage carries it only where no other will.
-            first = waiting is None or (cut.plan.identity.kind in MAY_ADJUST and cut.plan.order < waiting)
+            first = before is None or (cut.plan.identity.kind in MAY_ADJUST and cut.plan.order < before)
             if code in late and code not in carriers and first:
                 carriers[code] = (cut.document, manifest.batch_before(work.connection, cut.cutoff))
-        late_usage.mark_carried(work.connection, carriers)
+        late_usage.mark_carried(work.connection, carriers, newest_batches(waiting))
     # Drafts of other periods named these adjustments and this credit so far: they are computed again without them.
     again = {*concerned, *may_be_unsettled(work, codes, AsOf.newest(work.connection)), *sharing(work, codes)}
     visits = revisits.to_visit(work.connection, again, work.billing.calendar, locking.now)
     revisits.ask_again(work.connection, visits)
 
 
-def _bring_to_cutoff(locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int]) -> set[int]:
+def _bring_to_cutoff(
+    locking: _Locking, cuts: Sequence[Cut], concerned: Collection[int], waiting: CutOffSoFar
+) -> set[int]:
     """Make each document's newest version the one as of its cutoff.
 
     Most stand so already. Others were computed through later batches or changes, or not since the last ones.
@@ -310,7 +326,7 @@ def _bring_to_cutoff(locking: _Locking, cuts: Sequence[Cut], concerned: Collecti
     for as_of, same in by_moment(work, cuts).items():
         stale |= _stale(locking, present, same, as_of)
     again = [cut for cut in cuts if cut.customer in stale]
-    moments = documents_at_cutoffs(work, again, locking.codes(again), locking.billed)
+    moments = documents_at_cutoffs(work, again, locking.codes(again), locking.billed, Unwritten(waiting))
     states = {customer: locking.states[customer] for customer in sorted(stale)}
     DocumentWriter(work, states, present, locking.now).write_versions(moments)
     return _hold_unrated(locking, cuts, stale, moments)

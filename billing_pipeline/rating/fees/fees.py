@@ -33,6 +33,7 @@ from billing_pipeline.catalog.plan import Fee, FeeCadence, Plan, PlanVersion
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.core.plain_text import plain
+from billing_pipeline.rating.fees.periods import ONE_DAY
 from billing_pipeline.rating.fees.schedule import IN_ADVANCE, FeeKey, Part, Schedule, fee_amount
 from billing_pipeline.rating.line import LineDetail, LineKind, RatedLine
 

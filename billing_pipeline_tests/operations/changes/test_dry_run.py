@@ -7,7 +7,7 @@ import pytest
 
 from billing_pipeline.operations.tick import tick
 from billing_pipeline_tests.cli.command_line import CommandLine
-from billing_pipeline_tests.sandbox import JANUARY, SOURCE, Sandbox, open_sandbox
+from billing_pipeline_tests.sandbox import JANUARY, SOURCE, Sandbox, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
 CATALOG = """
@@ -21,6 +21,16 @@ plans:
   - {{id: pro, fees: [{{id: platform, amount: "310"}}]}}
 customers: [{{id: acme}}]
 subscriptions: [{{id: acme, customer: acme, plan: {plan}, start: {start}}}]
+"""
+WEEKLY = """
+account: {name: Example, currency: USD}
+meters: [{id: calls, aggregation: sum}]
+plans:
+  - id: weekly
+    fees: [{id: visit, amount: 7, every: week}]
+    prices: [{id: calls, meter: calls, price: {model: per_unit, unit_amount: 1}}]
+customers: [{id: acme}]
+subscriptions: [{id: acme, customer: acme, plan: weekly, start: 2026-01-05}]
 """
 Totals = dict[tuple[str, str], str]
 MOVED = ("plan", "assign", "acme", "basic", "--start", "previous-period", "--extend")
@@ -98,6 +108,34 @@ def test_a_dry_run_where_nothing_ever_ran_says_each_difference_once(postgres: Se
         listed = ask_at(sandbox, "2026-02-02T09:00", *MOVED, "--dry-run")["documents"]
         totals = [(one["kind"], one["issue_date"], one["total"]) for one in listed]
         assert totals == [("closing", "2026-02-01", {"old": "100.00", "new": "145.16", "difference": "45.16"})]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_dry_run_leaves_late_usage_to_the_documents_that_are_cut_off(
+    postgres: Server, tmp_path: Path, *, held: bool
+) -> None:
+    """The weeks of 9 and 16 February carry 5 and 3 of January's usage; that of the 23rd, two visits in place of one.
+
+    They wait for a run that has not come, or they are held since their cutoffs.
+    """
+    change = ("subscription", "change", "acme", "--quantity", "visit=2", "--start", "2026-02-23")
+    with open_sandbox(postgres, tmp_path, SOURCE + WEEKLY, now="2026-01-05") as sandbox:
+        tick(sandbox.at("2026-02-03").billing)
+        for day, used_at, value in (("2026-02-05", "2026-01-20", 5), ("2026-02-10", "2026-01-21", 3)):
+            sandbox.at(day).land(use("acme", "calls", f"{used_at}T12:00", value))
+        if held:
+            ask_at(sandbox, "2026-02-17", "hold", "place", "acme", "--period", "2026-02-01", "--reason", "disputed")
+            tick(sandbox.at("2026-02-18").billing)
+        listed = ask_at(sandbox, "2026-02-20", *change, "--dry-run")["documents"]
+        assert [(one["issue_date"], one["total"]) for one in listed] == [
+            ("2026-02-23", {"old": "7.00", "new": "14.00", "difference": "7.00"})
+        ]
+        assert ask_at(sandbox, "2026-02-20", *change)["documents"] == listed
+        if held:
+            ask_at(sandbox, "2026-02-21", "hold", "release", "1", "--reason", "settled")
+        tick(sandbox.at("2026-02-23").billing)
+        made = {issued: total for (_, issued), total in totals(sandbox).items()}
+        assert [made[day] for day in ("2026-02-09", "2026-02-16", "2026-02-23")] == ["12.00", "10.00", "14.00"]
 
 
 def test_a_draft_that_nothing_calls_for_is_withdrawn_and_the_answer_lists_it(postgres: Server, tmp_path: Path) -> None:
