@@ -10,6 +10,7 @@ from billing_pipeline.core.period import BillingCalendar, BillingPeriod
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.plain_text import instant
 from billing_pipeline.invoicing.adjustment import FinalDocument
+from billing_pipeline.invoicing.cutoff import Cut
 from billing_pipeline.invoicing.document import Billed, Document, DocumentPlan, Order
 from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
@@ -22,7 +23,12 @@ from billing_pipeline.metering.segments import segments
 from billing_pipeline.operations.closing.cutoffs import Cutoffs
 from billing_pipeline.operations.closing.recompute import recompute
 from billing_pipeline.operations.closing.unsettled import Unwritten
-from billing_pipeline.operations.closing.versions import billed_with, documents_at_cutoffs
+from billing_pipeline.operations.closing.versions import (
+    DocumentsAsOf,
+    billed_with,
+    documents_at_cutoffs,
+    in_turn,
+)
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.invoice_difference import changed_lines
 from billing_pipeline.operations.unit import AsOf, Work, terms_of
@@ -144,10 +150,7 @@ def _differences(
     in_all, done = sum(len(works) for _, works in units), 0
     for codes, works in units:
         known = [_Known.of(work, codes) for work in works]
-        cut_off: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
-        for period in known:
-            for final in period.cut_off:
-                cut_off[codes[final.plan.identity.customer], period.work.first_day].append(final)
+        cut_off = _cut_off(known, codes, _open(known, codes, changes[0]))
         # Open documents share adjustments whether or not a run has written them: one carries them.
         unwritten = [Unwritten(cut_off, _open(known, codes, change)) for change in changes]
         for period in known:
@@ -176,37 +179,59 @@ class _Known:
     """What is settled of customers' documents in one period.
 
     Attributes:
-        billed: what is final, and what is cut off.
-        cut_off: what waits for the run that locks it, as of its cutoff.
+        final: what is billed on final documents.
+        billed: the same, and what is cut off.
+        cuts: what waits for the run that locks it.
     """
 
     work: Work
+    final: Mapping[int, Billed]
     billed: Mapping[int, Billed]
     batch: int
-    cut_off: Sequence[FinalDocument]
+    cuts: Sequence[Cut]
 
     @classmethod
     def of(cls, work: Work, codes: Mapping[str, int]) -> "_Known":
         """Found from what is recorded, whenever runs came."""
         final = finalization.billed(work.connection, work.first_day, codes.values())
         cuts = Cutoffs(work, work.billing.now(work.connection)).of(codes, final)
-        terms, batch = {cut.document: cut.terms for cut in cuts}, manifest.newest_batch(work.connection)
-        waiting = [
-            FinalDocument(
-                document.plan, document.lines, (), moment.as_of.batch, moment.as_of.change, terms[document.id],
-                late=document.plan.has_usage and batch > moment.as_of.batch,
-            )
-            for moment in documents_at_cutoffs(work, cuts, codes, final)
-            for computed in moment.documents.values()
-            for document in computed.documents
-        ]  # fmt: skip
-        return cls(work, billed_with(final, cuts, codes), batch, waiting)
+        return cls(work, final, billed_with(final, cuts, codes), manifest.newest_batch(work.connection), cuts)
 
     def computed(self, codes: Mapping[str, int], change: int, unwritten: Unwritten) -> list[Document]:
         """The documents as a change calls for them."""
         as_of = AsOf(self.batch, change)
         computed = recompute(self.work, codes, as_of, self.billed, unwritten=unwritten)
         return [document for of in computed.values() for document in of.documents]
+
+
+def _cut_off(
+    known: Sequence[_Known], codes: Mapping[str, int], open_: Mapping[int, Mapping[Order, date]]
+) -> Mapping[CustomerPeriod, Sequence[FinalDocument]]:
+    """What waits for the run that locks it, as that will find it: in turn, each with what those before it billed."""
+    by_day, billed = {period.work.first_day: period for period in known}, dict[date, Mapping[int, Billed]]()
+    cut_off: dict[CustomerPeriod, list[FinalDocument]] = defaultdict(list)
+    to_come = {code: dict(orders) for code, orders in open_.items()}
+    for cut in (cut for period in known for cut in period.cuts):
+        to_come.setdefault(codes[cut.customer], {})[cut.plan.order] = cut.plan.identity.period
+    for day, cuts in in_turn(cut for period in known for cut in period.cuts):
+        period, terms = by_day[day], {cut.document: cut.terms for cut in cuts}
+        before = billed.get(day, period.final)
+        moments = documents_at_cutoffs(period.work, cuts, codes, before, Unwritten(cut_off, to_come))
+        for as_of, document in ((one.as_of, document) for one in moments for document in _documents(one)):
+            late = document.plan.has_usage and period.batch > as_of.batch
+            cut_off[codes[document.plan.identity.customer], day].append(
+                FinalDocument(
+                    document.plan, document.lines, (), as_of.batch, as_of.change, terms[document.id], late=late
+                )
+            )
+        billed[day] = billed_with(before, cuts, codes)
+        for cut in cuts:
+            del to_come[codes[cut.customer]][cut.plan.order]
+    return cut_off
+
+
+def _documents(moment: DocumentsAsOf) -> Iterator[Document]:
+    return (document for computed in moment.documents.values() for document in computed.documents)
 
 
 def _open(known: Sequence[_Known], codes: Mapping[str, int], change: int) -> dict[int, dict[Order, date]]:

@@ -50,6 +50,13 @@ class Cutoffs:
         """Whether the document's cutoff may have come: False where it says itself that it is still to come."""
         return document.lock_at <= self._now or bool(self._everyone) or document.customer in self._own
 
+    def changed(self, customers: Collection[str]) -> list[str]:
+        """Those who were known and changed since: what is cut off may be called for no more."""
+        own = [customer for customer in customers if customer in self._own]
+        at_start = self._work.billing.view(self._work.connection, self._at_start, customers=own) if own else None
+        known = terms_of(at_start, own) if at_start else {}
+        return [customer for customer in own if customer in known or len(self._own[customer]) > 1]
+
     def of(self, customers: Mapping[str, int], billed: Mapping[int, Billed]) -> list[Cut]:
         """The documents whose cutoff has come, in the order of customer and issue date.
 

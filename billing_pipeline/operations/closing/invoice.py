@@ -55,12 +55,20 @@ def invoice_unit(billing: Billing, key: str, buckets: Unit) -> dict[str, int]:
 
 
 def _draft(work: Work, waiting: Mapping[str, CustomerState], as_of: AsOf, now: datetime) -> Mapping[str, int]:
-    """While the period runs: drafts, each in the place of the one before."""
-    codes = codes_of(waiting).values()
-    documents = _documents(work, as_of, waiting, finalization.billed(work.connection, work.first_day, codes))
-    present = document_states.current(work.connection, work.first_day, codes)
-    counts = DocumentWriter(work, waiting, present, now).write_drafts(DocumentsAsOf(as_of, documents))
-    periods.forget_causes(work.connection, work.first_day, codes)
+    """While the period runs: drafts, each in the place of the one before; of an opening that is cut off, as of then.
+
+    A change came before the run that locks it: it stays, also where nothing calls for it any more.
+    """
+    connection, codes = work.connection, codes_of(waiting)
+    billed = finalization.billed(connection, work.first_day, codes.values())
+    cutoffs = Cutoffs(work, now)
+    cuts = cutoffs.of({customer: codes[customer] for customer in cutoffs.changed(codes)}, billed)
+    documents = _documents(work, as_of, waiting, billed_with(billed, cuts, codes))
+    moments = [*documents_at_cutoffs(work, cuts, codes, billed), DocumentsAsOf(as_of, documents)]
+    present = document_states.current(connection, work.first_day, codes.values())
+    counts = DocumentWriter(work, waiting, present, now).write_drafts(moments)
+    settled = codes.keys() - {cut.customer for cut in cuts}
+    periods.forget_causes(connection, work.first_day, [codes[customer] for customer in settled])
     return {"customers": len(waiting), **counts}
 
 
@@ -75,11 +83,10 @@ def _write_versions(work: Work, waiting: Mapping[str, CustomerState], as_of: AsO
     writer = DocumentWriter(work, waiting, present, now)
     at_end = _at_period_end(writer, billed)
     versioned = {document.customer for document in present.values() if not document.replaceable}
-    # For all others what is known now is what was known at the period's end.
-    differing = {
-        customer: code for customer, code in codes.items() if customer in versioned or customer in at_end.documents
-    }
-    cuts = Cutoffs(work, now).of(differing, billed)
+    # For all others what is known now is what was known at the period's end, and at each cutoff before it.
+    cutoffs = Cutoffs(work, now)
+    differing = versioned | at_end.documents.keys() | set(cutoffs.changed(codes))
+    cuts = cutoffs.of({customer: code for customer, code in codes.items() if customer in differing}, billed)
     # What is cut off counts as billed: what is known now says nothing about it, and no other document bills it.
     documents = _documents(work, as_of, waiting, billed_with(billed, cuts, codes))
     writer = replace(writer, cut=frozenset(cut.document for cut in cuts))

@@ -16,11 +16,12 @@ another period comes before it. What of that it carries and uses is decided in `
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
+from uuid import UUID
 
 from billing_pipeline.catalog.subscription import first_difference
 from billing_pipeline.catalog.terms import CatalogView, Terms
@@ -56,6 +57,21 @@ class Unwritten:
     cut_off: Mapping[CustomerPeriod, Sequence[FinalDocument]] = field(default_factory=dict)
     open: Mapping[int, Mapping[Order, date]] = field(default_factory=dict)
 
+    def added_to(
+        self, finals: Mapping[CustomerPeriod, Sequence[FinalDocument]], asked: Collection[CustomerPeriod]
+    ) -> dict[CustomerPeriod, list[FinalDocument]]:
+        """The final documents with those that are cut off, and with what these billed for each."""
+        corrections = defaultdict[UUID | None, list[RatedLine]](list)
+        for line in (line for waiting in self.cut_off.values() for final in waiting for line in final.lines):
+            corrections[line.adjusts_document].append(line)
+        return {
+            key: [
+                replace(final, corrections=(*final.corrections, *corrections[final.plan.identity.id]))
+                for final in (*finals.get(key, ()), *self.cut_off.get(key, ()))
+            ]
+            for key in finals.keys() | (self.cut_off.keys() & asked)
+        }
+
 
 WRITTEN = Unwritten()
 
@@ -90,9 +106,8 @@ def find_unsettled(
         left = customer_credit.credit(connection, list(credit))
         credit = {code: min(minor, left.get(code, 0)) for code, minor in credit.items()}
     beside = _beside(work, terms)
-    finals = final_documents.finals(connection, differing | beside, as_of.batch, at)
-    for key in unwritten.cut_off.keys() & (differing | beside):
-        finals[key] = [*finals.get(key, ()), *unwritten.cut_off[key]]
+    asked = differing | beside
+    finals = unwritten.added_to(final_documents.finals(connection, asked, as_of.batch, at), asked)
     concerned = {code for code, _ in differing} | credit.keys() | {code for code, _ in finals}
     if not concerned:
         return {}

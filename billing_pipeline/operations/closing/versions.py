@@ -13,9 +13,9 @@ A run that comes later still writes the document as of its cutoff, and the custo
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from billing_pipeline.core.period import MOMENT
@@ -26,6 +26,7 @@ from billing_pipeline.ledger.documents.states import NewState, StoredDocument
 from billing_pipeline.ledger.periods.periods import CustomerState
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.operations.closing.recompute import CustomerDocuments, recompute
+from billing_pipeline.operations.closing.unsettled import WRITTEN, Unwritten
 from billing_pipeline.operations.context import code_version
 from billing_pipeline.operations.unit import AsOf, Work
 
@@ -45,7 +46,11 @@ class DocumentsAsOf:
 
 
 def documents_at_cutoffs(
-    work: Work, cuts: Sequence[Cut], codes: Mapping[str, int], billed: Mapping[int, Billed]
+    work: Work,
+    cuts: Sequence[Cut],
+    codes: Mapping[str, int],
+    billed: Mapping[int, Billed],
+    unwritten: Unwritten = WRITTEN,
 ) -> list[DocumentsAsOf]:
     """The documents that are cut off, each as of its cutoff, oldest first.
 
@@ -54,6 +59,7 @@ def documents_at_cutoffs(
         cuts: of these customers.
         codes: the customers, id → code.
         billed: what is final already, by customer code.
+        unwritten: as of :func:`find_unsettled`.
     """
     moments = []
     for as_of, same in sorted(by_moment(work, cuts).items()):
@@ -69,6 +75,7 @@ def documents_at_cutoffs(
             billed_with(billed, others, codes),
             at=at,
             cut=True,
+            unwritten=unwritten,
         )
         by_id = {document.id: document for of_customer in computed.values() for document in of_customer.documents}
         documents = defaultdict[str, list[Document]](list)
@@ -80,6 +87,17 @@ def documents_at_cutoffs(
         }
         moments.append(DocumentsAsOf(as_of, only_due, whole=False))
     return moments
+
+
+def in_turn(cuts: Iterable[Cut]) -> Iterator[tuple[date, list[Cut]]]:
+    """Documents of one period that lock at once, oldest cutoff first; of one instant, in their order."""
+    groups: dict[tuple[datetime, int, date, date], list[Cut]] = defaultdict(list)
+    for cut in cuts:
+        identity = cut.plan.identity
+        rank = identity.order(cut.cutoff)[2]
+        groups[cut.cutoff, rank, identity.issue_date, identity.period].append(cut)
+    for (_, _, _, day), same in sorted(groups.items()):
+        yield day, same
 
 
 def by_moment(work: Work, cuts: Iterable[Cut]) -> dict[AsOf, list[Cut]]:
@@ -131,17 +149,18 @@ class DocumentWriter:
     now: datetime
     cut: frozenset[UUID] = field(default_factory=frozenset)
 
-    def write_drafts(self, moment: DocumentsAsOf) -> dict[str, int]:
+    def write_drafts(self, moments: Collection[DocumentsAsOf]) -> dict[str, int]:
         """While the period runs: a draft is simply replaced, where it differs; one called for no more is gone."""
         states, unchanged, called_for = list[NewState](), 0, set[UUID]()
-        for customer, computed in moment.documents.items():
-            for document in computed.documents:
-                called_for.add(document.id)
-                before = self.present.get(document.id)
-                if before and before.content == document.content:
-                    unchanged += 1
-                else:
-                    states.append(self._state(customer, document, 1, moment.as_of, {"first": before is None}))
+        for moment in moments:
+            for customer, computed in moment.documents.items():
+                for document in computed.documents:
+                    called_for.add(document.id)
+                    before = self.present.get(document.id)
+                    if before and before.content == document.content:
+                        unchanged += 1
+                    else:
+                        states.append(self._state(customer, document, 1, moment.as_of, {"first": before is None}))
         gone = [
             document.id
             for document in self.present.values()

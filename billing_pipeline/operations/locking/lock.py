@@ -17,10 +17,10 @@ Calls at 1.00 each, 19% tax, no grace. January's document, 10.00 and tax, was lo
 Had the run come on 20 March, it would have locked the same: as of 5 March, 09:00, whatever arrived since.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from time import monotonic
 from uuid import UUID
 
@@ -49,6 +49,7 @@ from billing_pipeline.operations.closing.versions import (
     billed_with,
     by_moment,
     documents_at_cutoffs,
+    in_turn,
 )
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.finalize import finalize
@@ -175,22 +176,11 @@ def lock_unit(billing: Billing, key: str, now: datetime, buckets: Unit) -> dict[
         lockings[period.first_day] = own
         if cuts:
             _refuse_unmetered(own, cuts)
-        for day, same in _in_turn(cuts):
+        for day, same in in_turn(cuts):
             counts.update(_lock(lockings[day], same))
         standing = own.documents()
         counts.update(finalize(own.work, standing, withdrawn=_withdrawn(own, standing, own_cuts), now=now))
     return counts
-
-
-def _in_turn(cuts: Sequence[Cut]) -> Iterator[tuple[date, list[Cut]]]:
-    """Documents of one period that can be locked at once, oldest cutoff first; of one instant, in their order."""
-    groups: dict[tuple[datetime, int, date, date], list[Cut]] = defaultdict(list)
-    for cut in cuts:
-        identity = cut.plan.identity
-        rank = identity.order(cut.cutoff)[2]
-        groups[cut.cutoff, rank, identity.issue_date, identity.period].append(cut)
-    for (_, _, _, day), same in sorted(groups.items()):
-        yield day, same
 
 
 def _refuse_unmetered(locking: _Locking, cuts: Sequence[Cut]) -> None:
