@@ -30,4 +30,6 @@ def test_a_dry_run_says_what_the_change_then_does(
         catalog, first = rules.yaml + SOURCE, date(2026, 1, 1)
         folder = tmp_path_factory.mktemp("life")
         with open_sandbox(postgres, folder, catalog, now="2026-01-01", first_period=first, buckets=1) as sandbox:
-            assert Foretold(sandbox, rules, runs).run(script).wrong == []
+            life = Foretold(sandbox, rules, runs)
+            life.run(script)
+            assert life.wrong == []
