@@ -18,7 +18,12 @@ from billing_pipeline_tests.sandbox import SOURCE, open_sandbox
 from billing_pipeline_tests.servers import Server
 
 
-@pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.known_faults("what a subscription that is cancelled at its first instant gives back is not foretold"),
+]
+
+
 @histories(2)
 @given(rules=RULES, script=lives(8), runs=st.sampled_from(list(Runs)))
 def test_a_dry_run_says_what_the_change_then_does(
