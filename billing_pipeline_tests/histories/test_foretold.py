@@ -17,7 +17,6 @@ from billing_pipeline_tests.histories.sold import Rules
 from billing_pipeline_tests.sandbox import SOURCE, open_sandbox
 from billing_pipeline_tests.servers import Server
 
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.known_faults("what a subscription that is cancelled at its first instant gives back is not foretold"),
