@@ -27,7 +27,7 @@ KnownAt = Annotated[
     str | None,
     typer.Option("--as-known-at", metavar="INSTANT", help="As they were known then: versions, numbers, payments."),
 ]
-Every = Annotated[bool, typer.Option("--all", help="Also documents without lines, which are not issued.")]
+Every = Annotated[bool, typer.Option("--all", help="Also what is not issued: without lines, or zeros alone.")]
 Other = Annotated[str | None, typer.Argument(metavar="[OTHER]", help="A second invoice; without it, versions of one.")]
 Old = Annotated[int | None, typer.Option("--from", help="The older version. Default: the one before --to.")]
 New = Annotated[int | None, typer.Option("--to", help="The newer version. Default: the newest.")]

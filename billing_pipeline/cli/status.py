@@ -43,6 +43,10 @@ def _print(report: "Status") -> None:
             say(f"{period.standing.period.key} {hold.customer}: held by {hold.cause}: {hold.reason}")
         if len(period.held) > _SHOWN:
             say(f"{period.standing.period.key}: {len(period.held) - _SHOWN} more holds: billing hold list")
+    for failed in report.failed:
+        what = f"{failed.step} of {failed.period}" if failed.period else failed.step
+        often = f"{failed.times} times since {failed.since:%Y-%m-%d %H:%M}, last {failed.last_at:%Y-%m-%d %H:%M}"
+        say(f"Failed: {what}, {often}: {failed.error} {failed.hint}".rstrip())
     for source, code, rows in report.quarantined:
         say(f"Quarantined: {rows} rows of {source}: {code}. See: billing usage quarantine list")
     for url, error, _ in report.refused_files:

@@ -450,3 +450,13 @@ stage_run = _fact(
     Column("counts", JSONB),
     Column("actor", Text),
 )
+failed_step = _work(
+    "failed_step",
+    Column("step", Text),
+    Column("period", Text, comment="its key; empty where the step belongs to none"),
+    Column("error", Text),
+    Column("hint", Text),
+    Column("since", INSTANT),
+    Column("last_at", INSTANT),
+    Column("times", BigInteger),
+)

@@ -14,6 +14,8 @@ from billing_pipeline.core.errors import BillingError, unexpected
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.private_files import FILE, make_private_folder
+from billing_pipeline.ledger.periods import runs
+from billing_pipeline.ledger.periods.runs import FailedStep
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
@@ -28,7 +30,7 @@ class TickStep:
     """One step of a tick that was taken.
 
     Attributes:
-        name: sweep, land, examine, close, check, lock or deliver.
+        name: sweep, land, examine, close, check, lock or deliver; note, where even that it failed cannot be kept.
         period: its key; None where it belongs to none.
         result: what it did, in the form of its own command.
         problem: why it could not be done; other steps went on.
@@ -111,6 +113,7 @@ def tick(billing: Billing) -> TickReport:
 class _Tick:
     billing: Billing
     report: TickReport
+    _swept: bool = False
 
     def run(self) -> TickReport:
         """All steps, in the order of the data's path."""
@@ -131,8 +134,26 @@ class _Tick:
             if not locked:
                 break  # else what became final may call for a document that is due, too
         self._deliver()
+        self._keep_failures()
         self.report.seconds = monotonic() - started
         return self.report
+
+    def _keep_failures(self) -> None:
+        """Note which steps failed, for ``status``; forget those that were done, or that nothing is left to do for."""
+        failed = {(step.name, step.period): step.problem for step in self.report.steps if step.problem is not None}
+        not_asked = set() if self._swept else {("sweep", None)}
+
+        def work() -> None:
+            with self.billing.ledger.begin() as connection:
+                known = {(step.step, step.period) for step in runs.failed_steps(connection)}
+                if not known and not failed:
+                    return
+                now = self.billing.now(connection)
+                for (name, period), error in failed.items():
+                    runs.note_failed(connection, FailedStep(name, period, error.message, error.hint, now, now))
+                runs.forget_failed(connection, known - failed.keys() - not_asked)
+
+        self._step("note", None, work)
 
     def _close_dirty(self) -> tuple[list[BillingPeriod], list[Standing]]:
         """Close dirty periods, and those that this makes dirty: late usage of one period is billed in another."""
@@ -188,6 +209,7 @@ class _Tick:
             marker.touch(mode=FILE)
             return {"removed": removed} if removed else None
 
+        self._swept = True
         self._step("sweep", None, work)
 
     def _examine_lake(self) -> None:

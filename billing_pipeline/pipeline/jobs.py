@@ -2,7 +2,9 @@
 
 import dagster as dg
 
+from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.landing.landing_folder import land_waiting
+from billing_pipeline.operations.landing.sweep import sweep
 from billing_pipeline.pipeline.invoicing import invoices
 from billing_pipeline.pipeline.payments import deliver_queued, payments
 from billing_pipeline.pipeline.resources import BillingResource
@@ -35,10 +37,27 @@ def land_usage() -> None:
     land_files()
 
 
+@dg.op(out=dg.Out(dg.Nothing))
+def look_after_files(context: dg.OpExecutionContext, billing: BillingResource) -> None:
+    """Release who was held for a lake file that is restored; remove what crashes left behind."""
+    ledger = billing.open()
+    released = {period.key: lake_files.examine(ledger, period) for period in lake_files.held_periods(ledger)}
+    context.add_output_metadata({"released": dg.MetadataValue.json(released), "removed": sweep(ledger)})
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="Release who was held for a lake file that is restored, and remove what crashes left behind.",
+)
+def upkeep() -> None:
+    """One op: it belongs to no period."""
+    look_after_files()
+
+
 @dg.job(executor_def=dg.in_process_executor, description="Hand queued payments to their gateways, and retry refusals.")
 def deliver_payments() -> None:
     """One op: delivery belongs to no period."""
     deliver_queued()
 
 
-JOBS = (land_usage, close_period, lock_period, deliver_payments)
+JOBS = (land_usage, close_period, lock_period, deliver_payments, upkeep)

@@ -1,27 +1,28 @@
-"""What happens by the clock: the open period's heartbeat, and the close of each period through its grace.
+"""What happens by the clock: the open period's heartbeat, the close of each period through its grace, and upkeep.
 
 A schedule built from a partitioned job would pick the partition that has just opened; these ask the ledger.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 
 from billing_pipeline.core.errors import LedgerError
 from billing_pipeline.operations.closing.standings import standings
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.pipeline.jobs import close_period
+from billing_pipeline.pipeline.jobs import close_period, upkeep
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 
-Requests = list[dg.RunRequest] | dg.SkipReason
+Requests = list[dg.RunRequest] | dg.RunRequest | dg.SkipReason
 Evaluate = Callable[[dg.ScheduleEvaluationContext, BillingResource], Requests]
 
 
-def _schedule(cron: str) -> Callable[[Evaluate], dg.ScheduleDefinition]:
+def _schedule(cron: str, job: Any = close_period) -> Callable[[Evaluate], dg.ScheduleDefinition]:
     """In the billing time zone, on by default; the UI shows the docstring."""
     return lambda evaluate: dg.schedule(
-        job=close_period,
+        job=job,
         cron_schedule=cron,
         execution_timezone=BILLING_PERIODS.timezone,
         description=evaluate.__doc__,
@@ -41,7 +42,17 @@ def close_through_grace(context: dg.ScheduleEvaluationContext, billing: BillingR
     return _requests(context, billing, _in_grace, "No period is in grace.")
 
 
-SCHEDULES = (heartbeat, close_through_grace)
+@_schedule("45 * * * *", upkeep)
+def hourly_upkeep(context: dg.ScheduleEvaluationContext, billing: BillingResource) -> Requests:
+    """Every hour: lake files that were restored, for which customers wait; and what crashes left behind."""
+    try:
+        _ = billing.open().facts
+    except LedgerError as error:
+        return dg.SkipReason(str(error))
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
+SCHEDULES = (heartbeat, close_through_grace, hourly_upkeep)
 
 
 def _open(billing: Billing) -> list[str]:

@@ -13,7 +13,7 @@ from billing_pipeline.operations.changes.add_discount import AddDiscount
 from billing_pipeline.operations.changes.assign_plan import AssignPlan
 from billing_pipeline.operations.changes.cancel_subscription import CancelSubscription
 from billing_pipeline.operations.changes.change_subscription import ChangeSubscription
-from billing_pipeline.operations.changes.customer_change import change_customer
+from billing_pipeline.operations.changes.customer_change import CustomerVerb, change_customer
 from billing_pipeline.operations.changes.end_discount import EndDiscount
 from billing_pipeline.operations.closing.close import close
 from billing_pipeline.operations.locking import holds as hold
@@ -134,7 +134,7 @@ class Lifetime:
 
         def change() -> None:
             verb = AssignPlan(one.customer, plan, subscription=one.id, start=start.isoformat(), extend=extend)
-            change_customer(self.sandbox.billing, verb)
+            self._change(verb)
 
         if self._accepted(start, change):
             kept = [phase for phase in one.phases if phase[0] < start]
@@ -154,9 +154,7 @@ class Lifetime:
         fee = fees[number % len(fees)]
 
         def change() -> None:
-            change_customer(
-                self.sandbox.billing, ChangeSubscription(one.id, {fee: str(number)}, start=start.isoformat())
-            )
+            self._change(ChangeSubscription(one.id, {fee: str(number)}, start=start.isoformat()))
 
         if self._accepted(start, change):
             kept = [each for each in one.quantities if each[:2] != (start, fee)]
@@ -169,9 +167,7 @@ class Lifetime:
         if one is None or (end := self._instant(given[1])) < one.start:
             return
         since = min(end, one.end or end)
-        if self._accepted(
-            since, lambda: change_customer(self.sandbox.billing, CancelSubscription(one.id, end=end.isoformat()))
-        ):
+        if self._accepted(since, lambda: self._change(CancelSubscription(one.id, end=end.isoformat()))):
             if one.end is not None and one.end <= min(end, self.now):
                 return
             one.end = end
@@ -196,7 +192,7 @@ class Lifetime:
         verb = AddDiscount(customer, name, percent, amount, start.isoformat(), None, periods, [*prices])
         month = max(place for place, one in enumerate(MONTHS) if one <= start)
         last = None if periods is None else MONTHS[month + periods]
-        if self._accepted(start, lambda: change_customer(self.sandbox.billing, verb)):
+        if self._accepted(start, lambda: self._change(verb)):
             made = Discount(name, customer, start, percent, amount, prices, [(self.now, None)], last)
             self.life.discounts.append(made)
 
@@ -210,9 +206,7 @@ class Lifetime:
         if end < one.start or (over is not None and over <= min(end, self.now)):
             return
         since = min(end, over or end)
-        if self._accepted(
-            since, lambda: change_customer(self.sandbox.billing, EndDiscount(one.id, end=end.isoformat()))
-        ):
+        if self._accepted(since, lambda: self._change(EndDiscount(one.id, end=end.isoformat()))):
             one.ends.append((self.now, end))
 
     def _hold(self, given: tuple[str, int]) -> None:
@@ -223,6 +217,9 @@ class Lifetime:
     def _release(self, number: int) -> None:
         if holds := hold.list_holds(self.sandbox.billing):
             hold.release(self.sandbox.billing, [holds[number % len(holds)].id], "it is fine")
+
+    def _change(self, verb: CustomerVerb) -> None:
+        change_customer(self.sandbox.billing, verb)
 
     def _accepted(self, since: datetime, change: Callable[[], object]) -> bool:
         """Whether the ledger took it. From the running period's start on it takes nearly everything."""

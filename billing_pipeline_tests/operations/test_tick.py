@@ -15,10 +15,11 @@ from billing_pipeline.core.errors import UsageError
 from billing_pipeline.core.period import BillingPeriod
 from billing_pipeline.operations.closing.standings import standings
 from billing_pipeline.operations.context import Billing
+from billing_pipeline.operations.reading.status import status
 from billing_pipeline.operations.tick import TickReport, tick
 from billing_pipeline.usage.lake import Lake
 from billing_pipeline_tests.cli.command_line import CATALOG
-from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, Sandbox, open_sandbox, use
+from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, Sandbox, instant, open_sandbox, use
 from billing_pipeline_tests.servers import Server
 
 
@@ -89,7 +90,16 @@ def test_what_breaks_in_one_step_is_a_problem_of_that_step_and_done_by_the_next_
     assert {(step.name, step.period) for step in report.problems} == {(name, period)}
     assert all("ZeroDivisionError: nobody foresaw this" in step.summary for step in report.problems)
     assert ("close", FEBRUARY) in {(step.name, step.period) for step in report.steps}
+    (kept,) = status(sandbox.billing).failed
+    assert (kept.step, kept.period, kept.times, kept.since) == (name, period, 1, sandbox.billing.now())
+    assert "ZeroDivisionError" in kept.error
+    with monkeypatch.context() as patched:
+        patched.setattr(whole, function, broken)
+        tick(sandbox.at("2026-02-04T01:00").billing)
+    (again,) = status(sandbox.billing).failed
+    assert (again.times, again.since, again.last_at) == (2, kept.since, instant("2026-02-04T01:00"))
     steps(tick(sandbox.billing))
+    assert list(status(sandbox.billing).failed) == []
     assert {document.status for document in sandbox.documents("acme", JANUARY)} == {"finalized"}
 
 

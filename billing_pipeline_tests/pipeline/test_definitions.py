@@ -92,11 +92,11 @@ def test_everything_that_is_launched_by_itself_or_by_people_says_what_it_does(de
 
 
 JOBS = (
-    *("land_usage", "close_period", "lock_period", "deliver_payments"),
+    *("land_usage", "close_period", "lock_period", "deliver_payments", "upkeep"),
     *("assign_plan", "change_subscription", "cancel_subscription", "add_discount", "end_discount"),
 )
 SENSORS = ("files_landed", "dirty_periods", "due_documents", "queued_payments")
-SCHEDULES = ("heartbeat", "close_through_grace")
+SCHEDULES = ("heartbeat", "close_through_grace", "hourly_upkeep")
 
 
 def test_what_happens_by_itself_is_on_by_default(defs: "Definitions") -> None:

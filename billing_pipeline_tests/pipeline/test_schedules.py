@@ -1,7 +1,11 @@
 """What the clock launches: the period that is open, and those that have ended; never the one that has just opened."""
 
+import os
+from pathlib import Path
+
 import pytest
 
+from billing_pipeline.operations.locking.holds import list_holds
 from billing_pipeline_tests.pipeline.month import Month
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, use
 
@@ -43,7 +47,32 @@ def test_a_locked_period_is_left_alone(month: Month) -> None:
     assert month.tick("close_through_grace", "2026-02-05T00:05").skipped == "No period is in grace."
 
 
-@pytest.mark.parametrize("schedule", ["heartbeat", "close_through_grace"])
+def test_upkeep_releases_who_waits_for_a_restored_file_and_removes_what_crashes_left(month: Month) -> None:
+    billing = month.sandbox.billing
+    month.sandbox.land(use("acme", "compute", "2026-01-05", 3), use("beta", "compute", "2026-01-05", 4))
+    lake = Path(billing.settings.lake)
+    paths = [lake / row.path for row in month.sandbox.query("SELECT path FROM lake_file")]
+    kept = {path: path.read_bytes() for path in paths}
+    for path in paths:
+        path.unlink()
+    month.run()
+    assert {hold.cause for hold in list_holds(billing)} == {"lake_files"}
+    left = billing.settings.home / "staging" / "1-killed"
+    left.mkdir(parents=True)
+    os.utime(left, times=(0, 0))
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+    assert month.tick("hourly_upkeep", "2026-01-20T10:45").keys == ["2026-01-20T10:45:00+00:00"]
+    month.run("upkeep", None)
+    assert list_holds(billing) == []
+    assert not left.exists()
+    assert month.look("dirty_periods").partitions == [JANUARY]
+    month.run()
+    assert [str(doc.total) for doc in month.sandbox.documents(key=JANUARY)] == ["0.30", "0.40"]
+
+
+@pytest.mark.parametrize("schedule", ["heartbeat", "close_through_grace", "hourly_upkeep"])
 def test_without_a_ledger_they_say_how_to_make_one(
     month: Month, schedule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,5 +88,5 @@ def test_a_sandbox_ahead_of_today_is_left_to_tick(month: Month) -> None:
 def test_they_run_in_the_billing_time_zone(month: Month) -> None:
     from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 
-    for name in ("heartbeat", "close_through_grace"):
+    for name in ("heartbeat", "close_through_grace", "hourly_upkeep"):
         assert month.defs.resolve_schedule_def(name).execution_timezone == BILLING_PERIODS.timezone

@@ -156,7 +156,7 @@ def played(history: History, way: str, server: Server, folder: Path, monkeypatch
     use_no_checks(monkeypatch)
     use_plain_metering(monkeypatch)
     with opened(history.scenario(folder / "history", way), server, folder) as walk:
-        walk.late = way == AFTER_AN_OUTAGE
+        walk.between = None if way == AFTER_AN_OUTAGE else 0
         found = walk.run().documents()
         return "\n".join([*walk.wrong, *_differences(history.documents, found), *broken(walk)])
 

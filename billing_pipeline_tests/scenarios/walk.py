@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,25 +46,28 @@ class Walk:
     """One walk through a scenario.
 
     Attributes:
-        late: the product does not run by itself until the end, as after an outage; only the script's own ticks do.
+        between: the days that go by between two runs of the product, where it does not run whenever the script says
+            so; None: it does not run by itself until the end, as after an outage. The script's own ticks always do.
         wrong: what was not as expected on the way.
     """
 
     scenario: Scenario
     sandbox: Sandbox
-    late: bool = False
+    between: int | None = 0
     wrong: list[str] = field(default_factory=list)
 
     def run(self) -> "Walk":
         """From the start to the end."""
-        moments = self.scenario.moments()
+        moments, last = self.scenario.moments(), self.scenario.start
         for moment, steps, runs in moments:
             self.sandbox.at(moment)
             for step in steps:
                 self._do(step)
-            if moment == moments[-1][0] or (runs and not self.late):
+            in_time = self.between is not None and moment - last >= timedelta(days=self.between)
+            if moment == moments[-1][0] or (runs and in_time):
                 self.tick()
-            if not self.late and moment in self.scenario.known:
+                last = moment
+            if self.between == 0 and moment in self.scenario.known:
                 found = differences(self.scenario.known[moment], self.documents(), whole=False)
                 self.wrong += [f"at {moment.isoformat()}: {one}" for one in found]
         return self

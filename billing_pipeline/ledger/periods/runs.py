@@ -1,14 +1,14 @@
-"""What ran in a period, and where the rows of its usage ended."""
+"""What ran in a period, what could not, and where the rows of its usage ended."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, delete, insert, select, text, tuple_
 
 from billing_pipeline.ledger.database import fetch
 from billing_pipeline.ledger.periods.periods import Stage
-from billing_pipeline.ledger.tables import stage_run
+from billing_pipeline.ledger.tables import failed_step, stage_run
 
 
 def note_run(
@@ -44,6 +44,53 @@ def unchecked(connection: Connection, periods: Collection[date], batch: int) -> 
             (SELECT max(through_batch) FROM stage_run AS r WHERE r.period = b.period AND r.stage = 'check'), 0)
     """
     return {row.period for row in fetch(connection, query, periods=periods, batch=batch)}
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """A step that could not be done when it was last tried.
+
+    Attributes:
+        period: its key; None where the step belongs to none.
+        hint: what to do.
+        since: when it failed first, and was not done since.
+        times: how often it failed since then.
+    """
+
+    step: str
+    period: str | None
+    error: str
+    hint: str
+    since: datetime
+    last_at: datetime
+    times: int = 1
+
+
+def note_failed(connection: Connection, failed: FailedStep) -> None:
+    """Keep that a step could not be done, once more."""
+    connection.execute(
+        text("""
+            INSERT INTO failed_step AS f (step, period, error, hint, since, last_at, times)
+            VALUES (:step, :period, :error, :hint, :since, :last_at, :times) ON CONFLICT (step, period) DO UPDATE SET
+                error = excluded.error, hint = excluded.hint, last_at = excluded.last_at,
+                times = f.times + excluded.times
+        """),
+        asdict(failed) | {"period": failed.period or ""},
+    )
+
+
+def forget_failed(connection: Connection, steps: Collection[tuple[str, str | None]]) -> None:
+    """Forget that steps, (name, period), could not be done: they were, or nothing is left to do."""
+    keys = [(step, period or "") for step, period in steps]
+    connection.execute(delete(failed_step).where(tuple_(failed_step.c.step, failed_step.c.period).in_(keys)))
+
+
+def failed_steps(connection: Connection) -> list[FailedStep]:
+    """The steps that could not be done when they were last tried, the oldest failure first."""
+    rows = connection.execute(select(failed_step).order_by(failed_step.c.since, failed_step.c.step))
+    return [
+        FailedStep(row.step, row.period or None, row.error, row.hint, row.since, row.last_at, row.times) for row in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)

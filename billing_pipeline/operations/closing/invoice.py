@@ -67,7 +67,8 @@ def _draft(work: Work, waiting: Mapping[str, CustomerState], as_of: AsOf, now: d
     at_cutoffs = documents_at_cutoffs(work, cuts, codes, billed)
     documents = _documents(work, as_of, waiting, billed_with(billed, cuts, codes))
     counts = DocumentWriter(work, waiting, present, now).write_drafts([*at_cutoffs, DocumentsAsOf(as_of, documents)])
-    periods.forget_causes(connection, work.first_day, codes.values())
+    settled = codes.keys() - {cut.customer for cut in cuts}
+    periods.forget_causes(connection, work.first_day, [codes[customer] for customer in settled])
     return {"customers": len(waiting), **counts}
 
 

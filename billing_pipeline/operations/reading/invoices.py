@@ -7,6 +7,7 @@ from uuid import UUID
 from billing_pipeline.core.errors import Refused, nearest
 from billing_pipeline.core.plain_json import Json
 from billing_pipeline.core.plain_text import instant
+from billing_pipeline.invoicing.document import DocumentStatus
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.reading import documents as known_documents
@@ -47,7 +48,7 @@ def read_invoices(
         customer: only this customer's.
         period: only this period's, by its key.
         as_known_at: what was known then: later versions, finalizations and payments had not happened.
-        empty: also documents without lines, which are not issued.
+        empty: also documents without lines, or with zeros alone, which are not issued.
 
     Raises:
         Refused: an unknown customer, or no such period.
@@ -56,12 +57,24 @@ def read_invoices(
     at = as_known_at or billing.now()
     with known_documents.snapshot(billing.ledger) as connection:
         which = WhichDocuments(_code(connection, customer), first_day, as_known_at)
-        waits = Waits(billing, connection, at)
+        waits, zeros = Waits(billing, connection, at), _zeros_are_issued(billing, connection)
         ids = known_documents.ids(connection, which)
         for start in range(0, len(ids), _AT_ONCE):
             for document in _known(billing, connection, ids[start : start + _AT_ONCE], which):
-                if document.lines or empty:
+                if empty or _issued(document, zeros=zeros):
                     yield as_json(document, waits.of(document))
+
+
+def _zeros_are_issued(billing: Billing, connection: Connection) -> bool:
+    catalog = billing.view(connection, ledger_catalog.newest_change(connection), customers=()).catalog
+    return catalog is not None and catalog.account.zero_documents == "issue"
+
+
+def _issued(document: KnownDocument, *, zeros: bool) -> bool:
+    """Whether a document is issued, or would be if it locked as it is."""
+    if document.number is not None or not document.lines:
+        return document.number is not None
+    return any(line.amount.minor for line in document.lines) or (zeros and document.status == DocumentStatus.DRAFT)
 
 
 def _known(

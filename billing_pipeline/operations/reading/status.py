@@ -12,6 +12,8 @@ from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import holds
 from billing_pipeline.ledger.documents.holds import Hold
+from billing_pipeline.ledger.periods import runs
+from billing_pipeline.ledger.periods.runs import FailedStep
 from billing_pipeline.ledger.reading import documents, overview
 from billing_pipeline.ledger.reading.overview import QuarantinedRows, RefusedFile, Run
 from billing_pipeline.ledger.usage import manifest
@@ -90,6 +92,7 @@ class Status(JsonFields):
         quarantined: rows that wait to be mended.
         refused_files: what lies in the landing folder and could not be landed.
         payments: how many there are, by status.
+        failed: steps of a tick that could not be done when they were last tried.
     """
 
     now: datetime
@@ -100,6 +103,7 @@ class Status(JsonFields):
     quarantined: Sequence[QuarantinedRows]
     refused_files: Sequence[RefusedFile]
     payments: Mapping[str, int]
+    failed: Sequence[FailedStep]
 
 
 def status(billing: Billing, *, every: bool = False) -> Status:
@@ -123,6 +127,7 @@ def status(billing: Billing, *, every: bool = False) -> Status:
             quarantined=overview.quarantined(connection),
             refused_files=overview.refused_files(connection),
             payments=overview.payments(connection),
+            failed=runs.failed_steps(connection),
         )
 
 

@@ -11,6 +11,7 @@ from billing_pipeline.operations.closing.meter import meter_unit
 from billing_pipeline.operations.landing.watermark import record
 from billing_pipeline.operations.locking.holds import list_holds, place, release
 from billing_pipeline.operations.locking.lock import lock_unit
+from billing_pipeline.operations.reading.invoices import list_invoices
 from billing_pipeline_tests.histories.plain_metering import use_plain_metering
 from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, MONTH, Doc, Sandbox, instant, lines_of, open_sandbox, use
 from billing_pipeline_tests.servers import Server
@@ -85,6 +86,25 @@ def test_an_amount_of_nothing_is_not_issued_unless_the_account_says_so(sandbox: 
     sandbox.apply(MONTH.replace("currency: USD", "currency: USD, zero_documents: issue", 1))
     sandbox.land(use("acme", "api", "2026-02-05", 0))
     assert sandbox.at("2026-03-04").lock("2026-02-01") == {"finalized": 3, "issued": 1, "queued": 0, "held": 0}
+
+
+def test_zeros_are_listed_where_they_are_issued_drafts_and_final_ones_alike(sandbox: Sandbox) -> None:
+    def listed(*, empty: bool = False) -> list[tuple[object, bool, bool]]:
+        found = list_invoices(sandbox.billing, customer="acme", period=JANUARY, empty=empty)
+        return [(one["status"], one["number"] is not None, bool(one["lines"])) for one in found]
+
+    sandbox.land(use("acme", "api", "2026-01-05", 0))
+    sandbox.close()
+    assert (listed(), listed(empty=True)) == ([], [("draft", False, True)])
+    sandbox.at("2026-02-03").close()  # in grace, it waits
+    assert (listed(), listed(empty=True)) == ([], [("draft", False, True)])
+    sandbox.at("2026-02-04").lock()
+    assert (listed(), listed(empty=True)) == ([], [("finalized", False, True)])
+    sandbox.apply(MONTH.replace("currency: USD", "currency: USD, zero_documents: issue", 1))
+    assert listed() == []  # what was not issued then is not issued now
+    sandbox.land(use("acme", "api", "2026-02-05", 0))
+    sandbox.close("2026-02-01")
+    assert len(list_invoices(sandbox.billing, customer="acme", period="2026-02-01")) == 1
 
 
 def test_payment_is_queued_with_the_document_for_the_customers_gateway(sandbox: Sandbox) -> None:
