@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 
 from billing_pipeline_tests.examples import histories
-from billing_pipeline_tests.histories.lifetime import Lifetime, Runs
+from billing_pipeline_tests.histories.kept_ledger import KeptLedger
+from billing_pipeline_tests.histories.lifetime import Lifetime, Runs, use_the_clock_of
 from billing_pipeline_tests.histories.lives import RULES, lives
 from billing_pipeline_tests.histories.plain_metering import use_no_checks, use_plain_metering
 from billing_pipeline_tests.histories.script import Step
 from billing_pipeline_tests.histories.sold import Rules
 from billing_pipeline_tests.sandbox import SOURCE, open_sandbox
-from billing_pipeline_tests.servers import Server
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,22 +31,24 @@ pytestmark = [
 
 
 @contextmanager
-def lived(server: Server, folder: Path, rules: Rules, runs: Runs = Runs.LATE) -> Iterator[Lifetime]:
+def lived(kept: KeptLedger, folder: Path, rules: Rules, runs: Runs = Runs.LATE) -> Iterator[Lifetime]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_plain_metering(monkeypatch)
         use_no_checks(monkeypatch)
         with open_sandbox(
-            server, folder, rules.yaml + SOURCE, now="2026-01-01", first_period=date(2026, 1, 1), buckets=1
+            kept.empty(), folder, rules.yaml + SOURCE, now="2026-01-01", first_period=date(2026, 1, 1), buckets=1
         ) as sandbox:
-            yield Lifetime(sandbox, rules, runs)
+            life = Lifetime(sandbox, rules, runs)
+            use_the_clock_of(monkeypatch, life)
+            yield life
 
 
 @histories(4)
 @given(rules=RULES, script=lives(24))
 def test_the_sum_of_all_documents_is_everything_rated_at_once(
-    postgres: Server, tmp_path_factory: pytest.TempPathFactory, rules: Rules, script: Sequence[Step]
+    kept: KeptLedger, tmp_path_factory: pytest.TempPathFactory, rules: Rules, script: Sequence[Step]
 ) -> None:
-    with lived(postgres, tmp_path_factory.mktemp("life"), rules) as life:
+    with lived(kept, tmp_path_factory.mktemp("life"), rules) as life:
         life.run(script).finish()
         assert life.differences() == []
         assert life.numbers() == [f"2026-{number:06}" for number in range(1, len(life.numbers()) + 1)]
@@ -58,11 +60,11 @@ def test_the_sum_of_all_documents_is_everything_rated_at_once(
 @histories(2)
 @given(rules=RULES, script=lives(24))
 def test_when_the_product_runs_does_not_matter(
-    postgres: Server, tmp_path_factory: pytest.TempPathFactory, rules: Rules, script: Sequence[Step]
+    kept: KeptLedger, tmp_path_factory: pytest.TempPathFactory, rules: Rules, script: Sequence[Step]
 ) -> None:
     said = []
     for runs in Runs:
-        with lived(postgres, tmp_path_factory.mktemp("life"), rules, runs) as life:
+        with lived(kept, tmp_path_factory.mktemp("life"), rules, runs) as life:
             life.run(script).finish()
             said.append(life.statements())
     assert said[0] == said[1] == said[2]
