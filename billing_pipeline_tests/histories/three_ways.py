@@ -7,8 +7,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed
 
+from billing_pipeline_tests.examples import ONE_BY_NUMBER
 from billing_pipeline_tests.histories.kept_ledger import KeptLedger
 from billing_pipeline_tests.histories.lifetime import Lifetime, Runs, use_the_clock_of
 from billing_pipeline_tests.histories.lives import RULES, lives
@@ -25,14 +26,7 @@ def life(number: int, length: int = LENGTH) -> tuple[Rules, list[Step]]:
     drawn: list[tuple[Rules, list[Step]]] = []
 
     @seed(number)
-    @settings(
-        max_examples=3,  # the first ones are the simplest there are
-        derandomize=False,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @ONE_BY_NUMBER
     @given(rules=RULES, script=lives(length))
     def draw(rules: Rules, script: list[Step]) -> None:
         drawn.append((rules, script))
