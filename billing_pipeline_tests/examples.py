@@ -8,6 +8,16 @@ from hypothesis import HealthCheck, Phase, settings
 _OF_THE_TIER = settings().max_examples  # where a test asks for 100, or for nothing
 WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
+# What is drawn by a seed of its own, whatever the tier: the last of three, since the first are the simplest there are.
+ONE_BY_NUMBER = settings(
+    max_examples=3,
+    derandomize=False,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
 
 def examples(number: int, **more: Any) -> settings:
     """As many as the tier tries where ``make test``, all in all, tries ``number``: for what is not as dear as most."""

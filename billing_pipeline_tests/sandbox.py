@@ -5,7 +5,7 @@ The database is a copy of one that is migrated once a session, so that a ledger 
 
 import atexit
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -228,7 +228,7 @@ def _doc(row: Any) -> Doc:
 
 @contextmanager
 def open_sandbox(
-    server: Server,
+    server: Server | Ledger,
     folder: Path,
     *catalog: str,
     now: str = "2026-01-01",
@@ -237,9 +237,20 @@ def open_sandbox(
     cadence: str = "month",
     first_period: date = date(2024, 1, 1),
 ) -> Iterator[Sandbox]:
-    """A new ledger whose clock stands at ``now``, with ``catalog`` applied; dropped afterwards."""
-    with new_ledger(server) as ledger:
-        home = folder / str(make_url(ledger.url).database)
+    """A new ledger whose clock stands at ``now``, with ``catalog`` applied; dropped afterwards, where it was made here.
+
+    Args:
+        server: makes a ledger; or one that was made before, and is empty.
+        folder: for its lake.
+        catalog: contents of files.
+        now: the clock.
+        buckets: of customers.
+        time_zone: of its calendar.
+        cadence: of its calendar.
+        first_period: of its calendar.
+    """
+    with nullcontext(server) if isinstance(server, Ledger) else new_ledger(server) as ledger:
+        home = folder / uuid4().hex
         home.mkdir()
         settings = Settings.model_validate(
             {

@@ -66,12 +66,10 @@ def belongs(item: pytest.Item, tier: Tier) -> bool:
     marks = {mark.name for mark in item.iter_markers()}
     if tier is Tier.THOROUGH:
         return True
-    if "thorough" in marks:
+    if marks & {"thorough", "known_faults"}:
         return False
     if tier is Tier.QUICK:
         return not marks & _NOT_QUICK
-    if tier is Tier.FRESH and "known_faults" in marks:
-        return False
     return tier is Tier.TEST or hypothesis.is_hypothesis_test(getattr(item, "obj", None))
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from itertools import chain
 from types import NoneType
 from typing import Any
 
@@ -137,8 +138,12 @@ def copy_rows(connection: Connection, table: Table, columns: Sequence[str], rows
     driver = connection.connection.driver_connection
     assert driver is not None, "a pooled connection always has its driver"  # noqa: S101
     count, waiting, size, renderer = 0, list[str](), 0, _RENDERERS.get
+    remaining = iter(rows)
+    first = next(remaining, None)
+    if first is None:
+        return 0  # the server need not be asked
     with driver.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
-        for row in rows:
+        for row in chain([first], remaining):
             line = "\t".join([renderer(type(value), _escaped)(value) for value in row]) + "\n"
             count, size = count + 1, size + len(line)
             waiting.append(line)

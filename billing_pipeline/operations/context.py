@@ -26,6 +26,9 @@ from billing_pipeline.operations.answer_cache import Remembered
 from billing_pipeline.operations.progress import Watch, no_watch
 from billing_pipeline.settings import Settings, load_settings
 
+_Known = tuple[int, int | tuple[str, ...] | None]  # through which change; of a bucket, of some customers, or of all
+_FEW, _VIEWS_OF_FEW = 10, 64  # a run asks for the same few customers, as known at several changes, again and again
+
 
 @dataclass
 class Billing:
@@ -46,7 +49,7 @@ class Billing:
     watch: Watch = field(default=no_watch, repr=False)
     remembered: Remembered = field(default_factory=Remembered, repr=False)
     unsound: dict[str, str] = field(default_factory=dict, repr=False)
-    _views: dict[tuple[int, int | None], CatalogView] = field(default_factory=dict, repr=False)
+    _views: dict[_Known, CatalogView] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, settings: Settings | None = None, *, actor: str | None = None) -> "Billing":
@@ -127,14 +130,20 @@ class Billing:
         customers: Collection[str] | None = None,
     ) -> CatalogView:
         """The catalog as known through a change, whole or as far as it concerns some customers."""
-        if customers is not None:
-            return build_view(change, ledger_catalog.entries(connection, change, customers=customers))
-        view = self._views.get((change, bucket))
+        known: _Known = change, bucket if customers is None else tuple(sorted(customers))
+        view = self._views.get(known)
         if view is None:
-            view = build_view(change, ledger_catalog.entries(connection, change, bucket=bucket))
-            self._views.clear()  # one at a time: catalogs can be large
-            self._views[change, bucket] = view
+            view = build_view(change, ledger_catalog.entries(connection, change, bucket=bucket, customers=customers))
+            same = [one for one in self._views if _of_few(one) == _of_few(known)]
+            most = _VIEWS_OF_FEW if _of_few(known) else 1  # catalogs can be large
+            for oldest in same[: len(same) + 1 - most]:
+                del self._views[oldest]
+            self._views[known] = view
         return view
+
+
+def _of_few(known: _Known) -> bool:
+    return isinstance(known[1], tuple) and len(known[1]) <= _FEW
 
 
 def build_view(change: int, entries: Collection[CatalogEntry]) -> CatalogView:

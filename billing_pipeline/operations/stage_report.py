@@ -27,21 +27,23 @@ class StageReport(JsonFields):
     seconds: float
 
 
-def note_stage(
-    billing: Billing, period: BillingPeriod, stage: Stage, counts: Mapping[str, int], seconds: float
-) -> StageReport:
-    """Note in the ledger that a stage ran in a period, and what it did."""
-    now = billing.now()
+def note_stages(
+    billing: Billing, period: BillingPeriod, ran: Mapping[Stage, tuple[Mapping[str, int], float]]
+) -> tuple[StageReport, ...]:
+    """Note in the ledger that stages ran in a period: what each counted, and its seconds."""
     with billing.ledger.begin() as connection:
-        reached = periods.reached(connection, period.first_day)
-        runs.note_run(
-            connection,
-            period=period.first_day,
-            stage=stage,
-            at=now,
-            seconds=seconds,
-            through_batch=reached,
-            counts=dict(counts),
-            actor=billing.actor,
-        )
-    return StageReport(period.key, stage, dict(counts), reached, seconds)
+        now, reached = billing.now(connection), periods.reached(connection, period.first_day)
+        for stage, (counts, seconds) in ran.items():
+            runs.note_run(
+                connection,
+                period=period.first_day,
+                stage=stage,
+                at=now,
+                seconds=seconds,
+                through_batch=reached,
+                counts=dict(counts),
+                actor=billing.actor,
+            )
+    return tuple(
+        StageReport(period.key, stage, dict(counts), reached, seconds) for stage, (counts, seconds) in ran.items()
+    )

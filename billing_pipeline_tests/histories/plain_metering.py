@@ -3,8 +3,9 @@
 The engine itself is proven against the same rules elsewhere, and some histories run on it.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -16,6 +17,9 @@ import pytest
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.core.money import EXACT
 from billing_pipeline.core.period import BillingPeriod
+from billing_pipeline.ledger import catalog as ledger_catalog
+from billing_pipeline.ledger.documents import checks
+from billing_pipeline.ledger.documents.checks import Reason
 from billing_pipeline.metering.measure import Measured, Measurement, Quantity
 from billing_pipeline.operations.checks.check_report import CheckReport
 from billing_pipeline.operations.context import Billing
@@ -39,6 +43,27 @@ def use_no_checks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _no_check(billing: Billing, period: BillingPeriod) -> CheckReport:
     return CheckReport(period.key, billing.now(), rows=(), held=(), events=0, seconds=0)
+
+
+def use_check_for_lost_usage(
+    monkeypatch: pytest.MonkeyPatch, suspects: Callable[[date], Mapping[str, Sequence[datetime]]]
+) -> None:
+    """Check without an engine, for usage that is about to be lost, and hold as all checks do.
+
+    ``suspects`` says by customer when deliveries with such usage of a period came.
+    """
+
+    def check(billing: Billing, period: BillingPeriod) -> CheckReport:
+        found, now = suspects(period.first_day), billing.now()
+        with billing.ledger.begin() as connection:
+            codes = ledger_catalog.codes_of(connection, found)
+            reasons = {
+                codes[customer]: Reason(f"received {instants}", min(instants)) for customer, instants in found.items()
+            }
+            checks.hold(connection, period.first_day, "duplicate_keys", reasons, now)
+        return CheckReport(period.key, now, rows=(), held=tuple(sorted(found)), events=0, seconds=0)
+
+    monkeypatch.setattr("billing_pipeline.operations.locking.check_and_lock.check", check)
 
 
 @contextmanager

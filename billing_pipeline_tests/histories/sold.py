@@ -107,9 +107,16 @@ class Subscription:
     @property
     def yaml(self) -> str:
         phases = ", ".join(f"{{plan: {plan}, start: {start.isoformat()}}}" for start, plan in self.phases)
+        by_start: dict[datetime, list[str]] = {}
+        for start, fee, quantity in self.quantities:
+            by_start.setdefault(start, []).append(f"{fee}: {quantity}")
+        changes = ", ".join(
+            f"{{start: {start.isoformat()}, quantities: {{{', '.join(each)}}}}}"
+            for start, each in sorted(by_start.items())
+        )
         return (
             f"subscriptions:\n  - {{id: {self.id}, customer: {self.customer}, start: {self.start.isoformat()}, "
-            f"phases: [{phases}]}}"
+            f"phases: [{phases}], quantity_changes: [{changes}]}}"
         )
 
 

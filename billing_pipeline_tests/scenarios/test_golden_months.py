@@ -22,7 +22,7 @@ PENDING: dict[str, str] = {}
 # Those whose documents depend most on when the product runs; at night the others come late, too.
 LATE = re.compile(r"worked_example_[245]|everything|restated|nobody|held|late_stop|recorded_late")
 NEVER_BY_DAY = re.compile(r"\b\B")
-AT_NIGHT = pytest.mark.thorough(instead="test_when_the_product_runs_does_not_matter")
+AT_NIGHT = pytest.mark.thorough(instead="test_some_lives_are_always_played")
 
 
 def scenarios(now: re.Pattern[str] = re.compile("")) -> Sequence[object]:

@@ -146,7 +146,7 @@ def replace_drafts(connection: Connection, states: Sequence[NewState], at: datet
 
 def remove_drafts(connection: Connection, ids: Collection[UUID]) -> None:
     """Remove drafts that no longer exist, or that become a version in this transaction."""
-    for table in (draft_line, draft_document):
+    for table in (draft_line, draft_document) if ids else ():
         connection.execute(delete(table).where(among(table.c.document, ids)))
 
 

@@ -45,4 +45,5 @@ def record(connection: Connection, file: SeenFile, at: datetime) -> None:
 
 def forget(connection: Connection, urls: Collection[str]) -> None:
     """Files that are gone concern nobody."""
-    connection.execute(delete(landing_file).where(landing_file.c.url.in_(list(urls))))
+    if urls:
+        connection.execute(delete(landing_file).where(landing_file.c.url.in_(list(urls))))

@@ -15,7 +15,7 @@ from billing_pipeline.operations.closing.meter import meter_unit, rows_to_read
 from billing_pipeline.operations.closing.rate import rate_unit
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.parallel import run_units
-from billing_pipeline.operations.stage_report import StageReport, note_stage
+from billing_pipeline.operations.stage_report import StageReport, note_stages
 from billing_pipeline.operations.unit import Unit
 
 _STAGES = {Stage.METER: meter_unit, Stage.RATE: rate_unit, Stage.INVOICE: invoice_unit}
@@ -48,7 +48,7 @@ def close(billing: Billing, period: BillingPeriod, stages: Sequence[Stage] = tup
         for stage, (counted, took) in unit.items():
             counts[stage].update(counted)
             seconds[stage] += took
-    return tuple(note_stage(billing, period, stage, counts[stage], seconds[stage]) for stage in stages)
+    return note_stages(billing, period, {stage: (counts[stage], seconds[stage]) for stage in stages})
 
 
 def _rows(billing: Billing, period: BillingPeriod, first: Stage) -> int:

@@ -125,6 +125,8 @@ def touched(work: Work, after: int, through: int) -> dict[int, set[int]]:
 
     Batches received before the period's end share one entry: nobody asks which of them made the first version.
     """
+    if through <= after:
+        return {}
     connection, first_day = work.connection, work.first_day
     lasting = lasting_meters(connection, ledger_catalog.newest_change(connection))
     new = manifest.touching(connection, first_day, after, through)

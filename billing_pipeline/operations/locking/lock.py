@@ -56,7 +56,7 @@ from billing_pipeline.operations.closing.versions import (
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.locking.finalize import finalize
 from billing_pipeline.operations.parallel import run_units
-from billing_pipeline.operations.stage_report import StageReport, note_stage
+from billing_pipeline.operations.stage_report import StageReport, note_stages
 from billing_pipeline.operations.unit import AsOf, Unit, Work, codes_of, terms_of
 from billing_pipeline.usage.expectations import UNRATED
 
@@ -83,7 +83,7 @@ def lock(billing: Billing, period: BillingPeriod) -> StageReport:
         progress = billing.watch(f"lock {period.key}")
         for counted in run_units(billing, lock_unit, due * _ROWS_PER_DOCUMENT, period.key, now, progress=progress):
             counts.update(counted)
-    return note_stage(billing, period, Stage.LOCK, counts, monotonic() - started)
+    return note_stages(billing, period, {Stage.LOCK: (counts, monotonic() - started)})[0]
 
 
 def _examine(billing: Billing, periods_due: Sequence[BillingPeriod]) -> None:
