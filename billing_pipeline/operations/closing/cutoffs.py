@@ -125,13 +125,11 @@ class Cutoffs:
 
 def in_turn(cuts: Iterable[Cut]) -> Iterator[tuple[date, list[Cut]]]:
     """Documents of one period that can be locked at once, oldest cutoff first; of one instant, in their order."""
-    groups: dict[tuple[datetime, int, date, date], list[Cut]] = defaultdict(list)
+    groups: dict[tuple[datetime, Order], list[Cut]] = defaultdict(list)
     for cut in cuts:
-        identity = cut.plan.identity
-        rank = identity.order(cut.cutoff)[2]
-        groups[cut.cutoff, rank, identity.issue_date, identity.period].append(cut)
-    for (_, _, _, day), same in sorted(groups.items()):
-        yield day, same
+        groups[cut.cutoff, cut.plan.order].append(cut)
+    for _, same in sorted(groups.items()):
+        yield same[0].plan.identity.period, same
 
 
 class _CatalogThen:

@@ -136,7 +136,7 @@ def fee_key(terms: Terms, calendar: BillingCalendar, line: RatedLine, plan: Plan
 def service_starts(
     terms: Terms, calendar: BillingCalendar, line: RatedLine, plans: Mapping[PlanVersion, Plan]
 ) -> date | None:
-    """The first day of the service period that a fee line pays for; None where no plan knows the fee.
+    """The first day of the service period that a fee line pays for; None where it is due once, or no plan knows it.
 
     Args:
         terms: of the line's customer.
@@ -148,6 +148,8 @@ def service_starts(
     own, known = (line.plan or "", line.plan_version or 0), [version for version in plans if version[0] == line.plan]
     for version in sorted(known, key=lambda version: (version != own, version)):
         for fee in plans[version].fees:
+            if fee.id == line.price and fee.every is FeeCadence.ONCE:
+                return None  # whenever its plan starts, it is the same
             if fee.id == line.price:
                 schedule = _schedule(terms, calendar, line.subscription)
                 return schedule.rhythm(fee.every).holding(line.service_start).first_day
