@@ -27,7 +27,7 @@ from functools import partial
 from billing_pipeline.catalog.terms import CatalogView
 from billing_pipeline.invoicing.complete import adjustment_plan
 from billing_pipeline.invoicing.cutoff import Cut, HeldInterval, History, PlansAt, RecordedChange, cut_off
-from billing_pipeline.invoicing.document import Billed, DocumentKind, DocumentPlan
+from billing_pipeline.invoicing.document import Billed, DocumentKind, DocumentPlan, Order
 from billing_pipeline.invoicing.document_plans import document_plans
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.documents import final_documents, holds
