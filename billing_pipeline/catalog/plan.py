@@ -108,6 +108,11 @@ class Plan:
         """Whether its usage is invoiced in windows of receipt, and never with its period."""
         return self.billing == "on_demand"
 
+    @property
+    def window(self) -> str:
+        """The length of a window on demand: ``hour`` or ``day``."""
+        return self.invoice_every or "day"
+
     def price(self, price_id: str) -> PlanPrice:
         """The price of that id. Raises KeyError where the plan has none."""
         for price in self.prices:

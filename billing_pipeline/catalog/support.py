@@ -24,7 +24,6 @@ class NotYet:
 
 
 NOT_YET = (
-    NotYet("plan", "billing", "on_demand"),
     NotYet("customer", "credits"),
     NotYet("credit_grant", ""),
 )

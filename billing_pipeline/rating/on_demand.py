@@ -5,18 +5,24 @@ next invoice is 36.00. What is kept between the two is one :class:`Reached`: not
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import groupby
 
 from billing_pipeline.catalog.meter import Convert
+from billing_pipeline.catalog.plan import PlanPrice
+from billing_pipeline.catalog.terms import Terms
+from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.exact import Exactly, finish_quotient, too_large
-from billing_pipeline.core.money import LARGEST_AMOUNT, Money, Rounding, round_amount
+from billing_pipeline.core.money import EXACT, LARGEST_AMOUNT, Money, Rounding, round_amount
+from billing_pipeline.core.plain_text import plain
 from billing_pipeline.metering.measurement import Step
-from billing_pipeline.rating.cost import convert
+from billing_pipeline.rating.cost import convert, cost_of
+from billing_pipeline.rating.line import LineDetail
 from billing_pipeline.rating.price import NO_DIMENSIONS, Price
 from billing_pipeline.rating.price_models import Memory, QuantityModel
-from billing_pipeline.rating.tiers import ZERO
+from billing_pipeline.rating.pricing import conversions_of, parsed
+from billing_pipeline.rating.tiers import ONE, ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,57 @@ class Reached:
 
 
 START = Reached()
+Combination = tuple[tuple[str, str], ...]  # names and values of the dimensions that a price tells apart
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What a window brought for one price and combination of dimension values.
+
+    Attributes:
+        steps: for a price that looks at each arrival, these in order.
+        quantities: for any other, the quantity by now of each billing period in which something arrived, by its key.
+    """
+
+    steps: Sequence[Step] = ()
+    quantities: Mapping[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> Iterator[Decimal]:
+        """All numbers in it."""
+        yield from (step.value for step in self.steps)
+        yield from self.quantities.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a window brought for one price.
+
+    Attributes:
+        arrived: by combination of dimension values.
+        days: keys of the billing periods that were measured: what is not in them any more is 0 there.
+    """
+
+    arrived: dict[Combination, Arrived] = field(default_factory=dict)
+    days: set[str] = field(default_factory=set)
+
+
+def together(price: Price, arrived: Mapping[Combination, Arrived]) -> dict[Combination, Arrived]:
+    """What a window brought, for each combination of values that has tiers of its own.
+
+    Raises:
+        RatingError: usage without a rate shares its tiers with the rest.
+    """
+    if price.tiers_per == "dimension" or not price.by:
+        return dict(arrived)
+    steps: list[Step] = []
+    quantities: dict[str, Decimal] = {}
+    for combination, part in arrived.items():
+        price.combination(dict(combination))
+        steps += part.steps
+        for day, quantity in part.quantities.items():
+            quantities[day] = EXACT.add(quantities.get(day, ZERO), quantity)
+    return {(): Arrived(sorted(steps, key=lambda step: (step.arrival, step.counts, step.event)), quantities)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +136,48 @@ class OnDemandPrice:
             due, memory = model.resume(before.memory, converted)
         return Reached(quantity, _bill(due), memory)
 
+    def brought(
+        self,
+        before: Reached,
+        arrived: Arrived,
+        dimensions: Mapping[str, str] = NO_DIMENSIONS,
+        *,
+        greatest: bool = False,
+    ) -> Reached:
+        """What is due after what a window brought, for one combination of dimension values.
+
+        Args:
+            before: where the phase stood.
+            arrived: what the window brought.
+            dimensions: the values that it was used with.
+            greatest: whether the phase's quantity is the greatest of its periods', instead of their sum.
+
+        Raises:
+            RatingError: as of :meth:`at`; or what was used cannot be counted.
+        """
+        if not all(number.is_finite() for number in arrived.numbers):
+            raise RatingError("What was used cannot be counted.", hint="Correct or retract events that have no number.")
+        if self.price.in_order:
+            return self.after(before, arrived.steps, dimensions)
+        periods = {**before.memory.get("periods", {})}
+        periods |= {day: plain(quantity) for day, quantity in arrived.quantities.items()}
+        of_periods = [Decimal(quantity) for quantity in periods.values()]
+        with Exactly():
+            quantity = max(of_periods, default=ZERO) if greatest else sum(of_periods, ZERO)
+        reached = self.at(quantity, dimensions)
+        return Reached(reached.quantity, reached.due, {"periods": periods})
+
+    def priced(self, quantity: Decimal) -> Decimal:
+        """A cumulative quantity in the unit that is priced."""
+        with Exactly():
+            return self._converted(quantity)
+
+    def reasons(self, quantity: Decimal, due: Decimal, dimensions: Mapping[str, str]) -> tuple[LineDetail, ...]:
+        """Why a phase owes what is due: the reasons of its whole quantity, or, where each arrival counts, the sum."""
+        if self.price.in_order:
+            return (LineDetail("all arrivals of the phase, each at its rate", quantity, None, due),)
+        return cost_of(self.price, self.priced(quantity), dimensions).details
+
     def _reached(self, quantities: Sequence[Decimal], memory: Memory, dimensions: Mapping[str, str]) -> Reached:
         model = self.price.rate_for(dimensions)
         assert isinstance(model, QuantityModel), "prices of single events need these"  # noqa: S101
@@ -91,6 +190,11 @@ class OnDemandPrice:
         for conversion in self.conversions:
             quantity = convert(quantity, conversion)
         return quantity
+
+
+def on_demand_price(terms: Terms, price: PlanPrice) -> OnDemandPrice:
+    """A plan's price on demand: its included units count once a phase, not prorated."""
+    return OnDemandPrice(replace(parsed(price), included=price.included), conversions_of(terms, price))
 
 
 def _running(quantity: Decimal, steps: Iterable[Step]) -> Iterator[Decimal]:
@@ -138,6 +242,11 @@ def running_amounts(
         reached = price.after(reached, steps, dimensions) if price.price.in_order else price.at(quantity, dimensions)
         due.append(reached.due)
     return tuple(due)
+
+
+def invoiced_detail(invoiced: Decimal) -> LineDetail:
+    """The reason that takes off a line what windows before it invoiced."""
+    return LineDetail("invoiced before", ONE, None, -invoiced)
 
 
 def next_invoice(due: Decimal, invoiced: Money, rounding: Rounding) -> Money:

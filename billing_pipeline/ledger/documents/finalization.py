@@ -118,7 +118,7 @@ def _take_numbers(connection: Connection, year: int, count: int) -> int:
 def billed(connection: Connection, period: date, codes: Collection[int]) -> dict[int, Billed]:
     """What of a period is final, by customer code. What a void document billed stays billed, unless issued again."""
     query = """
-        SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue,
+        SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.window_end, d.reissue,
                CASE WHEN r.replaced_by IS NULL THEN d.covers ELSE '[]' END AS covers
         FROM final_document AS d JOIN customer AS c ON c.code = d.customer
         LEFT JOIN document_void AS r ON r.document = d.id

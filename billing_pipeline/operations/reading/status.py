@@ -19,6 +19,7 @@ from billing_pipeline.operations.closing.awaited_sources import AwaitedSource, a
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.obstacles import Obstacles, standing_obstacles
+from billing_pipeline.operations.reading.on_demand import WaitingWindow, waiting_windows
 
 OPEN, IN_GRACE, LOCKED = "open", "in grace", "locked"
 
@@ -90,6 +91,7 @@ class Status(JsonFields):
         quarantined: rows that wait to be mended.
         refused_files: what lies in the landing folder and could not be landed.
         payments: how many there are, by status.
+        windows: on demand, in which something arrived, and which are not processed.
     """
 
     now: datetime
@@ -100,6 +102,7 @@ class Status(JsonFields):
     quarantined: Sequence[QuarantinedRows]
     refused_files: Sequence[RefusedFile]
     payments: Mapping[str, int]
+    windows: Sequence[WaitingWindow] = ()
 
 
 def status(billing: Billing, *, every: bool = False) -> Status:
@@ -123,6 +126,7 @@ def status(billing: Billing, *, every: bool = False) -> Status:
             quarantined=overview.quarantined(connection),
             refused_files=overview.refused_files(connection),
             payments=overview.payments(connection),
+            windows=waiting_windows(connection),
         )
 
 
