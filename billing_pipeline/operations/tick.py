@@ -126,6 +126,7 @@ class _Tick:
             periods = standings(self.billing)
         if self._invoice_windows():
             closed, periods = self._close_dirty()
+            checks |= {period: self._check(period) for period in unchecked(self.billing, periods)}
         while due := [
             standing.period for standing in lockable(self.billing, periods, closed) if checks.get(standing.period, True)
         ]:

@@ -15,20 +15,13 @@ from billing_pipeline.invoicing.document import Document, DocumentIdentity, Docu
 from billing_pipeline.invoicing.document_plans import fee_home, fees_in
 from billing_pipeline.invoicing.on_demand import discounts_in, window_document
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import (
-    customer_credit,
-    final_documents,
-    finalization,
-    late_usage,
-    on_demand,
-    payments,
-    voids,
-)
+from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, on_demand, payments, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.closing.recompute import rated_lines
 from billing_pipeline.operations.closing.unsettled import find_unsettled
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.corrections.by_hand import ByHand
+from billing_pipeline.operations.reading.invoices import known_document
 from billing_pipeline.rating.line import LineKind
 
 
@@ -140,8 +133,8 @@ def _window_again(hand: ByHand, plan: DocumentPlan) -> Document:
     """The document of a window with the same usage, and discounts, tax and credit as all is known now."""
     work, code = hand.work, hand.stored.code
     terms, period = hand.terms(hand.as_of.change), work.period
-    (final,) = final_documents.finals_by_id(work.connection, [hand.stored.id])
-    usage = [line for line in final.lines if line.kind == LineKind.USAGE]
+    voided = known_document(work.connection, str(hand.stored.id))
+    usage = [line for line in voided.lines if line.kind == LineKind.USAGE]
     used = on_demand.discounts_used(work.connection, [code], period.first_day)[code]
     return window_document(
         plan,

@@ -346,8 +346,11 @@ class _WindowEnd:
         ]
         if new:
             windows.record(self.connection, new, at, actor)
-        codes = [one.customer.code for one, _ in issued]
-        visits = revisits.to_visit(self.connection, codes, self.billing.calendar, at)  # their credit may be used now
+        # Who gets credit, or has used some, has drafts that counted on another amount of it.
+        credited = [
+            one.customer.code for one, document in issued if document.customer_credit or document.total.minor < 0
+        ]
+        visits = revisits.to_visit(self.connection, credited, self.billing.calendar, at)
         revisits.ask_again(self.connection, visits)
         return Counter(windows=len(new), issued=len(issued), queued=queued)
 
