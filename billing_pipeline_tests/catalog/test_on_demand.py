@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from billing_pipeline.catalog import Catalog
-from billing_pipeline.catalog.problems import Problem
+from billing_pipeline.catalog.problems import CatalogProblems, Problem
 
 FindProblems = Callable[..., tuple[Problem, ...]]
 
@@ -44,16 +44,13 @@ def test_a_meter_that_changes_by_itself_is_refused_by_name(
 
 
 @pytest.mark.parametrize("aggregation", ["sum", "count", "max", "unique_count"])
-def test_what_each_arrival_changes_is_billed(aggregation: str, problems_of: FindProblems, base: str) -> None:
-    fields = {one.field for one in problems_of(base, on_demand(aggregation))}
-    assert not {field for field in fields if field.startswith("prices")}
+def test_what_each_arrival_changes_is_billed(aggregation: str, checked: Callable[..., Catalog], base: str) -> None:
+    assert checked(base, on_demand(aggregation)).plans["now"].window == "hour"
 
 
 @pytest.mark.parametrize(("aggregation", "refused"), [("sum", 0), ("count", 0), ("max", 1)])
-def test_volume_goes_with_what_events_add_to(
-    aggregation: str, refused: int, problems_of: FindProblems, base: str
-) -> None:
-    found = [one for one in problems_of(base, on_demand(aggregation, VOLUME)) if one.field == "prices[0].price.model"]
+def test_volume_goes_with_what_events_add_to(aggregation: str, refused: int, find: FindProblems, base: str) -> None:
+    found = [one for one in find(base, on_demand(aggregation, VOLUME)) if one.field == "prices[0].price.model"]
     assert len(found) == refused
     assert all("volume prices each event's units, and 'm' (max) gives none" in one.message for one in found)
 
@@ -80,3 +77,45 @@ def test_amounts_for_no_usage_are_refused_where_they_stand(problems_of: FindProb
 def test_an_interval_without_on_demand_says_nothing(problems_of: FindProblems, base: str) -> None:
     found = {one.message: one.hint for one in problems_of(base, "plans: [{id: now, invoice_every: hour}]")}
     assert found["invoice_every belongs to billing: on_demand."] == "Write billing: on_demand, or remove it."
+
+
+BOTH = """
+plans:
+  - {id: now, billing: on_demand, prices: [{id: api, meter: requests, price: {model: per_unit, unit_amount: 1}}]}
+subscriptions:
+  - {id: a, customer: acme, plan: now, start: 2026-01-01, end: END}
+  - {id: b, customer: acme, plan: payg, start: 2026-02-01}
+"""
+
+
+@pytest.mark.parametrize(
+    ("discount", "end", "refused"),
+    [
+        ("amount: 25", "2026-03-01", 1),
+        ("amount: 25", "2026-02-01", 0),  # one after the other
+        ("percent: 25", "2026-03-01", 0),
+        ("amount: 25, prices: [api]", "2026-03-01", 0),
+        ("amount: 25, prices: [compute]", "2026-03-01", 0),
+        ("amount: 25, prices: [api, compute]", "2026-03-01", 1),
+    ],
+)
+def test_one_allowance_is_not_for_windows_and_periods_at_once(
+    discount: str, end: str, refused: int, find: FindProblems, base: str
+) -> None:
+    text = f"discounts: [{{id: gift, customer: acme, start: 2026-01-01, {discount}}}]"
+    found = find(base, BOTH.replace("END", end), text)
+    assert [(one.object, one.field) for one in found] == refused * [("discount gift", "amount")]
+
+
+@pytest.fixture
+def find(checked: Callable[..., Catalog]) -> FindProblems:
+    """What is wrong with texts, if anything."""
+
+    def problems(*texts: str) -> tuple[Problem, ...]:
+        try:
+            checked(*texts)
+        except CatalogProblems as error:
+            return tuple(error.problems)
+        return ()
+
+    return problems

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from billing_pipeline.catalog.checks.check_context import CheckContext, Path
+from billing_pipeline.catalog.discount import Discount
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.plan import Plan, PlanPrice
+from billing_pipeline.catalog.subscription import Phase
 from billing_pipeline.core.errors import CatalogError
 
 ON_DEMAND = ("sum", "count", "max", "unique_count")
@@ -70,3 +72,41 @@ def _terms(terms: object, path: Path) -> Iterator[tuple[Mapping[str, object], Pa
         rates = terms.get("rates")
         for i, rate in enumerate(rates if isinstance(rates, (list, tuple)) else ()):
             yield from _terms(rate, (*path, "rates", i))
+
+
+def check_allowances(context: CheckContext) -> Iterator[tuple[str, str, CatalogError]]:
+    """Kind and id of objects by which one fixed amount off would be used by windows and by documents of periods alike.
+
+    These count an allowance each: together they would take it twice.
+    """
+    fixed = [discount for discount in context.catalog.discounts.values() if discount.amount is not None]
+    phases: dict[str, list[tuple[str, Phase, Plan]]] = {discount.customer: [] for discount in fixed}
+    for subscription in context.catalog.subscriptions.values() if fixed else ():
+        for phase in subscription.phases if subscription.customer in phases else ():
+            plan = context.plan(phase)
+            if plan is not None:
+                phases[subscription.customer].append((subscription.id, phase, plan))
+    for discount in fixed:
+        lowered = [one for one in phases[discount.customer] if _lowers(discount, one[2])]
+        for name, phase, plan in lowered:
+            beside = [other for _, at, other in lowered if not other.on_demand and _overlap(phase, at)]
+            if plan.on_demand and beside:
+                message = (
+                    f"Discount {discount.id!r} takes a fixed amount off plan {plan.id!r}, which is billed on demand, "
+                    f"and off plan {beside[0].id!r}, which is not."
+                )
+                hint = "Let it name prices of one of them, and add another for the other, or take a percentage off."
+                given = ("discount", discount.id) in context.files
+                kind, object_id = ("discount", discount.id) if given else ("subscription", name)
+                yield kind, object_id, CatalogError(message, hint=hint, path=("amount",) if given else ())
+
+
+def _lowers(discount: Discount, plan: Plan) -> bool:
+    names = [*(price.id for price in plan.prices), *(fee.id for fee in plan.fees)]
+    return any(discount.lowers(name) for name in names)
+
+
+def _overlap(one: Phase, other: Phase) -> bool:
+    starts, ends = (one.start, other.start), (one.end, other.end)
+    end = min((instant for instant in ends if instant is not None), default=None)
+    return end is None or max(starts) < end
