@@ -250,9 +250,11 @@ def invoiced_detail(invoiced: Decimal) -> LineDetail:
 
 
 def next_invoice(due: Decimal, invoiced: Money, rounding: Rounding) -> Money:
-    """The amount of the next invoice: what is due so far less the rounded lines invoiced so far, rounded once."""
-    with Exactly():
-        return round_amount(due - invoiced.amount, invoiced.currency, rounding)
+    """The amount of the next invoice: what is due so far, rounded once, less the rounded lines invoiced so far.
+
+    So all invoices come to what is due, rounded; half a cent is never given back and asked for again.
+    """
+    return round_amount(due, invoiced.currency, rounding) - invoiced
 
 
 def invoices(due: Sequence[Decimal], currency: str, rounding: Rounding = Rounding.HALF_UP) -> tuple[Money, ...]:

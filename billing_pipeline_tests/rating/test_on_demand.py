@@ -46,6 +46,7 @@ def billed(terms: dict[str, Any], quantities: str, currency: str = "USD") -> str
             "1 2 3 4 5",
             "0.00 0.01 0.00 0.01 0.00",
         ),  # rounding is carried on
+        ({"model": "per_unit", "unit_amount": "0.005"}, "1 1 2 1 0", "0.01 0.00 0.00 0.00 -0.01"),  # no cent to and fro
         # Volume: new units at the tier reached, its flat amount on entry and once a phase.
         ({"model": "volume", "tiers": FLAT}, "5 12 25", "15.00 14.00 15.50"),
         ({"model": "volume", "tiers": FLAT}, "25", "21.50"),  # only the tier reached is entered
