@@ -124,7 +124,8 @@ class _Tick:
         checks = {period: self._check(period) for period in unchecked(self.billing, periods)}
         if checks:
             periods = standings(self.billing)
-        if self._invoice_windows():
+        next_locks = [drafts.next_lock_at for one in periods if (drafts := one.progress.drafts) and drafts.due]
+        if self._invoice_windows(before=min(next_locks, default=None)):
             closed, periods = self._close_dirty()
             checks |= {period: self._check(period) for period in unchecked(self.billing, periods)}
         while due := [
@@ -135,6 +136,10 @@ class _Tick:
             checks |= {period: self._check(period) for period in unchecked(self.billing, periods)}
             if not locked:
                 break  # else what became final may call for a document that is due, too
+        if next_locks and self._invoice_windows():
+            _, periods = self._close_dirty()
+            for period in unchecked(self.billing, periods):
+                self._check(period)
         self._deliver()
         self.report.seconds = monotonic() - started
         return self.report
@@ -234,14 +239,14 @@ class _Tick:
         self._step("lock", period, work)
         return finalized
 
-    def _invoice_windows(self) -> bool:
+    def _invoice_windows(self, before: datetime | None = None) -> bool:
         """Whether windows on demand became documents: these may use credit that drafts had."""
         issued = False
         if windows_due(self.billing):
 
             def work() -> object:
                 nonlocal issued
-                report = invoice_windows(self.billing)
+                report = invoice_windows(self.billing, before)
                 issued = bool(report.issued)
                 return report.to_json() if report.windows or report.waiting else None
 

@@ -73,7 +73,7 @@ class Life:
         at, deliveries = DAY, []
         for batch in range(1, draw.randint(4, 8)):
             at += timedelta(minutes=draw.choice([7, 31, 60, 90]))
-            rows = {}
+            rows: dict[tuple[str, int], Row] = {}
             for place in range(draw.randint(1, 5)):
                 region, minute = draw.choice(["", "eu"]), draw.choice([0, 30, 61, 170, 230])
                 rows.pop((region, minute), None)  # one report of an event a delivery, in the order of their places

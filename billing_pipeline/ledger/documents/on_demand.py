@@ -42,10 +42,17 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """A customer's windows so far: the batches that the last one knew, and the last one that ended a UTC day."""
+    """A customer's windows so far.
+
+    Attributes:
+        batch: the last one that the last window knew.
+        day_batch: likewise, of the last window that ended a UTC day.
+        change: the catalog change by which the last window was rated.
+    """
 
     batch: int
     day_batch: int
+    change: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +210,10 @@ def note_waiting(connection: Connection, window_end: datetime, reasons: Mapping[
 def processed(connection: Connection, codes: Collection[int]) -> dict[int, Processed]:
     """How far the windows of these customers are processed; those without any are left out."""
     query = """
-        SELECT a.code, w.batch, coalesce(d.batch, 0) AS day_batch FROM unnest(CAST(:codes AS int[])) AS a (code)
+        SELECT a.code, w.batch, coalesce(d.batch, 0) AS day_batch, w.change
+        FROM unnest(CAST(:codes AS int[])) AS a (code)
         CROSS JOIN LATERAL (
-            SELECT batch FROM on_demand_window WHERE customer = a.code ORDER BY window_end DESC LIMIT 1
+            SELECT batch, change FROM on_demand_window WHERE customer = a.code ORDER BY window_end DESC LIMIT 1
         ) AS w
         LEFT JOIN LATERAL (
             SELECT batch FROM on_demand_window
@@ -213,7 +221,8 @@ def processed(connection: Connection, codes: Collection[int]) -> dict[int, Proce
             ORDER BY window_end DESC LIMIT 1
         ) AS d ON true
     """
-    return {row.code: Processed(row.batch, row.day_batch) for row in fetch(connection, query, codes=codes)}
+    rows = fetch(connection, query, codes=codes)
+    return {row.code: Processed(row.batch, row.day_batch, row.change) for row in rows}
 
 
 def last_window(connection: Connection, customer: str) -> datetime | None:

@@ -88,10 +88,11 @@ class _Measuring:
             return answers
         asked = [number for number, one in enumerate(self._questions) if one.stretch.price.meter in self._codes]
         in_order = [number for number in asked if parsed(self._questions[number].stretch.price).in_order]
+        at_once = [number for number in asked if not parsed(self._questions[number].stretch.price).in_order]
         with engine(self._billing) as set_engine:
             self._arrivals(set_engine, in_order, answers)
             for day in self._files:
-                self._quantities(set_engine, day, [number for number in asked if number not in in_order], answers)
+                self._quantities(set_engine, day, at_once, answers)
         return answers
 
     def _arrivals(self, set_engine: "Engine", numbers: Sequence[int], answers: Sequence[Brought]) -> None:

@@ -79,8 +79,13 @@ def windows_due(billing: Billing) -> bool:
         return windows.sells(connection) and windows.anything(connection, _full_hour(now), now)
 
 
-def invoice_windows(billing: Billing) -> WindowsReport:
-    """Process all windows that are over by now, oldest first, one document each where there is something to invoice."""
+def invoice_windows(billing: Billing, before: datetime | None = None) -> WindowsReport:
+    """Process all windows that are over by now, oldest first, one document each where there is something to invoice.
+
+    Args:
+        billing: of the run.
+        before: only those that end before this instant, when other documents lock: the earlier one uses credit first.
+    """
     started, now = monotonic(), billing.now()
     counts: Counter[str] = Counter()
     with billing.ledger.begin() as connection:
@@ -89,7 +94,7 @@ def invoice_windows(billing: Billing) -> WindowsReport:
         wait_for_writers(billing)  # what is received or recorded from here on is so at or after now
         progress = billing.watch("windows on demand")
         rows = billing.calendar.period_of(now) and _rows(billing, now)
-        for counted in run_units(billing, invoice_unit, rows or 0, now, progress=progress):
+        for counted in run_units(billing, invoice_unit, rows or 0, now, before, progress=progress):
             counts.update(counted)
     seconds = monotonic() - started
     return WindowsReport(counts["windows"], counts["issued"], counts["queued"], counts["waiting"], seconds)
@@ -100,7 +105,7 @@ def _rows(billing: Billing, now: datetime) -> int:
         return _ROWS_PER_WINDOW * len(windows.due(connection, tuple(billing.buckets), now))
 
 
-def invoice_unit(billing: Billing, now: datetime, buckets: Unit) -> dict[str, int]:
+def invoice_unit(billing: Billing, now: datetime, before: datetime | None, buckets: Unit) -> dict[str, int]:
     """Find and process the windows of these buckets, a transaction for all that end at one instant."""
     counts: Counter[str] = Counter()
     with billing.ledger.begin() as connection:
@@ -111,7 +116,7 @@ def invoice_unit(billing: Billing, now: datetime, buckets: Unit) -> dict[str, in
         with billing.ledger.begin() as connection:
             ends = [window.window_end for window in windows.due(connection, buckets, now)]
             end = min((end for end in ends if done is None or end > done), default=None)
-            if end is None:
+            if end is None or (before is not None and end >= before):
                 return counts
             counts.update(_WindowEnd.of(billing, connection, buckets, end, now).process(waiting))
         done = end
@@ -205,17 +210,34 @@ class _WindowEnd:
         ready = [window for window in due if window.code not in waiting]
         reasons = self._held(ready)
         ready = [window for window in ready if window.code not in reasons]
-        billed, problems = self._bill(ready, self.as_of.change)
+        billed: list[_Billed] = []
+        problems: dict[int, str] = {}
+        for change, same in self._by_change(ready).items():
+            of_change, unbillable = self._bill(same, change)
+            billed += of_change
+            problems |= unbillable
         if problems:  # what mends a price is recorded later than the window's end
             newest = ledger_catalog.newest_change(self.connection)
             again, problems = self._bill([window for window in ready if window.code in problems], newest)
             billed += again
         reasons |= problems
         windows.note_waiting(self.connection, self.end, reasons)
-        waiting |= reasons.keys()
+        waiting.update(reasons)
         counts = self._write(billed)
         counts["waiting"] = len(due) - len(billed)
         return counts
+
+    def _by_change(self, due: Sequence[DueWindow]) -> dict[int, list[DueWindow]]:
+        """The windows by the catalog change that they are rated by: the last one before their end.
+
+        Where an earlier window of the customer needed a newer one, that: what is sold never goes back.
+        """
+        known = windows.processed(self.connection, [window.code for window in due])
+        by_change: dict[int, list[DueWindow]] = defaultdict(list)
+        for window in due:
+            earlier = known[window.code].change if window.code in known else 0
+            by_change[max(self.as_of.change, earlier)].append(window)
+        return by_change
 
     def _held(self, due: Sequence[DueWindow]) -> dict[int, str]:
         """Who waits: for a hold of a period that the window's usage is of, or for the checks of that."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from billing_pipeline.operations.changes.assign_plan import AssignPlan
+from billing_pipeline.operations.changes.customer_change import change_customer
 from billing_pipeline.operations.on_demand.windows import invoice_windows
 from billing_pipeline_tests.sandbox import SOURCE, Sandbox, note_checked, open_sandbox, use
 from billing_pipeline_tests.servers import Server
@@ -205,3 +207,25 @@ def test_what_came_before_the_subscription_needs_nothing_further(sandbox: Sandbo
     sandbox.at(f"{DAY}T11:20")
     sandbox.apply(subscribed("graduated"))
     assert run(sandbox, "13:00") == ["10 12:00 3.00"]
+
+
+def test_usage_without_a_rate_waits_until_it_has_one(sandbox: Sandbox) -> None:
+    """What mends it is recorded later than the window's end: then the newest catalog counts."""
+    eu, us = (f'{{match: {{region: {region}}}, unit_amount: "2"}}' for region in ("eu", "us"))
+
+    def plan(rates: str) -> str:
+        price = f"{{id: api, meter: api, price: {{model: per_unit, by: [region], rates: [{rates}]}}}}"
+        return f"plans: [{{id: rated, billing: on_demand, invoice_every: hour, prices: [{price}]}}]"
+
+    sandbox.apply(plan(eu), subscribed("rated"))
+    sandbox.at(f"{DAY}T10:30")
+    sandbox.land(use("acme", "api", f"{DAY}T10:20", 3, "eu"), use("acme", "api", f"{DAY}T10:20", 4, "us"))
+    sandbox.at(f"{DAY}T11:30")
+    sandbox.land(use("acme", "api", f"{DAY}T10:20", "", "us", retract="true"))
+    assert run(sandbox, "12:00") == []
+    first, second = sandbox.query("SELECT waits_for FROM on_demand_due ORDER BY window_end")
+    assert first.waits_for.startswith("usage without an amount: No rate matches region=us.")
+    assert second.waits_for is None  # it comes after that one
+    sandbox.apply(plan(f"{eu}, {us}"))
+    change_customer(sandbox.billing, AssignPlan("acme", "rated", start=f"{DAY}T10:00Z"))
+    assert run(sandbox, "13:00") == ["10 11:00 14.00", "10 12:00 -8.00"]
