@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from billing_pipeline.pipeline import invoicing, metering, payments, rating, usage
+from billing_pipeline.pipeline import invoicing, metering, on_demand, payments, rating, usage
 from billing_pipeline.pipeline.changes import CHANGES
 from billing_pipeline.pipeline.checks import usage_checks
 from billing_pipeline.pipeline.corrections import CORRECTIONS
@@ -12,7 +12,7 @@ from billing_pipeline.pipeline.schedules import SCHEDULES
 from billing_pipeline.pipeline.sensors import SENSORS
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([usage, metering, rating, invoicing, payments]),
+    assets=dg.load_assets_from_modules([usage, metering, rating, invoicing, on_demand, payments]),
     asset_checks=[usage_checks],
     jobs=[*JOBS, *CHANGES, *CORRECTIONS],
     sensors=SENSORS,

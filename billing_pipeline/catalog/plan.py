@@ -84,7 +84,7 @@ class Plan:
         currency: ISO 4217 code of all its amounts; the account's unless given.
         version: 1 for a plan's first content, one more for each change; given when the catalog is applied.
         billing: `period` (invoiced at the period's end) or `on_demand` (invoiced in windows as usage arrives).
-        invoice_every: for on_demand, the length of a window.
+        invoice_every: for on_demand, the length of a window: each UTC `hour`, or `day` (the default).
         grace: overrides the product's and the account's grace.
         fees: flat amounts that recur, or are due once.
         prices: what usage costs.
@@ -102,6 +102,16 @@ class Plan:
     prices: tuple[PlanPrice, ...] = ()
     minimum: NotNegative | None = None
     maximum: NotNegative | None = None
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether its usage is invoiced in windows of receipt, and never with its period."""
+        return self.billing == "on_demand"
+
+    @property
+    def window(self) -> str:
+        """The length of a window on demand: ``hour`` or ``day``."""
+        return self.invoice_every or "day"
 
     def price(self, price_id: str) -> PlanPrice:
         """The price of that id. Raises KeyError where the plan has none."""

@@ -24,8 +24,6 @@ class NotYet:
 
 
 NOT_YET = (
-    NotYet("plan", "billing", "on_demand"),
-    NotYet("plan", "invoice_every"),
     NotYet("customer", "credits"),
     NotYet("credit_grant", ""),
 )

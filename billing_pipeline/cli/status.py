@@ -51,6 +51,11 @@ def _print(report: "Status") -> None:
         say(f"Quarantined: {rows} rows of {source}: {code}. See: billing usage quarantine list")
     for url, error, _ in report.refused_files:
         say(f"Refused: {url}: {error}")
+    for window in report.windows[:_SHOWN]:
+        why = f"waits for {window.waits_for}" if window.waits_for else "is invoiced when it is over"
+        say(f"On demand: {window.customer}, window to {window.window_end:%Y-%m-%d %H:%M} UTC {why}.")
+    if len(report.windows) > _SHOWN:
+        say(f"On demand: {len(report.windows) - _SHOWN} more windows.")
     if report.payments:
         say(f"Payments: {counts(dict(report.payments))}.")
 

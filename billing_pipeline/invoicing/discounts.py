@@ -5,7 +5,7 @@ part, a true-up at its end. A fixed amount is one allowance for a service period
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,6 +18,7 @@ from billing_pipeline.rating.line import LineKind, RatedLine
 _NAMED = "Discount "
 Place = TypeVar("Place", bound=Hashable)  # a document, whatever stands for it
 Value = TypeVar("Value")
+NOTHING_USED: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ def discount_lines(
     period: BillingPeriod,
     bases: Sequence[tuple[Place, RatedLine]],
     offered: Offered[Place] | None = None,
+    used: Mapping[str, int] = NOTHING_USED,
 ) -> list[tuple[Place, RatedLine]]:
     """The discount lines of one service period, and where each stands.
 
@@ -54,10 +56,11 @@ def discount_lines(
         period: the service period.
         bases: its fee, usage and true-up lines, in the order in which their documents use allowances.
         offered: which discounts a line may take; all of the customer's, unless it says otherwise.
+        used: minor units that other documents took of the allowances, by discount.
     """
     return [
         (taken.place, _discount_line(taken.discount, taken.amount, [line for line, _ in taken.shares], period))
-        for taken in discounts_taken(terms, calendar, period, bases, offered)
+        for taken in discounts_taken(terms, calendar, period, bases, offered, used)
     ]
 
 
@@ -67,6 +70,7 @@ def discounts_taken(
     period: BillingPeriod,
     bases: Sequence[tuple[Place, RatedLine]],
     offered: Offered[Place] | None = None,
+    used: Mapping[str, int] = NOTHING_USED,
 ) -> Iterator[Taken[Place]]:
     """The parts that discounts take, document by document; arguments as of ``discount_lines``."""
     by_place: dict[Place, list[_Base]] = defaultdict(list)
@@ -78,7 +82,7 @@ def discounts_taken(
             if discount not in versions[discount.id]:
                 versions[discount.id].append(discount)
     for same in sorted(versions.values(), key=lambda same: same[0].order):
-        used = 0
+        taken = used.get(same[0].id, 0)
         # Versions that take the same are one discount, rounded once on all that either lowers: what was changed in it,
         # how long it holds or which prices it is for, moves no cent of lines that have it before and after.
         alike: dict[tuple[object, ...], list[_Offer]] = defaultdict(list)
@@ -87,7 +91,7 @@ def discounts_taken(
         for place, on_document in by_place.items():
             for offers in alike.values():
                 offer = offers[0]
-                offer.used = used
+                offer.used = taken
                 eligible = [
                     base
                     for base in on_document
@@ -97,7 +101,7 @@ def discounts_taken(
                 amount = Money(min(offer.takes(sum(base.left for base in eligible)), sum(rooms)), offer.currency)
                 if amount.minor > 0:
                     yield Taken(offer.discount, place, amount, _take(amount, eligible, rooms))
-                    used += amount.minor
+                    taken += amount.minor
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
@@ -29,6 +29,7 @@ class DocumentKind(StrEnum):
     OPENING = "opening"
     CLOSING = "closing"
     DELAYED = "delayed"
+    ON_DEMAND = "on_demand"
     ADJUSTMENT = "adjustment"
     CREDIT_NOTE = "credit_note"
 
@@ -55,6 +56,7 @@ class DocumentIdentity:
     Attributes:
         period: first day of the billing period.
         reissue: how often it was issued again.
+        window_end: of a document on demand, whose window it bills.
     """
 
     customer: str
@@ -62,11 +64,14 @@ class DocumentIdentity:
     period: date
     issue_date: date
     reissue: int = 0
+    window_end: datetime | None = None
 
     @property
     def id(self) -> UUID:
         """The document's id, made from its identity: computed twice, it is the same document."""
         parts = [self.customer, str(self.kind), self.period.isoformat(), self.issue_date.isoformat()]
+        if self.window_end is not None:
+            parts.append(self.window_end.astimezone(UTC).isoformat())
         if self.reissue:
             parts.append(str(self.reissue))
         return uuid5(_NAMESPACE, "\x1f".join(parts))

@@ -388,6 +388,46 @@ credit_note = _fact(
     Column("actor", Text),
 )
 
+# --- on demand ---------------------------------------------------------------------------------------------------
+on_demand_window = _fact(
+    "on_demand_window",
+    Column("customer", Integer),
+    Column("window_end", INSTANT),
+    Column("batch", BigInteger, comment="the last one received before its end"),
+    Column("change", BigInteger, comment="the catalog change by which it was rated"),
+    Column("document", Uuid, comment="null: nothing was to be invoiced"),
+    Column("recorded_at", INSTANT),
+    Column("actor", Text),
+    Column("transaction", Text, comment="its quantities are accepted only in the transaction that wrote it"),
+)
+on_demand_quantity = _fact(
+    "on_demand_quantity",
+    Column("customer", Integer),
+    Column("window_end", INSTANT),
+    Column("subscription", Text),
+    Column("phase_start", INSTANT),
+    Column("price", Text),
+    Column("dimensions", JSONB),
+    Column("phase_end", INSTANT, comment="usage before it was counted; null: the phase had no end"),
+    Column("quantity", QUANTITY, comment="cumulative over the phase, in the meter's unit"),
+    Column("due", QUANTITY, comment="the exact amount of all of it"),
+    Column("invoiced_minor", MINOR, comment="the rounded lines of all windows so far, this one's too"),
+    Column("memory", JSONB, comment="what the price model goes on with"),
+)
+on_demand_due = _work(
+    "on_demand_due",
+    Column("customer", Integer),
+    Column("window_end", INSTANT),
+    Column("bucket", SmallInteger),
+    Column("waits_for", Text, comment="why it was not processed when it was looked at last"),
+)
+on_demand_progress = _work(
+    "on_demand_progress",
+    Column("bucket", SmallInteger),
+    Column("through_batch", BigInteger),
+    Column("through_change", BigInteger),
+)
+
 # --- payments ----------------------------------------------------------------------------------------------------
 payment_request = _fact(
     "payment_request",

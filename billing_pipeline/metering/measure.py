@@ -43,6 +43,7 @@ def measure(  # noqa: PLR0913 - what is asked, and how
     *,
     timeline: Timeline = _UTC,
     apart: bool = False,
+    covered: Sequence[Measurement] = (),
 ) -> Measured:
     """Answer measurements from the usage reports in ``files``.
 
@@ -56,6 +57,7 @@ def measure(  # noqa: PLR0913 - what is asked, and how
         customers: whom to look at; None for all in the files.
         timeline: what lies around the files' period; in UTC, nothing.
         apart: mark the quantities of whoever cannot be measured (TOO_LARGE, NO_NUMBER), and answer for the others.
+        covered: what is measured elsewhere: its events are not unpriced.
 
     Returns:
         The quantities, in the order of their numbers and dimensions, and the counts of all customers looked at.
@@ -74,10 +76,11 @@ def measure(  # noqa: PLR0913 - what is asked, and how
     with (
         engine.stored(_with_dimensions(winners, questions, by_code)) as accepted,
         engine.stored(questions.table) as table,
+        engine.stored(Questions.of([*measurements, *covered], meters, meter_codes).table) as priced,
     ):
         quantities = list(_all_answers(engine, questions, accepted, table, timeline, apart=apart))
         own = reports.filter(~reports.earlier)
-        counts = usage_counts(engine, own, accepted, table, by_code, retractions=retractions)
+        counts = usage_counts(engine, own, accepted, priced, by_code, retractions=retractions)
     return Measured(sorted(quantities, key=lambda quantity: quantity.number), counts)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing_pipeline.usage.event import LakeFile
@@ -68,6 +68,29 @@ class Quantity:
     provisional: int = 0
     counted_to: datetime | None = None
     measures: tuple[Decimal, ...] | None = None
+
+
+class Step(NamedTuple):
+    """A step of usage in the order of arrival: an event that counts from now on, or one that counts no more.
+
+    A restatement is two steps of one arrival: the value before is taken back, the new one counts.
+
+    Attributes:
+        arrival: when, in the one order of receipt.
+        event: the arrival of the report whose value it is; it names the event where that is taken back.
+        value: what it counts, or counted.
+        counts: whether it counts from now on; else it is taken back.
+    """
+
+    arrival: int
+    event: int
+    value: Decimal
+    counts: bool
+
+    @property
+    def change(self) -> Decimal:
+        """By how much the quantity changes."""
+        return self.value if self.counts else -self.value
 
 
 @dataclass(frozen=True, slots=True)

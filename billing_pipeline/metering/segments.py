@@ -17,18 +17,21 @@ mixed  gb     15 January 12:00 to 1 February  to 1 February
 
 So 80 units of mixed/api until the 20th and 120 until the end of January are two lines, what 80 cost and what 120 cost
 less what 80 did, and the discount lowers the second only. An event of 15 January at 12:00 counts in mixed: starts are
-inclusive, ends are not. A subscription that ended on 10 January has segments only until then.
+inclusive, ends are not. A subscription that ended on 10 January has segments only until then. What is on demand has
+none: windows of receipt bill it (:func:`on_demand`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from billing_pipeline.catalog.plan import Plan, PlanPrice
 from billing_pipeline.catalog.subscription import Phase, Subscription
 from billing_pipeline.catalog.terms import Terms
 from billing_pipeline.core.period import BillingPeriod
+
+LENGTHS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}  # of windows on demand
 
 
 class SegmentKey(NamedTuple):
@@ -77,6 +80,33 @@ class Segment:
         return SegmentKey(self.subscription, self.phase_start, self.price.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A price on demand in one phase of a subscription: its usage is cumulative over all of it.
+
+    Attributes:
+        phase_start: start of the phase; with subscription and price it names what is priced.
+        start: first instant whose usage counts.
+        end: first instant whose usage does not; None where there is none.
+    """
+
+    subscription: str
+    phase_start: datetime
+    plan: Plan
+    price: PlanPrice
+    start: datetime
+    end: datetime | None
+
+    @property
+    def key(self) -> SegmentKey:
+        """What names it."""
+        return SegmentKey(self.subscription, self.phase_start, self.price.id)
+
+    def within(self, period: BillingPeriod) -> tuple[datetime, datetime]:
+        """What it has in common with a period; empty where the start is not before the end."""
+        return max(self.start, period.start), min(self.end or period.end, period.end)
+
+
 def phase_parts(terms: Terms, period: BillingPeriod) -> Iterator[PhasePart]:
     """The phases of one customer in one period, in the order of subscription and phase."""
     for subscription in terms.subscriptions:
@@ -94,10 +124,22 @@ def segments(terms: Terms, period: BillingPeriod) -> Iterator[Segment]:
             if start >= end:  # the phase has nothing of this period, or was replaced before it began
                 continue
             plan = terms.plan(phase)
-            for price in plan.prices:
+            for price in plan.prices if not plan.on_demand else ():
                 cuts = (*_cuts(terms, price, start, end), end) if terms.discounts else (end,)
                 recorded_at = subscription.recorded_later(phase)
                 yield Segment(subscription.id, phase.start, plan, price, start, end, cuts, recorded_at)
+
+
+def on_demand(terms: Terms, ended: Collection[str]) -> Iterator[Stretch]:
+    """What a customer has on demand, ever, in windows of some lengths (``hour``, ``day``)."""
+    for subscription in terms.subscriptions:
+        for phase in subscription.phases:
+            plan = terms.plan(phase)
+            if plan.on_demand and plan.window in ended:
+                start = max(phase.start, subscription.start)
+                end = min((instant for instant in (phase.end, subscription.end) if instant is not None), default=None)
+                for price in plan.prices:
+                    yield Stretch(subscription.id, phase.start, plan, price, start, end)
 
 
 def _cuts(terms: Terms, price: PlanPrice, start: datetime, end: datetime) -> list[datetime]:

@@ -19,6 +19,7 @@ from billing_pipeline.ledger.periods.runs import FailedStep
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.due import due_payments, lockable, unchecked
+from billing_pipeline.operations.on_demand.windows import invoice_windows, windows_due
 from billing_pipeline.operations.payments.deliver import deliver
 
 _SWEEP_SECONDS = 3600
@@ -30,7 +31,8 @@ class TickStep:
     """One step of a tick that was taken.
 
     Attributes:
-        name: sweep, land, examine, close, check, lock or deliver; note, where even that it failed cannot be kept.
+        name: sweep, land, examine, close, check, on_demand, lock or deliver; note, where even that it failed cannot be
+            kept.
         period: its key; None where it belongs to none.
         result: what it did, in the form of its own command.
         problem: why it could not be done; other steps went on.
@@ -77,6 +79,7 @@ _SUMMARIES: Mapping[str, Callable[[Any], str]] = {
     "examine": lambda result: f"lake files restored; released {', '.join(result['released'])}",
     "close": lambda result: "; ".join(f"{stage['stage']}: {_counted(stage['counts'])}" for stage in result),
     "check": _checked,
+    "on_demand": _counted,
     "lock": lambda result: _counted(result["counts"]),
     "deliver": _counted,
 }
@@ -101,7 +104,7 @@ class TickReport:
 
 
 def tick(billing: Billing) -> TickReport:
-    """Sweep once an hour, land files, close dirty periods, check them, lock due documents, deliver queued payments.
+    """Sweep once an hour, land files, close and check what is dirty, invoice windows on demand, lock, deliver payments.
 
     Returns:
         What was done. What was refused, or broke, is a problem in it and stops only what builds on it.
@@ -125,6 +128,10 @@ class _Tick:
         checks = {period: self._check(period) for period in unchecked(self.billing, periods)}
         if checks:
             periods = standings(self.billing)
+        next_locks = [drafts.next_lock_at for one in periods if (drafts := one.progress.drafts) and drafts.due]
+        if self._invoice_windows(before=min(next_locks, default=None)):
+            closed, periods = self._close_dirty()
+            checks |= {period: self._check(period) for period in unchecked(self.billing, periods)}
         while due := [
             standing.period for standing in lockable(self.billing, periods, closed) if checks.get(standing.period, True)
         ]:
@@ -133,6 +140,10 @@ class _Tick:
             checks |= {period: self._check(period) for period in unchecked(self.billing, periods)}
             if not locked:
                 break  # else what became final may call for a document that is due, too
+        if next_locks and self._invoice_windows():
+            _, periods = self._close_dirty()
+            for period in unchecked(self.billing, periods):
+                self._check(period)
         self._deliver()
         self._keep_failures()
         self.report.seconds = monotonic() - started
@@ -250,6 +261,20 @@ class _Tick:
 
         self._step("lock", period, work)
         return finalized
+
+    def _invoice_windows(self, before: datetime | None = None) -> bool:
+        """Whether windows on demand became documents: these may use credit that drafts had."""
+        issued = False
+        if windows_due(self.billing):
+
+            def work() -> object:
+                nonlocal issued
+                report = invoice_windows(self.billing, before)
+                issued = bool(report.issued)
+                return report.to_json() if report.windows or report.waiting else None
+
+            self._step("on_demand", None, work)
+        return issued
 
     def _deliver(self) -> None:
         if due_payments(self.billing):

@@ -6,6 +6,7 @@ from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.landing.landing_folder import land_waiting
 from billing_pipeline.operations.landing.sweep import sweep
 from billing_pipeline.pipeline.invoicing import invoices
+from billing_pipeline.pipeline.on_demand import on_demand_invoices
 from billing_pipeline.pipeline.payments import deliver_queued, payments
 from billing_pipeline.pipeline.resources import BillingResource
 
@@ -21,6 +22,14 @@ lock_period = dg.define_asset_job(
     selection=dg.AssetSelection.assets(payments),
     executor_def=dg.in_process_executor,
     description="Finalize and queue the documents whose cutoff has come; nothing before its time.",
+)
+
+invoice_windows = dg.define_asset_job(
+    "invoice_windows",
+    selection=dg.AssetSelection.assets(on_demand_invoices),
+    executor_def=dg.in_process_executor,
+    description="Invoice the windows on demand that are over, in order for each customer. Repeating it changes "
+    "nothing.",
 )
 
 
@@ -60,4 +69,4 @@ def deliver_payments() -> None:
     deliver_queued()
 
 
-JOBS = (land_usage, close_period, lock_period, deliver_payments, upkeep)
+JOBS = (land_usage, close_period, lock_period, invoice_windows, deliver_payments, upkeep)

@@ -9,9 +9,11 @@ from typing import Any
 import dagster as dg
 
 from billing_pipeline.core.errors import LedgerError
+from billing_pipeline.core.period import MOMENT
 from billing_pipeline.operations.closing.standings import standings
 from billing_pipeline.operations.context import Billing
-from billing_pipeline.pipeline.jobs import close_period, upkeep
+from billing_pipeline.operations.on_demand.windows import windows_due
+from billing_pipeline.pipeline.jobs import close_period, invoice_windows, upkeep
 from billing_pipeline.pipeline.partitions import BILLING_PERIODS
 from billing_pipeline.pipeline.resources import BillingResource
 
@@ -19,12 +21,14 @@ Requests = list[dg.RunRequest] | dg.RunRequest | dg.SkipReason
 Evaluate = Callable[[dg.ScheduleEvaluationContext, BillingResource], Requests]
 
 
-def _schedule(cron: str, job: Any = close_period) -> Callable[[Evaluate], dg.ScheduleDefinition]:
-    """In the billing time zone, on by default; the UI shows the docstring."""
+def _schedule(
+    cron: str, job: Any = close_period, zone: str | None = BILLING_PERIODS.timezone
+) -> Callable[[Evaluate], dg.ScheduleDefinition]:
+    """In the billing time zone unless another is named, on by default; the UI shows the docstring."""
     return lambda evaluate: dg.schedule(
         job=job,
         cron_schedule=cron,
-        execution_timezone=BILLING_PERIODS.timezone,
+        execution_timezone=zone,
         description=evaluate.__doc__,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )(evaluate)
@@ -52,12 +56,24 @@ def hourly_upkeep(context: dg.ScheduleEvaluationContext, billing: BillingResourc
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
 
-SCHEDULES = (heartbeat, close_through_grace, hourly_upkeep)
+@_schedule("0 * * * *", invoice_windows, "UTC")
+def on_demand_windows(context: dg.ScheduleEvaluationContext, billing: BillingResource) -> Requests:
+    """Every full hour (UTC): the windows on demand that are over; after downtime all that were missed, in order."""
+    return _requests(context, billing, _windows, "No window on demand is due.")
+
+
+SCHEDULES = (heartbeat, close_through_grace, hourly_upkeep, on_demand_windows)
 
 
 def _open(billing: Billing) -> list[str]:
     now = billing.now()
     return [standing.period.key for standing in standings(billing) if standing.period.end > now]
+
+
+def _windows(billing: Billing) -> list[str]:
+    """The period that holds the last instant of the window that has just ended."""
+    period = billing.calendar.period_of(billing.now() - MOMENT)
+    return [period.key] if period is not None and windows_due(billing) else []
 
 
 def _in_grace(billing: Billing) -> list[str]:

@@ -67,6 +67,16 @@ class Price:
         return PRICE_MODELS[self.model].needs
 
     @property
+    def in_order(self) -> bool:
+        """Whether on demand each arrival is priced on its own, in the order of receipt."""
+        return PRICE_MODELS[self.model].in_order
+
+    @property
+    def zero_usage(self) -> bool:
+        """Whether something is due where nothing was used."""
+        return any(getattr(model, "zero_usage", "none") != "none" for model in self._models)
+
+    @property
     def amount_field(self) -> str | None:
         """The dimension of events that holds their amounts, where the price needs amounts."""
         fields = {model.amount_field for model in self._models if isinstance(model, Dynamic)}
@@ -162,6 +172,6 @@ def _check_dimensional(price: Price) -> None:
     if price.tiers_per == "subscription" and any(model != models[0] for model in models):
         hint = "Give all rates the same amounts, or count tiers per dimension."
         raise CatalogError("Tiers over all values need one table of rates.", hint=hint, path=("tiers_per",))
-    if price.tiers_per == "dimension" and any(getattr(m, "zero_usage", "none") != "none" for m in models):
+    if price.tiers_per == "dimension" and price.zero_usage:
         hint = "Use tiers_per: subscription, or a fee."
         raise CatalogError("Without usage there is no value whose flat amount is due.", hint=hint, path=("by",))

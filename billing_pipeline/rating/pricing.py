@@ -31,6 +31,17 @@ def parsed(price: PlanPrice) -> Price:
     return _PARSED[id(price)][1]
 
 
+def conversions_of(terms: Terms, price: PlanPrice) -> tuple[Convert, ...]:
+    """From the metered to the priced unit, one after the other."""
+    return tuple([conversion for conversion in (terms.meters[price.meter].convert, price.convert) if conversion])
+
+
+def description_of(terms: Terms, price: PlanPrice) -> str:
+    """What stands on the invoice: the product or price, and the unit."""
+    meter, product = terms.meters[price.meter], terms.products[price.product].name if price.product else price.id
+    return f"{product} ({meter.unit})" if meter.unit else product
+
+
 @dataclass(frozen=True, slots=True)
 class Pricing:
     """A segment's price with all that its lines have in common, made once for all of them.
@@ -55,16 +66,15 @@ class Pricing:
     @classmethod
     def of(cls, terms: Terms, segment: Segment, calendar: BillingCalendar) -> "Pricing":
         """The pricing of a segment, which lies within one period."""
-        price, meter = segment.price, terms.meters[segment.price.meter]
-        product = terms.products[price.product].name if price.product else price.id
+        price = segment.price
         return cls(
             terms,
             segment,
             calendar,
             price=parsed(price),
-            conversions=tuple([conversion for conversion in (meter.convert, price.convert) if conversion]),
+            conversions=conversions_of(terms, price),
             included=_part_of(price.included, terms, segment, calendar),
-            description=f"{product} ({meter.unit})" if meter.unit else product,
+            description=description_of(terms, price),
             round=rounder(segment.plan.currency, terms.account.rounding),
         )
 

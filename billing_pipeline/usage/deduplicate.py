@@ -202,12 +202,12 @@ def _segmented(
     """The segments that retractions cut an event's history into, as columns."""
     # A report's segment is the number of retractions of its key before it: the retraction itself still belongs to the
     # segment that it ends. Before the first report of a key the window is empty and its sum null.
-    keyed, key = _keyed(reports, meters, within)
+    of_keys, key = keyed(reports, meters, within)
     if not retractions:
-        return keyed, key
+        return of_keys, key
     before = ibis.window(group_by=key, order_by="arrival", preceding=(None, 1))
-    segment = keyed.retract.cast("int32").sum().over(before).fill_null(0)
-    return keyed.mutate(segment=segment), [*key, "segment"]
+    segment = of_keys.retract.cast("int32").sum().over(before).fill_null(0)
+    return of_keys.mutate(segment=segment), [*key, "segment"]
 
 
 def _latest(reports: ir.Table, within: Sequence[str], retractions: bool) -> ir.Table:  # noqa: FBT001 - private
@@ -220,7 +220,7 @@ def _latest(reports: ir.Table, within: Sequence[str], retractions: bool) -> ir.T
     return last.filter(~last.retract)
 
 
-def _keyed(reports: ir.Table, meters: Mapping[int, Meter], within: Sequence[str]) -> tuple[ir.Table, list[str]]:
+def keyed(reports: ir.Table, meters: Mapping[int, Meter], within: Sequence[str] = ()) -> tuple[ir.Table, list[str]]:
     """The event key as columns: either timestamp and dimensions or event_id and period; the others are null.
 
     Where each report is an event of its own, its arrival is part of the key.

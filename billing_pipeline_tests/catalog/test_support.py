@@ -13,8 +13,6 @@ PRICE = "id: a, meter: compute, price: {model: per_unit, unit_amount: 1}"
 OVER_ALL = "{model: per_unit, by: [region], default: {unit_amount: 1}, tiers_per: subscription}"
 EXAMPLES = {
     NotYet("meter", "convert"): ("meters: [{id: x, aggregation: sum, convert: {divide_by: 10}}]", "convert"),
-    NotYet("plan", "billing", "on_demand"): ("plans: [{id: x, billing: on_demand}]", "billing"),
-    NotYet("plan", "invoice_every"): ("plans: [{id: x, invoice_every: day}]", "invoice_every"),
     NotYet("plan", "minimum"): ("plans: [{id: x, minimum: 50}]", "minimum"),
     NotYet("plan", "prices.*.minimum"): (f"plans: [{{id: x, prices: [{{minimum: 1, {PRICE}}}]}}]", "prices[0].minimum"),
     NotYet("plan", "prices.*.maximum"): (f"plans: [{{id: x, prices: [{{maximum: 1, {PRICE}}}]}}]", "prices[0].maximum"),

@@ -102,6 +102,7 @@ def _measure(
     meters: Mapping[str, Meter],
     meter_codes: Mapping[str, int],
     customers: Collection[int],
+    covered: Sequence[Measurement] = (),
     **_how: object,
 ) -> Measured:
     rows = [row for file in files for row in _rows(file) if row.customer in customers]
@@ -117,7 +118,7 @@ def _measure(
         found.append(Quantity(number, dict(group), _decimal(value), events, measures=measures))
     return Measured(
         sorted(found, key=lambda one: (one.number, sorted(one.dimensions.items()))),
-        measure_oracle.counts(rows, measurements, by_code, deliveries),
+        measure_oracle.counts(rows, [*measurements, *covered], by_code, deliveries),
     )
 
 

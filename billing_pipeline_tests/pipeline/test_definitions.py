@@ -23,6 +23,7 @@ STAGES = {
     "payments": "payments",
 }
 PATH = [*STAGES]
+ASIDE = {"on_demand_invoices": ("invoicing", "raw_usage")}  # windows of receipt need no period to be closed
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ print(*sorted(spec.key.to_user_string() for spec in defs.resolve_all_asset_specs
     ran = subprocess.run(
         [sys.executable, "-B", "-c", program], env={}, cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert (ran.stdout.split(), ran.stderr) == (sorted(PATH), "")
+    assert (ran.stdout.split(), ran.stderr) == (sorted([*PATH, *ASIDE]), "")
     assert [*tmp_path.iterdir()] == [], "no database was made, no file written"
 
 
@@ -70,15 +71,16 @@ def test_dg_checks_them_without_a_database(tmp_path: Path) -> None:
 
 
 def test_the_assets_are_the_path_of_the_data(assets: "dict[str, AssetSpec]") -> None:
-    assert set(assets) == set(PATH)
+    assert set(assets) == {*PATH, *ASIDE}
     deps = {name: [dep.asset_key.to_user_string() for dep in spec.deps] for name, spec in assets.items()}
-    assert deps == {name: PATH[at - 1 : at] if at else [] for at, name in enumerate(PATH)}
+    on_the_path = {name: PATH[at - 1 : at] if at else [] for at, name in enumerate(PATH)}
+    assert deps == on_the_path | {name: [after] for name, (_, after) in ASIDE.items()}
 
 
-@pytest.mark.parametrize("name", PATH)
+@pytest.mark.parametrize("name", [*PATH, *ASIDE])
 def test_each_asset_says_what_it_is_and_whose(assets: "dict[str, AssetSpec]", name: str) -> None:
     spec = assets[name]
-    assert spec.group_name == STAGES[name], "the group is the stage"
+    assert spec.group_name == (STAGES.get(name) or ASIDE[name][0]), "the group is the stage"
     assert spec.description
     assert spec.owners == ["team:billing"]
     assert spec.kinds
@@ -92,11 +94,11 @@ def test_everything_that_is_launched_by_itself_or_by_people_says_what_it_does(de
 
 
 JOBS = (
-    *("land_usage", "close_period", "lock_period", "deliver_payments", "upkeep"),
+    *("land_usage", "close_period", "lock_period", "invoice_windows", "deliver_payments", "upkeep"),
     *("assign_plan", "change_subscription", "cancel_subscription", "add_discount", "end_discount"),
 )
 SENSORS = ("files_landed", "dirty_periods", "due_documents", "queued_payments")
-SCHEDULES = ("heartbeat", "close_through_grace", "hourly_upkeep")
+SCHEDULES = ("heartbeat", "close_through_grace", "hourly_upkeep", "on_demand_windows")
 
 
 def test_what_happens_by_itself_is_on_by_default(defs: "Definitions") -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from billing_pipeline.operations.locking.holds import list_holds
 from billing_pipeline_tests.pipeline.month import Month
-from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, use
+from billing_pipeline_tests.sandbox import FEBRUARY, JANUARY, instant, use
 
 
 def test_the_heartbeat_is_for_the_open_period(month: Month) -> None:
@@ -72,7 +72,7 @@ def test_upkeep_releases_who_waits_for_a_restored_file_and_removes_what_crashes_
     assert [str(doc.total) for doc in month.sandbox.documents(key=JANUARY)] == ["0.30", "0.40"]
 
 
-@pytest.mark.parametrize("schedule", ["heartbeat", "close_through_grace", "hourly_upkeep"])
+@pytest.mark.parametrize("schedule", ["heartbeat", "close_through_grace", "hourly_upkeep", "on_demand_windows"])
 def test_without_a_ledger_they_say_how_to_make_one(
     month: Month, schedule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,3 +90,32 @@ def test_they_run_in_the_billing_time_zone(month: Month) -> None:
 
     for name in ("heartbeat", "close_through_grace", "hourly_upkeep"):
         assert month.defs.resolve_schedule_def(name).execution_timezone == BILLING_PERIODS.timezone
+
+
+def test_an_hour_after_the_usage_its_window_is_invoiced(month: Month) -> None:
+    """1:30pm UTC → 2:00pm UTC, by the schedule's own run; a window is no partition."""
+    month.sandbox.apply("""
+plans:
+  - id: now
+    currency: USD
+    billing: on_demand
+    invoice_every: hour
+    prices: [{id: compute, meter: compute, price: {model: per_unit, unit_amount: "0.10"}}]
+customers: [{id: gamma, currency: USD}]
+subscriptions: [{id: gamma, customer: gamma, plan: now, start: 2026-01-01}]
+""")
+    month.sandbox.at("2026-01-20T13:30")
+    month.sandbox.land(use("gamma", "compute", "2026-01-20T13:25", 30))
+    month.sandbox.at("2026-01-20T14:00")
+    look = month.tick("on_demand_windows", "2026-01-20T14:00")
+    assert look.partitions == [JANUARY]
+    assert look.keys == ["2026-01-01:2026-01-20T14:00:00+00:00"]
+    run = month.run("invoice_windows", JANUARY)
+    (made,) = [one for one in month.sandbox.documents("gamma") if one.kind == "on_demand"]
+    assert (str(made.total), made.number, made.cutoff) == ("3.00", "2026-000001", instant("2026-01-20T14:00"))
+    assert run.metadata("on_demand_invoices")["invoices issued"] == 1
+    assert month.tick("on_demand_windows", "2026-01-20T14:00").skipped == "No window on demand is due."
+
+
+def test_windows_end_by_the_utc_hour_whatever_the_billing_zone(month: Month) -> None:
+    assert month.defs.resolve_schedule_def("on_demand_windows").execution_timezone == "UTC"

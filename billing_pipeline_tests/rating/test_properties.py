@@ -12,7 +12,7 @@ from billing_pipeline.catalog.meter import Convert
 from billing_pipeline.core.errors import RatingError
 from billing_pipeline.core.money import EXACT, round_amount
 from billing_pipeline.rating.cost import convert, cost_between, cost_of
-from billing_pipeline.rating.on_demand import invoices, running_amounts
+from billing_pipeline.rating.on_demand import OnDemandPrice, invoices, running_amounts
 from billing_pipeline.rating.price import Price, parse_price
 from billing_pipeline.rating.price_models import PRICE_MODELS, PriceModel
 from billing_pipeline_tests.rating.amounts import amount_of
@@ -218,7 +218,7 @@ def test_the_order_of_events_does_not_matter_without_an_allowance(terms: Terms, 
 @given(OF_QUANTITIES, st.lists(QUANTITIES, max_size=6))
 def test_invoices_of_a_phase_add_up_to_what_is_due(terms: Terms, quantities: list[Decimal]) -> None:
     price = parse_price(terms)
-    due = running_amounts(price, quantities)
+    due = running_amounts(OnDemandPrice(price), quantities)
     billed = invoices(due, "USD")
     for n in range(1, len(due) + 1):
         assert sum(money.minor for money in billed[:n]) == round_amount(due[n - 1], "USD").minor
@@ -227,13 +227,15 @@ def test_invoices_of_a_phase_add_up_to_what_is_due(terms: Terms, quantities: lis
 @given(OF_QUANTITIES.filter(lambda terms: terms["model"] != "volume"), st.lists(QUANTITIES, min_size=1, max_size=6))
 def test_all_but_volume_are_due_as_charged(terms: Terms, quantities: list[Decimal]) -> None:
     price = parse_price(terms)
-    assert running_amounts(price, quantities) == tuple(amount(price, quantity) for quantity in quantities)
+    assert running_amounts(OnDemandPrice(price), quantities) == tuple(
+        amount(price, quantity) for quantity in quantities
+    )
 
 
 @given(VOLUME, st.lists(st.integers(0, 50).map(D), max_size=8))
 def test_volume_takes_back_what_it_billed(terms: Terms, quantities: list[Decimal]) -> None:
     """Back at zero, only flat amounts remain due, each tier's at most once."""
-    due = running_amounts(parse_price(terms), [*quantities, D(0)])
+    due = running_amounts(OnDemandPrice(parse_price(terms)), [*quantities, D(0)])
     flats = [D(tier["flat_amount"]) for tier in terms["tiers"]]
     assert 0 <= due[-1] <= sum(flats, D(0))
 

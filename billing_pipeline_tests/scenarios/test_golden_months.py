@@ -20,7 +20,9 @@ PENDING: dict[str, str] = {}
 
 
 # Those whose documents depend most on when the product runs; at night the others come late, too.
-LATE = re.compile(r"worked_example_[245]|everything|restated|nobody|held|late_stop|recorded_late")
+LATE = re.compile(
+    r"worked_example_[245]|worked_example_6b|downtime|corrections_become|old_phase|everything|restated|nobody|held|late_stop|recorded_late"
+)
 NEVER_BY_DAY = re.compile(r"\b\B")
 AT_NIGHT = pytest.mark.thorough(instead="test_some_lives_are_always_played")
 
@@ -35,8 +37,8 @@ def scenarios(now: re.Pattern[str] = re.compile("")) -> Sequence[object]:
     return [pytest.param(Scenario.named(name), id=name, marks=[*marks(name)]) for name in names()]
 
 
-# Those whose subject is which reports count, and where a local day or month ends.
-OF_THE_ENGINE = re.compile(r"report|snapshot|restated|everything|daily|new_york|sydney")
+# Those whose subject is which reports count, in which order they came, and where a local day or month ends.
+OF_THE_ENGINE = re.compile(r"on_demand|report|snapshot|restated|everything|daily|new_york|sydney")
 LASTING = re.compile(r"late_stop")  # of which plain metering knows nothing
 
 

@@ -140,7 +140,8 @@ GENERAL: tuple[tuple[str, str, Example], ...] = (
         (
             "`cumulative` quantities of an on-demand phase give one invoice each: what is due so far less the "
             "rounded invoices before. `volume` prices only new units at the tier that the cumulative quantity has"
-            " reached, and a reduction takes back the units billed last, at the amounts they were billed at."
+            " reached, and a reduction takes from the highest tier billed, at its rate. Of prices of single events"
+            " each rise is an event, and a fall takes back of the last ones."
         ),
         Example(
             case={

@@ -11,6 +11,7 @@ from billing_pipeline.catalog.checks.check_context import CheckContext
 from billing_pipeline.catalog.checks.customer import check_customer
 from billing_pipeline.catalog.checks.discount import check_discount
 from billing_pipeline.catalog.checks.meter import check_meter
+from billing_pipeline.catalog.checks.on_demand import check_allowances
 from billing_pipeline.catalog.checks.overlap import check_overlaps
 from billing_pipeline.catalog.checks.plan import check_plan
 from billing_pipeline.catalog.checks.source import check_source
@@ -33,5 +34,6 @@ def contradictions(context: CheckContext) -> Iterator[tuple[str, str, CatalogErr
         for object_id, catalog_object in context.catalog.of_kind(kind).items():
             for error in check(catalog_object, context):
                 yield kind, object_id, error
+    yield from check_allowances(context)
     for object_id, error in check_overlaps(context):
         yield "subscription", object_id, error

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from billing_pipeline.catalog.checks.check_context import CheckContext, repeated
+from billing_pipeline.catalog.checks.on_demand import check_on_demand
 from billing_pipeline.catalog.meter import Meter
 from billing_pipeline.catalog.plan import Plan, PlanPrice
 from billing_pipeline.catalog.problems import under
@@ -20,7 +21,7 @@ def check_plan(plan: Plan, context: CheckContext) -> Iterator[CatalogError]:
                 yield from under("prices", fault)
     yield from _check_fee_ids(plan)
     yield from _check_bounds(plan)
-    yield from _check_on_demand(plan)
+    yield from check_on_demand(plan, context)
     recorded = context.recorded("plan", plan.id)
     if recorded and recorded.currency != plan.currency:
         message = f"The plan is in {recorded.currency}; it cannot become {plan.currency}."
@@ -37,20 +38,6 @@ def _check_fee_ids(plan: Plan) -> Iterator[CatalogError]:
         if fee.id in prices:
             message = f"The plan has a price {fee.id!r}, too."
             yield CatalogError(message, hint="Give the fee another id.", path=("fees", i, "id"))
-
-
-def _check_on_demand(plan: Plan) -> Iterator[CatalogError]:
-    """Windows have no share in what is owed for a whole period."""
-    if plan.billing != "on_demand":
-        return
-    hint = "Put it on a plan with billing: period, in a subscription of its own."
-    if plan.fees:
-        yield CatalogError("On demand, only usage is billed; there are no fees.", hint=hint, path=("fees",))
-    for name in ("minimum", "maximum"):
-        bounds = [(("prices", i, name), getattr(price, name)) for i, price in enumerate(plan.prices)]
-        for path, bound in [((name,), getattr(plan, name)), *bounds]:
-            if bound is not None:
-                yield CatalogError(f"On demand, there is no {name} spend.", hint=hint, path=path)
 
 
 def _check_bounds(of: Plan | PlanPrice) -> Iterator[CatalogError]:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from billing_pipeline.catalog.checks.check_context import CheckContext, Path
+from billing_pipeline.catalog.checks.on_demand import check_on_demand
 from billing_pipeline.catalog.plan import Fee
 from billing_pipeline.catalog.problems import suggestion
 from billing_pipeline.catalog.subscription import Phase, Subscription
@@ -37,6 +38,11 @@ def _check_phase_plan(
             hint=f"Name a plan in {customer.currency}; nothing is converted.",
             path=path,
         )
+    pinned = context.plan(phase)
+    if pinned is not None and ("plan", phase.plan) not in context.files:  # else the plan says it itself
+        for error in check_on_demand(pinned, context):
+            message = f"Plan {pinned.id!r} cannot be billed: {error.message}"
+            yield CatalogError(message, hint=error.hint, path=path)
 
 
 def _check_times(subscription: Subscription, context: CheckContext) -> Iterator[CatalogError]:

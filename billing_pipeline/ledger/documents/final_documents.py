@@ -169,8 +169,8 @@ def finals_by_id(connection: Connection, ids: Collection[UUID]) -> list[FinalDoc
 
 
 _FINAL = """
-    d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue, d.currency, d.batch, d.change,
-    d.terms, d.lock_at, d.covers, r.replaced_by IS NOT NULL AS replaced
+    d.id, d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.window_end, d.reissue, d.currency,
+    d.batch, d.change, d.terms, d.lock_at, d.covers, r.replaced_by IS NOT NULL AS replaced
 """
 _OF_DOCUMENT = f"""
     JOIN customer AS c ON c.code = d.customer
@@ -243,7 +243,8 @@ def others(
 ) -> dict[int, list[OtherDocument]]:
     """Customers' documents of all periods but one that are not final, or were not before ``at``."""
     query = """
-        SELECT customer, customer_id, kind, period, issue_date, reissue, lock_at, customer_credit_applied_minor AS used
+        SELECT customer, customer_id, kind, period, issue_date, window_end, reissue, lock_at,
+               customer_credit_applied_minor AS used
         FROM current_document
         WHERE customer = ANY(:codes) AND period IS DISTINCT FROM :period
           AND kind IN ('opening', 'closing', 'delayed', 'adjustment')

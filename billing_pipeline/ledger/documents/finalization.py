@@ -123,7 +123,7 @@ def billed(
     With ``at``, only of what was final before that instant.
     """
     query = f"""
-        SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.reissue,
+        SELECT d.customer, c.id AS customer_id, d.kind, d.period, d.issue_date, d.window_end, d.reissue,
                CASE WHEN r.replaced_by IS NULL THEN d.covers ELSE '[]' END AS covers
         FROM final_document AS d JOIN customer AS c ON c.code = d.customer
         LEFT JOIN document_void AS r ON r.document = d.id

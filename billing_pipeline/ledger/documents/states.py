@@ -69,7 +69,8 @@ class StoredDocument:
 
 def identity_of(row: Any) -> DocumentIdentity:
     """The identity of a document whose columns a row has, with ``customer_id``."""
-    return DocumentIdentity(row.customer_id, DocumentKind(row.kind), row.period, row.issue_date, row.reissue)
+    kind = DocumentKind(row.kind)
+    return DocumentIdentity(row.customer_id, kind, row.period, row.issue_date, row.reissue, row.window_end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _stored(row: Any) -> StoredDocument:
     )
 
 
-_DOCUMENT_COLUMNS = ("id", "customer", "bucket", "kind", "period", "issue_date", "reissue", "currency")
+_DOCUMENT_COLUMNS = ("id", "customer", "bucket", "kind", "period", "issue_date", "window_end", "reissue", "currency")
 _STATE_COLUMNS = (
     "document", "lock_at", "subtotal_minor", "credits_applied_minor", "tax_minor", "total_minor",
     "customer_credit_applied_minor", "amount_due_minor", "has_usage", "covers", "content", "as_of_batch",
@@ -203,7 +204,8 @@ def _register_new(connection: Connection, states: Sequence[NewState]) -> None:
 
 def _document_row(identity: DocumentIdentity, code: int, bucket: int, currency: str) -> tuple[object, ...]:
     return (
-        identity.id, code, bucket, str(identity.kind), identity.period, identity.issue_date, identity.reissue, currency,
+        identity.id, code, bucket, str(identity.kind), identity.period, identity.issue_date, identity.window_end,
+        identity.reissue, currency,
     )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
+
+from billing_pipeline.ledger.database import fetch
 
 
 def first_start(connection: Connection) -> datetime | None:
@@ -112,3 +114,13 @@ def payments(connection: Connection) -> Mapping[str, int]:
     """)
     rows = connection.execute(query)
     return {row.status: row.payments for row in rows}
+
+
+def on_demand(connection: Connection, period: date) -> Sequence[Row[Any]]:
+    """The period's documents on demand that are issued and not void, the last window first."""
+    query = """
+        SELECT number, customer_id, window_end, total_minor, currency FROM current_document
+        WHERE period = :period AND kind = 'on_demand' AND status = 'finalized'
+        ORDER BY window_end DESC, number DESC
+    """
+    return fetch(connection, query, period=period)

@@ -18,6 +18,7 @@ from billing_pipeline.ledger.tables import (
     dimension,
     finalization,
     lake_file,
+    on_demand_window,
     quarantine,
     quarantine_replay,
     snapshot_delivery,
@@ -137,7 +138,8 @@ def _received_at(connection: Connection, now: datetime, stated: datetime | None)
     if stated is None:
         return max(now, last) if last else now
     cutoff = connection.scalar(select(func.max(finalization.c.cutoff)))
-    floor = max((instant for instant in (last, cutoff) if instant is not None), default=None)
+    window = connection.scalar(select(func.max(on_demand_window.c.window_end)))
+    floor = max((instant for instant in (last, cutoff, window) if instant is not None), default=None)
     if floor is not None and stated < floor:
         raise Refused(
             f"Usage cannot be received at {stated.isoformat()}: others were received or locked at {floor.isoformat()}.",

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, func, or_, select, text, true
 
 from billing_pipeline.ledger.database import among, lock_key
 from billing_pipeline.ledger.tables import batch, batch_period, lake_file, snapshot_delivery
@@ -40,6 +40,18 @@ def touching(connection: Connection, period: date, after: int, through: int) -> 
     return list(connection.scalars(query.order_by(batch_period.c.batch)))
 
 
+def days_after(connection: Connection, after: Collection[int], through: int) -> dict[int, set[date]]:
+    """For each batch of ``after``, the periods that later ones through a batch have rows in, or replace rows in."""
+    query = text("""
+        SELECT DISTINCT a.after, p.period FROM unnest(CAST(:after AS bigint[])) AS a (after)
+        JOIN batch_period AS p ON p.batch > a.after AND p.batch <= :through
+    """)
+    days: dict[int, set[date]] = {batch: set() for batch in after}
+    for row in connection.execute(query, {"after": list(after), "through": through}):
+        days[row.after].add(row.period)
+    return days
+
+
 def files(
     connection: Connection,
     period: date,
@@ -61,6 +73,11 @@ def files(
     """
     of_period = lake_file.c.period == period
     return read_files(connection, of_period, through, after=after, buckets=buckets, batches=batches)
+
+
+def files_between(connection: Connection, after: int, through: int, buckets: Collection[int]) -> list[LakeFile]:
+    """Files of all periods with batches in ``(after, through]``, without those that hold only other buckets."""
+    return read_files(connection, true(), through, after=after, buckets=buckets, batches=None)
 
 
 def read_files(

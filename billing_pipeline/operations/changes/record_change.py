@@ -14,7 +14,7 @@ from billing_pipeline.core.period import END_OF_TIME, BillingCalendar
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.catalog import CatalogEntry
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import revisits
+from billing_pipeline.ledger.documents import on_demand, revisits
 from billing_pipeline.ledger.periods import periods
 from billing_pipeline.operations.changes.earliest_start import earliest_start
 from billing_pipeline.operations.context import Billing
@@ -124,7 +124,28 @@ def _refuse_locked(
             affected = _FIRST_DIFFERENCE[change.kind](old, new, billing.calendar)
             if affected is not None:
                 whose, hint = f"{change.kind.capitalize()} {new.id}", "" if old else _TAKING_OVER
+                if change.kind == "subscription" and old is not None:
+                    _refuse_invoiced_windows(billing, connection, old, affected)
                 refuse_locked_start(billing, connection, catalog, new.customer, affected, now, whose, hint)
+
+
+def _refuse_invoiced_windows(
+    billing: Billing, connection: Connection, old: subscription.Subscription, affected: datetime
+) -> None:
+    """What is on demand changes at the end of the last window that was invoiced, or later: what is billed stands."""
+    last = on_demand.last_window(connection, old.customer)
+    if last is None or affected >= last:
+        return
+    change = ledger_catalog.newest_change(connection)
+    plans = billing.view(connection, change, customers=[old.customer]).plan_versions
+    for phase in old.phases:
+        plan = plans[phase.plan, phase.plan_version or 0]
+        if plan.on_demand and phase.start < last and (phase.end is None or affected < phase.end):
+            raise Refused(
+                f"Subscription {old.id} would change from {affected.isoformat()} on, and is invoiced on demand until "
+                f"{last.isoformat()}.",
+                hint=f"The earliest start is {last.isoformat()}.",
+            )
 
 
 def _refuse_beyond(existing: Catalog | None, catalog: Catalog, changes: Sequence[ObjectChange]) -> None:

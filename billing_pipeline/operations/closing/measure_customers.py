@@ -1,6 +1,6 @@
 """Usage of some customers of a period, measured as of a batch: the set-based part, for the stages and for the lock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from billing_pipeline.core.errors import UsageError
 from billing_pipeline.ledger import catalog as ledger_catalog
 from billing_pipeline.ledger.usage import manifest
 from billing_pipeline.metering.measurement import Measured, Measurement, Timeline, UsageCount
-from billing_pipeline.metering.segments import Segment, segments
+from billing_pipeline.metering.segments import LENGTHS, Segment, on_demand, segments
 from billing_pipeline.operations.closing import lake_files
 from billing_pipeline.operations.closing.lasting_usage import earlier_files
 from billing_pipeline.operations.context import Billing
@@ -99,15 +99,26 @@ def meter_customers(
         in_lake(work.billing, files), deliveries, measurements, meters, meter_codes, sorted(codes.values()),
     )  # fmt: skip
 
+    covered = list(_on_demand(work, view, codes))
+
     def measured() -> Measured:
         from billing_pipeline.metering.measure import measure
 
         with engine(work.billing) as set_engine:
-            return measure(set_engine, *question, timeline=timeline, apart=True)
+            return measure(set_engine, *question, timeline=timeline, apart=True, covered=covered)
 
     rows = sum(file.rows for file in [*files, *earlier]) + len(measurements) + len(deliveries)
-    _gather(metering, work.billing.remembered.answer((*question, timeline), measured, rows), cuts)
+    _gather(metering, work.billing.remembered.answer((*question, timeline, covered), measured, rows), cuts)
     return metering
+
+
+def _on_demand(work: Work, view: CatalogView, codes: Mapping[str, int]) -> Iterator[Measurement]:
+    """What is billed on demand of a period: windows measure it."""
+    for customer, terms in terms_of(view, codes).items():
+        for stretch in on_demand(terms, LENGTHS):
+            start, end = stretch.within(work.period)
+            if start < end:
+                yield Measurement(0, codes[customer], stretch.price.meter, start, end)
 
 
 _Cuts = Sequence[tuple[str, Segment, datetime]]  # by number of the measurement

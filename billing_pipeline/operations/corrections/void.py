@@ -14,14 +14,17 @@ from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete, with_adjustments
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.invoicing.document_plans import fee_home, fees_in
+from billing_pipeline.invoicing.on_demand import discounts_in, window_document
 from billing_pipeline.ledger.database import Connection
-from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, payments, voids
+from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, on_demand, payments, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers
 from billing_pipeline.operations.closing.recompute import rated_lines
 from billing_pipeline.operations.closing.unsettled import CutOff, Unwritten, find_unsettled
 from billing_pipeline.operations.closing.versions import CutOffSoFar, newest_batches
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.corrections.by_hand import ByHand
+from billing_pipeline.operations.reading.invoices import known_document
+from billing_pipeline.rating.line import LineKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,9 @@ def _reissued(hand: ByHand) -> DocumentPlan:
     """The same document once more, with fees that later changes put on its date: so far adjustments bill them."""
     work, stored = hand.work, hand.stored
     terms = hand.terms(hand.as_of.change)
+    if stored.identity.kind == DocumentKind.ON_DEMAND:  # what is on it is said by its window
+        identity = replace(stored.identity, reissue=stored.identity.reissue + 1)
+        return DocumentPlan(identity, stored.currency, stored.lock_at, stored.covers)
     billed = finalization.billed(work.connection, work.first_day, [stored.code])[stored.code]
     date_of: DocumentIdentity = replace(stored.identity, reissue=0)
     fees = {
@@ -138,9 +144,31 @@ def _computed(hand: ByHand, plan: DocumentPlan, waiting: CutOff) -> Document:
     return document
 
 
+def _window_again(hand: ByHand, plan: DocumentPlan) -> Document:
+    """The document of a window with the same usage, and discounts, tax and credit as all is known now."""
+    work, code = hand.work, hand.stored.code
+    terms, period = hand.terms(hand.as_of.change), work.period
+    voided = known_document(work.connection, str(hand.stored.id))
+    usage = [line for line in voided.lines if line.kind == LineKind.USAGE]
+    used = on_demand.discounts_used(work.connection, [code], period.first_day)[code]
+    return window_document(
+        plan,
+        usage,
+        terms,
+        work.billing.calendar,
+        period,
+        work.billing.taxes,
+        used=discounts_in(used, terms),
+        credit=customer_credit.credit(work.connection, [code]).get(code, 0),
+    )
+
+
 def _reissue(hand: ByHand, plan: DocumentPlan, waiting: CutOff) -> tuple[str | None, Money]:
     """Issue the document once more, with the late usage that the void one carried; returns its number and total."""
     connection, stored = hand.work.connection, hand.stored
+    if stored.identity.kind == DocumentKind.ON_DEMAND:
+        document = _window_again(hand, plan)
+        return hand.issue(document, {"reissue_of": hand.number}), document.total
     late_usage.mark_not_carried(connection, stored.id)
     document = _computed(hand, plan, waiting)
     number = hand.issue(document, {"reissue_of": hand.number})

@@ -18,6 +18,9 @@ from billing_pipeline.core.money import EXACT, Money, round_amount
 from billing_pipeline.core.period import BillingCalendar
 from billing_pipeline.core.plain_json import Json, fields_json
 from billing_pipeline.core.plain_text import day, plain
+from billing_pipeline.invoicing.assemble import segment_key
+from billing_pipeline.ledger.database import Connection
+from billing_pipeline.ledger.documents import on_demand
 from billing_pipeline.ledger.reading import documents
 from billing_pipeline.ledger.reading.documents import KnownDocument
 from billing_pipeline.metering.segments import Segment, segments
@@ -28,6 +31,7 @@ from billing_pipeline.operations.unit import Work
 from billing_pipeline.rating.cost import Cost, cost_between
 from billing_pipeline.rating.fees.fees import fee_detail
 from billing_pipeline.rating.line import LineDetail, MeteredQuantity, RatedLine
+from billing_pipeline.rating.on_demand import invoiced_detail, on_demand_price
 from billing_pipeline.rating.pricing import Pricing
 from billing_pipeline.rating.tiers import ZERO
 
@@ -49,6 +53,8 @@ def explain_invoice(billing: Billing, name: str, *, version: int | None = None) 
         view = billing.view(connection, document.as_of_change, customers=[document.customer])
         terms = view.terms(document.customer)
         period = billing.calendar.period(document.period.isoformat())
+        if document.kind == "on_demand":
+            return _window(connection, document, view, terms)
         pricings = [Pricing.of(terms, segment, billing.calendar) for segment in segments(terms, period)]
         events = _Events({})
         if any(pricing.price.needs != "quantity" for pricing in pricings):
@@ -66,6 +72,23 @@ def explain_invoice(billing: Billing, name: str, *, version: int | None = None) 
     return [
         _explained(document, place, pricings, events, reasons.get(place, ())) for place in range(len(document.lines))
     ]
+
+
+def _window(connection: Connection, document: KnownDocument, view: CatalogView, terms: Terms) -> list[Json]:
+    """The lines of a window: what all of the phase costs by now, and what windows before invoiced of it."""
+    came = {(*one.kept.key, one.kept.dimensions): one for one in on_demand.of_document(connection, document.id)}
+    explained = []
+    for place, line in enumerate(document.lines):
+        details: Sequence[LineDetail] = ()
+        if line.kind == "usage":
+            key = segment_key(line)
+            one = came[(*key, tuple(sorted(line.dimensions.items())))]
+            plan = view.plan_versions[line.plan or "", line.plan_version or 0]
+            price = on_demand_price(terms, plan.price(key.price))
+            before = Money(one.invoiced_before, document.currency).amount
+            details = (*price.reasons(one.kept.quantity, one.kept.due, line.dimensions), invoiced_detail(before))
+        explained.append(_explained(document, place, [], _Events({}), details, priced=False))
+    return explained
 
 
 def _fee(line: RatedLine, view: CatalogView, terms: Terms, calendar: BillingCalendar) -> Sequence[LineDetail]:
@@ -114,10 +137,16 @@ class _Events:
 
 
 def _explained(
-    document: KnownDocument, place: int, pricings: list[Pricing], events: _Events, reasons: Sequence[LineDetail]
+    document: KnownDocument,
+    place: int,
+    pricings: list[Pricing],
+    events: _Events,
+    reasons: Sequence[LineDetail],
+    *,
+    priced: bool = True,
 ) -> Json:
     line, earlier = document.lines[place], document.lines[:place]
-    cost = _cost(line, earlier, pricings, events) if line.kind == "usage" else None
+    cost = _cost(line, earlier, pricings, events) if priced and line.kind == "usage" else None
     return {
         **fields_json(line, "kind", "description"),
         "service_period": {"start": day(line.service_start), "end": day(line.service_end)},

@@ -21,6 +21,7 @@ from billing_pipeline.operations.closing.awaited_sources import AwaitedSource, a
 from billing_pipeline.operations.closing.standings import Standing, standings
 from billing_pipeline.operations.context import Billing
 from billing_pipeline.operations.reading.obstacles import Obstacles, standing_obstacles
+from billing_pipeline.operations.reading.on_demand import WaitingWindow, waiting_windows
 
 OPEN, IN_GRACE, LOCKED = "open", "in grace", "locked"
 
@@ -93,6 +94,7 @@ class Status(JsonFields):
         refused_files: what lies in the landing folder and could not be landed.
         payments: how many there are, by status.
         failed: steps of a tick that could not be done when they were last tried.
+        windows: on demand, in which something arrived, and which are not processed.
     """
 
     now: datetime
@@ -104,6 +106,7 @@ class Status(JsonFields):
     refused_files: Sequence[RefusedFile]
     payments: Mapping[str, int]
     failed: Sequence[FailedStep]
+    windows: Sequence[WaitingWindow] = ()
 
 
 def status(billing: Billing, *, every: bool = False) -> Status:
@@ -128,6 +131,7 @@ def status(billing: Billing, *, every: bool = False) -> Status:
             refused_files=overview.refused_files(connection),
             payments=overview.payments(connection),
             failed=runs.failed_steps(connection),
+            windows=waiting_windows(connection),
         )
 
 

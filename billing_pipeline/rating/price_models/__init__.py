@@ -6,7 +6,7 @@ To add one: write its file here, then add its line below.
 from billing_pipeline.rating.price_models.dynamic import Dynamic
 from billing_pipeline.rating.price_models.graduated import Graduated
 from billing_pipeline.rating.price_models.graduated_percentage import GraduatedPercentage
-from billing_pipeline.rating.price_models.model import EventModel, Example, Needs, PriceModel, QuantityModel
+from billing_pipeline.rating.price_models.model import EventModel, Example, Memory, Needs, PriceModel, QuantityModel
 from billing_pipeline.rating.price_models.package import Package
 from billing_pipeline.rating.price_models.per_unit import PerUnit
 from billing_pipeline.rating.price_models.percentage import Percentage
@@ -24,4 +24,4 @@ PRICE_MODELS: dict[str, type[PriceModel]] = {
     "dynamic": Dynamic,
 }
 
-__all__ = ["PRICE_MODELS", "EventModel", "Example", "Needs", "PriceModel", "QuantityModel"]
+__all__ = ["PRICE_MODELS", "EventModel", "Example", "Memory", "Needs", "PriceModel", "QuantityModel"]

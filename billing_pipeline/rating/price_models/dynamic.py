@@ -1,12 +1,14 @@
 """Dynamic: the events bring their own amounts, computed elsewhere."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
+from billing_pipeline.core.plain_text import plain
+from billing_pipeline.metering.measurement import Step
 from billing_pipeline.rating.line import LineDetail
-from billing_pipeline.rating.price_models.model import EventModel, Example
+from billing_pipeline.rating.price_models.model import EventModel, Example, Memory
 from billing_pipeline.rating.tiers import ONE, ZERO
 
 
@@ -39,3 +41,8 @@ class Dynamic(EventModel):
             return ()
         total = sum(amounts, ZERO)
         return (LineDetail("amounts of the events", total, self.multiplier, total * self.multiplier),)
+
+    def resume(self, memory: Memory, steps: Sequence[Step]) -> tuple[Decimal, Memory]:
+        """The sum of the amounts that count by now, times the multiplier."""
+        total = sum((step.change for step in steps), Decimal(memory.get("total", ZERO)))
+        return total * self.multiplier, {"total": plain(total)}

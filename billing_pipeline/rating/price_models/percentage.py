@@ -1,14 +1,15 @@
 """Percentage: a part of each event's value, with what payment processors put around it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from billing_pipeline.core.errors import CatalogError
 from billing_pipeline.core.plain_text import plain
+from billing_pipeline.metering.measurement import Step
 from billing_pipeline.rating.line import LineDetail
-from billing_pipeline.rating.price_models.model import EventModel, Example
+from billing_pipeline.rating.price_models.model import EventModel, Example, Memory
 from billing_pipeline.rating.tiers import ZERO
 
 _NO_LIMIT = Decimal("Infinity")
@@ -97,3 +98,91 @@ class Percentage(EventModel):
             events_left -= 1
             amount_left -= free
             yield free, (None if free == value else value - free)
+
+    def resume(self, memory: Memory, steps: Sequence[Step]) -> tuple[Decimal, Memory]:
+        """Events in the order of arrival: one that is taken back gives back what was free of it, and what it paid.
+
+        What is billed stands: where an event that was free is taken back, the next one to arrive is free.
+        """
+        tally = _Tally.of(memory)
+        for step in steps:
+            if step.counts:
+                tally.count(self, step)
+            else:
+                tally.take_back(self, step)
+        return (tally.due if tally.total >= 0 else ZERO), tally.memory()
+
+    def of_event(self, value: Decimal) -> Decimal:
+        """What the part of an event that is not free costs."""
+        amount = value * self.rate.scaleb(-2) + self.fixed_amount
+        if self.minimum_per_event is not None:
+            amount = max(amount, self.minimum_per_event)
+        return amount if self.maximum_per_event is None else min(amount, self.maximum_per_event)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The events of an on-demand phase that count so far.
+
+    Attributes:
+        due: what those that are not free cost.
+        total: the sum of all values.
+        events, amount: how much of what is free they use.
+        free: stretches of arrivals, first and last, in which every event was wholly free.
+        parts: what was free of the others, by arrival.
+        going: whether the last event was wholly free, so that the last stretch goes on.
+    """
+
+    due: Decimal = ZERO
+    total: Decimal = ZERO
+    events: int = 0
+    amount: Decimal = ZERO
+    free: list[list[int]] = field(default_factory=list)
+    parts: dict[str, str] = field(default_factory=dict)
+    going: bool = False
+
+    @classmethod
+    def of(cls, memory: Memory) -> Self:
+        if not memory:
+            return cls()
+        due, total, amount = (Decimal(memory[name]) for name in ("due", "total", "amount"))
+        free = [list(stretch) for stretch in memory["free"]]
+        return cls(due, total, memory["events"], amount, free, dict(memory["parts"]), memory["going"])
+
+    def memory(self) -> Memory:
+        due, total, amount = plain(self.due), plain(self.total), plain(self.amount)
+        return {
+            "due": due, "total": total, "events": self.events, "amount": amount, "free": self.free,
+            "parts": self.parts, "going": self.going,
+        }  # fmt: skip
+
+    def count(self, price: Percentage, step: Step) -> None:
+        self.total += step.value
+        limited = price.free_events is not None or price.free_amount is not None
+        events_last = price.free_events is None or self.events < price.free_events
+        amount_lasts = price.free_amount is None or self.amount < price.free_amount
+        free = ZERO
+        if limited and events_last and amount_lasts:
+            free = step.value if price.free_amount is None else min(step.value, price.free_amount - self.amount)
+            self.events += 1
+            self.amount += free
+            if free == step.value:
+                if not self.going:
+                    self.free.append([step.event, step.event])
+                self.free[-1][1] = step.event
+                self.going = True
+                return
+            self.parts[str(step.event)] = plain(free)
+        self.going = False
+        self.due += price.of_event(step.value - free)
+
+    def take_back(self, price: Percentage, step: Step) -> None:
+        self.total -= step.value
+        part = self.parts.pop(str(step.event), None)
+        wholly = any(first <= step.event <= last for first, last in self.free)
+        free = step.value if wholly else Decimal(part or ZERO)
+        if wholly or part is not None:
+            self.events -= 1
+            self.amount -= free
+        if not wholly:
+            self.due -= price.of_event(step.value - free)

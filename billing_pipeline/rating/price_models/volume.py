@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar
 
+from billing_pipeline.core.plain_text import plain
 from billing_pipeline.rating.line import LineDetail
-from billing_pipeline.rating.price_models.model import Example, QuantityModel
+from billing_pipeline.rating.price_models.model import Example, Memory, QuantityModel
 from billing_pipeline.rating.tiers import ZERO, Ladder, Tier, ZeroUsage, ladder
 
 
@@ -21,6 +22,7 @@ class Volume(QuantityModel):
 
     tiers: tuple[Tier, ...]
     zero_usage: ZeroUsage = "none"
+    in_order: ClassVar[bool] = True
     ladder: Ladder = field(init=False, repr=False, compare=False)
 
     example: ClassVar = Example(
@@ -45,42 +47,32 @@ class Volume(QuantityModel):
             return self.ladder.at_zero(self.zero_usage)
         return self.ladder.step(quantity).all_of(quantity)
 
-    def running(self, quantities: Sequence[Decimal]) -> tuple[Decimal, ...]:
-        """New units at the tier that the cumulative quantity has reached: earlier ones are invoiced and stand.
+    def resume(self, memory: Memory, quantities: Sequence[Decimal]) -> tuple[Decimal, Memory]:
+        """Each arrival's units at the tier that the cumulative quantity reaches with them: earlier ones stand.
 
-        A tier's flat amount is due once, when the cumulative quantity first ends in it. A reduction takes back the
-        units billed last, at the amounts they were billed at.
+        A tier's flat amount is due once a phase, when the quantity first ends in it. A reduction takes back units of
+        the highest tier billed, at its rate.
         """
-        billed: list[tuple[Decimal, Decimal]] = []  # units and their unit amount, oldest first
-        entered: set[int] = set()
-        due, previous, amounts = ZERO, ZERO, []
-        if self.zero_usage == "first_tier_flat":
-            entered.add(0)
-            due += self.tiers[0].flat_amount
+        units = [Decimal(number) for number in memory.get("units", ())] or [ZERO] * len(self.tiers)
+        entered: list[int] = list(memory.get("entered", [0] if self.zero_usage == "first_tier_flat" else ()))
+        reached = sum(units, ZERO)
         for quantity in quantities:
-            if quantity > previous:
+            if quantity > reached:
                 index = self.ladder.index(quantity)
-                tier = self.tiers[index]
-                billed.append((quantity - previous, tier.unit_amount))
-                due += (quantity - previous) * tier.unit_amount
+                units[index] += quantity - reached
                 if index not in entered:
-                    entered.add(index)
-                    due += tier.flat_amount
+                    entered.append(index)
             else:
-                due -= _take_back(billed, previous - quantity)
-            previous = quantity
-            amounts.append(due)
-        return tuple(amounts)
+                _take_back(units, reached - quantity)
+            reached = quantity
+        due = sum((number * tier.unit_amount for number, tier in zip(units, self.tiers, strict=True)), ZERO)
+        due += sum((self.tiers[index].flat_amount for index in entered), ZERO)
+        return due, {"units": [plain(number) for number in units], "entered": entered}
 
 
-def _take_back(billed: list[tuple[Decimal, Decimal]], units: Decimal) -> Decimal:
-    """Remove the last ``units`` from what was billed and say what they had cost."""
-    amount = ZERO
-    while units > 0:
-        last, unit_amount = billed.pop()
-        taken = min(last, units)
-        if taken < last:
-            billed.append((last - taken, unit_amount))
-        amount += taken * unit_amount
-        units -= taken
-    return amount
+def _take_back(units: list[Decimal], reduction: Decimal) -> None:
+    """Take units back, of the highest tier first."""
+    for index in reversed(range(len(units))):
+        taken = min(units[index], reduction)
+        units[index] -= taken
+        reduction -= taken

@@ -16,7 +16,7 @@ from billing_pipeline.core.plain_json import unique_fields
 from billing_pipeline.rating.bounds import true_up
 from billing_pipeline.rating.cost import convert, cost_of, sum_of
 from billing_pipeline.rating.line import LineDetail
-from billing_pipeline.rating.on_demand import invoices, running_amounts
+from billing_pipeline.rating.on_demand import OnDemandPrice, invoices, running_amounts
 from billing_pipeline.rating.quote.case import Case, QuotedPrice, read_case
 from billing_pipeline.rating.quote.usage import Usage, usages
 from billing_pipeline.rating.rates_by_dimension import written
@@ -106,8 +106,8 @@ def _on_demand(case: Case, cumulative: tuple[Decimal, ...]) -> Result:
     """The invoices of an on-demand phase, one at each cumulative quantity."""
     if case.quoted.minimum is not None or case.quoted.maximum is not None:
         raise CatalogError("On-demand prices have no minimum or maximum.", path=("price",))
-    quantities = [convert(convert(metered, case.meter.convert), case.quoted.convert) for metered in cumulative]
-    due = running_amounts(case.quoted.price, quantities, case.dimensions)
+    conversions = tuple(conversion for conversion in (case.meter.convert, case.quoted.convert) if conversion)
+    due = running_amounts(OnDemandPrice(case.quoted.price, conversions), cumulative, case.dimensions)
     amounts = invoices(due, case.currency, case.rounding)
     details = []
     with Exactly():

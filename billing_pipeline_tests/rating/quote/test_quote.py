@@ -222,12 +222,6 @@ def error_of(case: Any) -> dict[str, str]:
         ),
         ({"price": {**UNIT, "minimum": "1"}, "cumulative": ["1"]}, "catalog_error", "price", "no minimum or maximum"),
         ({"price": {"model": "percentage", "rate": "1"}, "quantity": "1"}, "rating_error", None, "needs the events"),
-        (
-            {"price": {"model": "percentage", "rate": "1"}, "cumulative": ["1"]},
-            "rating_error",
-            None,
-            "prices single events",
-        ),
         ({"price": BY_REGION, "quantity": "1"}, "rating_error", None, "No rate matches"),
         ({"price": UNIT, "quantity": "1e21"}, "rating_error", None, "larger than any bill"),
         ({"price": UNIT, "quantity": "1e99"}, "rating_error", None, "larger than any bill"),
