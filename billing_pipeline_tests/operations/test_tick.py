@@ -307,3 +307,29 @@ def test_a_tick_with_nothing_to_do_costs_a_few_queries_however_many_periods(sand
         costs.append(len(statements))
     assert costs[0] == costs[1]
     assert costs[0] < 40
+
+
+def test_usage_at_half_past_one_is_invoiced_at_two(sandbox: Sandbox) -> None:
+    """1:30pm UTC → 2:00pm UTC, as cron would do it: one line an hour, and the file lies in the landing folder."""
+    sandbox.apply("""
+plans:
+  - id: now
+    currency: USD
+    billing: on_demand
+    invoice_every: hour
+    prices: [{id: compute, meter: compute, price: {model: per_unit, unit_amount: "0.10"}}]
+customers: [{id: delta, currency: USD, payment: {gateway: file, collection: automatic}}]
+subscriptions: [{id: delta, customer: delta, plan: now, start: 2026-01-01}]
+""")
+    tick(sandbox.billing)
+    sandbox.at("2026-01-20T13:30")
+    drop(sandbox, "a.csv", "delta,compute,2026-01-20T13:20Z,30,eu,,")
+    assert steps(tick(sandbox.billing)) == [("land", None), ("close", JANUARY), ("check", JANUARY)]
+    assert steps(tick(sandbox.at("2026-01-20T13:59:59").billing)) == []
+    assert steps(tick(sandbox.at("2026-01-20T14:00").billing)) == [("on_demand", None), ("deliver", None)]
+    (made,) = [one for one in sandbox.documents("delta") if one.kind == "on_demand"]
+    assert (made.status, str(made.total), made.number, made.issue_date) == (
+        "finalized", "3.00", "2026-000001", "2026-01-20",
+    )  # fmt: skip
+    assert [file.read_text().count('"3.00"') for file in sandbox.billing.settings.outbox.glob("*.json")] == [1]
+    assert steps(tick(sandbox.billing)) == []
