@@ -1,5 +1,6 @@
 """billing status: where everything stands."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ from billing_pipeline.cli.options import Actor, Json, example, open_billing
 from billing_pipeline.cli.show import counts, print_json, say, table
 
 if TYPE_CHECKING:
+    from billing_pipeline.operations.reading.on_demand import WaitingWindow
     from billing_pipeline.operations.reading.status import PeriodStatus, Status
 
 Every = Annotated[bool, typer.Option("--all", help="Also the periods in which there is nothing.")]
@@ -51,13 +53,17 @@ def _print(report: "Status") -> None:
         say(f"Quarantined: {rows} rows of {source}: {code}. See: billing usage quarantine list")
     for url, error, _ in report.refused_files:
         say(f"Refused: {url}: {error}")
-    for window in report.windows[:_SHOWN]:
-        why = f"waits for {window.waits_for}" if window.waits_for else "is invoiced when it is over"
-        say(f"On demand: {window.customer}, window to {window.window_end:%Y-%m-%d %H:%M} UTC {why}.")
-    if len(report.windows) > _SHOWN:
-        say(f"On demand: {len(report.windows) - _SHOWN} more windows.")
+    _print_windows(report.windows)
     if report.payments:
         say(f"Payments: {counts(dict(report.payments))}.")
+
+
+def _print_windows(windows: "Sequence[WaitingWindow]") -> None:
+    for window in windows[:_SHOWN]:
+        why = f"waits for {window.waits_for}" if window.waits_for else "is invoiced when it is over"
+        say(f"On demand: {window.customer}, window to {window.window_end:%Y-%m-%d %H:%M} UTC {why}.")
+    if len(windows) > _SHOWN:
+        say(f"On demand: {len(windows) - _SHOWN} more windows.")
 
 
 def _row(period: "PeriodStatus") -> tuple[object, ...]:
