@@ -121,6 +121,13 @@ def find_unsettled(
     receipts |= _changed_in_period(
         work, terms, as_of, {key: of for key, of in finals.items() if key[0] in differing_now}
     )
+    if at is None:  # that document may be final by now: what came up since is for one of a later period
+        billed = finalization.billed(connection, work.first_day, receipts)
+        receipts = {
+            code
+            for code in receipts
+            if all(identity.kind != DocumentKind.ADJUSTMENT for identity in billed[code].documents)
+        }
     return {
         terms[code].customer.id: Unsettled(
             adjustments=tuple(again.differences[code].adjustments),
