@@ -206,9 +206,12 @@ def _discount_line(discount: Discount, amount: Money, lines: Sequence[RatedLine]
 
 def discount_of(line: RatedLine) -> str | None:
     """The id of the discount that a line states, or adjusts; None where it is of something else."""
-    if LineKind.DISCOUNT not in (line.kind, line.adjusts):
-        return None
-    _, _, named = line.description.partition(_NAMED)
+    return discount_named(line.description) if LineKind.DISCOUNT in (line.kind, line.adjusts) else None
+
+
+def discount_named(description: str) -> str:
+    """The id of the discount that the description of its line, or of an adjustment of that, names."""
+    _, _, named = description.partition(_NAMED)
     return named.rpartition(" (")[0]
 
 

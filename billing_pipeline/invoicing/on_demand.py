@@ -189,13 +189,3 @@ def window_document(
     documents = [Document(plan, (*own, *discounted))]
     (document,) = complete(documents, terms, period, Unsettled(credit=credit), taxes)
     return document
-
-
-def discounts_in(descriptions: Mapping[str, int], terms: Terms) -> dict[str, int]:
-    """What discount lines took, by the discount's id, which stands in their descriptions."""
-    used: dict[str, int] = {}
-    for discount in terms.discounts:
-        for description, taken in descriptions.items():
-            if description.startswith(f"Discount {discount.id} ("):
-                used[discount.id] = used.get(discount.id, 0) + taken
-    return used

@@ -3,6 +3,7 @@
 Due are the windows in which something arrived for a customer on demand; who processes one holds the bucket's row.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from billing_pipeline.invoicing.discounts import discount_named
 from billing_pipeline.ledger.database import copy_rows, fetch
 from billing_pipeline.ledger.tables import on_demand_quantity, on_demand_window
 
@@ -328,7 +330,7 @@ def corrected(connection: Connection, codes: Collection[int]) -> dict[tuple[int,
 
 
 def discounts_used(connection: Connection, codes: Collection[int], period: date) -> dict[int, dict[str, int]]:
-    """Minor units that discount lines of a period's on-demand documents took, by customer and description."""
+    """Minor units that discount lines of a period's on-demand documents took, by customer code and discount."""
     query = """
         SELECT d.customer, l.description, -sum(l.amount_minor) AS taken FROM final_document AS d
         JOIN document_line AS l ON l.document = d.id AND l.version = d.version AND l.kind = 'discount'
@@ -336,9 +338,9 @@ def discounts_used(connection: Connection, codes: Collection[int], period: date)
         WHERE d.customer = ANY(:codes) AND d.period = :period AND d.kind = 'on_demand' AND v.replaced_by IS NULL
         GROUP BY d.customer, l.description
     """
-    used: dict[int, dict[str, int]] = {code: {} for code in codes}
+    used: dict[int, dict[str, int]] = {code: defaultdict(int) for code in codes}
     for row in fetch(connection, query, codes=codes, period=period):
-        used[row.customer][row.description] = int(row.taken)
+        used[row.customer][discount_named(row.description)] += int(row.taken)
     return used
 
 

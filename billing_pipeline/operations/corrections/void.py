@@ -14,7 +14,7 @@ from billing_pipeline.invoicing.assemble import documents
 from billing_pipeline.invoicing.complete import SETTLED, Unsettled, complete, with_adjustments
 from billing_pipeline.invoicing.document import Document, DocumentIdentity, DocumentKind, DocumentPlan
 from billing_pipeline.invoicing.document_plans import fee_home, fees_in
-from billing_pipeline.invoicing.on_demand import discounts_in, window_document
+from billing_pipeline.invoicing.on_demand import window_document
 from billing_pipeline.ledger.database import Connection
 from billing_pipeline.ledger.documents import customer_credit, finalization, late_usage, on_demand, payments, voids
 from billing_pipeline.operations.closing.measure_customers import meter_customers
@@ -158,7 +158,7 @@ def _window_again(hand: ByHand, plan: DocumentPlan) -> Document:
         work.billing.calendar,
         period,
         work.billing.taxes,
-        used=discounts_in(used, terms),
+        used=used,
         credit=customer_credit.credit(work.connection, [code]).get(code, 0),
     )
 

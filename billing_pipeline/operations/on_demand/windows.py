@@ -21,7 +21,6 @@ from billing_pipeline.invoicing.on_demand import (
     PhaseState,
     StretchWindow,
     bill_window,
-    discounts_in,
     ending,
     period_of_window,
     window_document,
@@ -346,9 +345,7 @@ class _WindowEnd:
             return None
         issued = calendar.local_day(self.end)
         plan = window_plan(terms.customer.id, terms.customer.currency, self.end, self.period, issued)
-        return window_document(
-            plan, lines, terms, calendar, self.period, self.billing.taxes, used=discounts_in(used, terms), credit=credit
-        )
+        return window_document(plan, lines, terms, calendar, self.period, self.billing.taxes, used=used, credit=credit)
 
     def _write(self, billed: Sequence[_Billed]) -> Counter[str]:
         """Documents, their numbers and payments, and the windows with what they leave their phases at."""
