@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -153,17 +154,16 @@ def test_a_killed_server_comes_back_with_every_row_it_had_acknowledged(durable: 
 @AT_NIGHT_MANY_TIMES
 def test_a_session_that_outlives_a_killed_server_is_waited_for(server: EmbeddedPostgres) -> None:
     server.start()
-    session = psycopg.connect(server.owner_url())
-    backend = psutil.Process(session.info.backend_pid)
-    backend.suspend()  # as one that is too busy to look up
-    kill(server)
-    with ThreadPoolExecutor(1) as pool:
+    with closing(psycopg.connect(server.owner_url())) as session, ThreadPoolExecutor(1) as pool:
+        backend = psutil.Process(session.info.backend_pid)
+        backend.suspend()  # as one that is too busy to look up
+        until(lambda: backend.status() == psutil.STATUS_STOPPED, "it does not stop")
+        kill(server)
         starting = pool.submit(server.start)
-        until(lambda: "still in use" in server.log.read_text(), "it was not waited for")
-        assert not starting.done()
+        until(lambda: starting.done() or "still in use" in server.log.read_text(), "it was not waited for")
+        assert not starting.done(), starting.exception()
         backend.resume()
         starting.result(PATIENCE_SECONDS)
-    session.close()
     assert ask(server.owner_url(), "SELECT 1") == 1
 
 
